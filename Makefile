@@ -1,0 +1,41 @@
+# The contract that people and CI share. It needs Python 3.11 or newer, and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   set up, train on synthetic blood cells, show the results"
+	@echo "make test   set up, check style and types, run the tests"
+	@echo "make lint   check style and types only"
+	@echo "make clean  remove what the other targets made"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/skwbc demo --out skwbc-demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) skwbc-demo .mypy_cache .pytest_cache .ruff_cache
+	find skwbc tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed-demo: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	touch $@
+
+$(VENV)/.installed-test: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "skwbc needs Python 3.11 or newer; say which: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@

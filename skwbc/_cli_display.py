@@ -1,0 +1,145 @@
+"""What the `skwbc` command shows on a terminal."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from skwbc._progress import listening
+
+# Results go to `out`; everything else to `err`, so that results can be piped.
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def training_progress() -> Iterator[None]:
+    """Show folds, epochs and losses while an ensemble is fitted in the block."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[losses]}", style="dim"),
+        console=err,
+    )
+    tasks: dict[str, Any] = {}
+
+    def listen(event: str, **details: Any) -> None:
+        if event == "fold_started":
+            name = f"fold {details['fold']} of {details['n_folds']}"
+            tasks["fold"] = progress.add_task(name, total=None, losses="")
+        elif event == "epoch":
+            if "fold" not in tasks:
+                tasks["fold"] = progress.add_task("training", total=None, losses="")
+            logs = details["logs"]
+            losses = ", ".join(
+                f"{name} {logs[name]:.3f}" for name in ("loss", "val_loss") if name in logs
+            )
+            progress.update(
+                tasks["fold"],
+                completed=details["epoch"],
+                total=details["epochs"],
+                losses=losses,
+            )
+        elif event == "fold_finished":
+            done = f"held-out accuracy {details['score']:.3f}"
+            task = tasks.pop("fold", None)
+            if task is None:
+                name = f"fold {details['fold']} of {details['n_folds']}"
+                task = progress.add_task(name, total=1, completed=1, losses="")
+            progress.update(task, losses=done)
+            progress.stop_task(task)
+
+    with progress, listening(listen):
+        yield
+
+
+def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None:
+    """Print the article's table: the figures of each fold, and their means."""
+    names = [name for name in rows[0] if name not in ("fold", "epochs")]
+    table = Table(title="Best epoch of each fold", title_justify="left")
+    table.add_column("fold", justify="right")
+    for name in names:
+        table.add_column(name.replace("best_epoch", "best epoch"), justify="right")
+    for row in rows:
+        cells = [_figure(row[name]) for name in names[:-1]]
+        table.add_row(
+            str(row["fold"]), *cells, f"{row['best_epoch']} of {row['epochs']}"
+        )
+    means = [sum(row[name] for row in rows) / len(rows) for name in names]
+    table.add_section()
+    table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
+    out.print(table)
+    out.print(
+        f"Out-of-fold accuracy {oof_score:.3f}. It flatters: the held-out folds also "
+        "chose the epochs.\nFor an honest figure use images the model has not seen "
+        "(skwbc evaluate)."
+    )
+
+
+def show_predictions(
+    rows: Sequence[Mapping[str, Any]],
+    n_members: int,
+    truth: Sequence[Any] | None = None,
+) -> None:
+    """Print predicted classes, probabilities and agreement, an image a line."""
+    table = Table(title="Predictions", title_justify="left")
+    table.add_column("image", overflow="fold")
+    if truth is not None:
+        table.add_column("is")
+    table.add_column("predicted")
+    for label in rows[0]["probabilities"] if rows else ():
+        table.add_column(Text(label), justify="right")
+    table.add_column("members agree", justify="right")
+    for k, row in enumerate(rows):
+        cells = [Text(row["image"])]
+        style = ""
+        if truth is not None:
+            cells.append(Text(str(truth[k])))
+            style = "" if str(truth[k]) == row["predicted"] else "bold red"
+        cells.append(Text(row["predicted"], style=style))
+        cells += [Text(f"{p:.3f}") for p in row["probabilities"].values()]
+        table.add_row(*cells, f"{row['agreement']} of {n_members}")
+    out.print(table)
+
+
+def show_evaluation(scores: Mapping[str, Any]) -> None:
+    """Print scores, the recall and precision of each class, and the confusions."""
+    out.print(f"images             {scores['n_samples']}")
+    out.print(f"accuracy           {scores['accuracy']:.3f}")
+    out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")
+    out.print(f"log loss           {scores['log_loss']:.3f}")
+    table = Table(
+        title="Each class, and what it was taken for (true classes down)",
+        title_justify="left",
+    )
+    table.add_column("class")
+    for name in ("images", "recall", "precision"):
+        table.add_column(name, justify="right")
+    for label in scores["classes"]:
+        table.add_column(Text(f"→ {label}"), justify="right")
+    for label, row in zip(scores["classes"], scores["confusion_matrix"], strict=True):
+        of_class = scores["per_class"][label]
+        table.add_row(
+            Text(label),
+            str(of_class["support"]),
+            _figure(of_class["recall"]),
+            _figure(of_class["precision"]),
+            *map(str, row),
+        )
+    out.print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,54 @@
+"""Writing files so that a reader never meets half of one."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` when the block ends well.
+
+    The temporary file lies in the folder of `path` and keeps its suffix, because
+    many writers choose the format by it. It is flushed to the disk before it is moved
+    into place. When the block raises, the temporary file is removed and whatever
+    stood at `path` is left as it was.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to be written. Its folder has to exist.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder of `path` does not exist.
+    IsADirectoryError
+        If `path` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {path.parent} does not exist, so {path.name} cannot be "
+            "written there. Create the folder first."
+        )
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
+    # Created here, and not by a library, so that the file gets the user's own umask.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+

@@ -1,0 +1,47 @@
+"""Random numbers without the global NumPy state."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+MAX_SEED = np.iinfo(np.int32).max
+
+
+def draw_seed(random_state) -> int:
+    """Turn a `random_state` parameter into one integer seed.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        An int is returned as it is; a RandomState instance is advanced, as everywhere
+        in scikit-learn; None takes fresh entropy from the operating system, so that
+        NumPy's global generator is neither read nor advanced.
+
+    Returns
+    -------
+    int
+        A seed from 0 to 2**31 - 1, or the int that was given.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(MAX_SEED))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(MAX_SEED))
+    return int(random_state)
+
+
+def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> None:
+    """Give every ``random_state`` parameter inside `estimator` a seed of its own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Changed in place. Nested estimators are reached through ``get_params``.
+    random_state : RandomState instance
+        Advanced once for each parameter, in the sorted order of their names.
+    """
+    seeds = {
+        name: int(check_random_state(random_state).randint(MAX_SEED))
+        for name in sorted(estimator.get_params(deep=True))
+        if name == "random_state" or name.endswith("__random_state")
+    }
+    if seeds:
+        estimator.set_params(**seeds)

@@ -1,0 +1,379 @@
+"""The `skwbc` command: train a fold ensemble, evaluate it, predict with it.
+
+Every line of work is a call into the package. What the package raises about input
+becomes one line on standard error and exit code 2.
+"""
+
+import csv
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
+_FIGURE = "predictions.png"
+
+app = typer.Typer(
+    name="skwbc",
+    help="Classify small sets of microscope images with an ensemble of networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[Path, typer.Argument(help="A model that `skwbc train` wrote.")]
+Labels = Annotated[
+    Path | None, typer.Option(help="For a .raw file: a text file, a digit an image.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Epochs at the most [default: the recipe's].")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")
+]
+Data = Annotated[
+    Path, typer.Argument(help="A folder with a folder for each class, or a .raw file.")
+]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """Classify small sets of microscope images with an ensemble of networks."""
+    # `main` looks for --debug itself, so that it works behind a command, too.
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what is made.")] = Path(
+        "skwbc-demo"
+    ),
+    epochs: Epochs = None,
+    seed: Seed = 0,
+) -> None:
+    """Train on synthetic blood cells and show what comes out (about 2 minutes)."""
+    from skwbc import _cli_display as display
+    from skwbc._files import replacing
+    from skwbc._optional import import_optional
+
+    # Missing parts are better missed now than after the training.
+    import_optional("matplotlib", "plot", "The picture of the demo")
+    out.mkdir(parents=True, exist_ok=True)
+    display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
+    _load_keras()
+    from skwbc.datasets import make_blood_cells, save_image_folder
+    from skwbc.inspection import describe_predictions, plot_predictions, training_table
+    from skwbc.persistence import save_model
+    from skwbc.recipes import make_cell_classifier
+
+    start = time.perf_counter()
+    cells = make_blood_cells(30, random_state=seed)
+    # Another seed, so that no test cell is a training cell.
+    test = make_blood_cells(4, random_state=seed + 1)
+    display.err.print(f"Training on {len(cells.images)} synthetic cells, 30 a class.")
+    model = make_cell_classifier(epochs=epochs, random_state=seed)
+    with display.training_progress():
+        model.fit(cells.images, cells.target)
+    files = save_image_folder(test.images, test.target, out / "cells")
+    rows = describe_predictions(model, test.images, files)
+    proba = [list(row["probabilities"].values()) for row in rows]
+    figure = plot_predictions(test.images, proba, model.classes_, y_true=test.target)
+    with replacing(out / _FIGURE) as temporary:
+        figure.savefig(temporary, dpi=120)
+    save_model(model, out / "model.joblib")
+
+    display.show_training(training_table(model), model.oof_score_)
+    display.show_predictions(rows, len(model.estimators_), test.target)
+    right = sum(
+        row["predicted"] == label for row, label in zip(rows, test.target, strict=True)
+    )
+    seconds = time.perf_counter() - start
+    display.out.print(
+        f"{right} of {len(rows)} test cells right, after {seconds:.0f} s.\n"
+        f"Model: {out / 'model.joblib'}   Picture: {out / _FIGURE}   "
+        f"Test cells: {out / 'cells'}\n"
+        f"Next: skwbc predict {out / 'model.joblib'} {out / 'cells'}"
+    )
+
+
+@app.command()
+def train(
+    data: Data,
+    model: Annotated[Path, typer.Option(help="File to write the model to.")],
+    recipe: Annotated[
+        str, typer.Option(help="compact, or article for the article's own.")
+    ] = "compact",
+    labels: Labels = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Class folders to use: A,B,C [default: all].")
+    ] = None,
+    image_size: Annotated[
+        int, typer.Option(min=8, help="Side in pixels that images are brought to.")
+    ] = 100,
+    folds: Annotated[int, typer.Option(min=2, help="Folds, a network for each.")] = 5,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    n_jobs: Annotated[
+        int | None, typer.Option(help="Networks to train at a time; -1: all cores.")
+    ] = None,
+) -> None:
+    """Train a fold ensemble on a folder of class folders or a .raw file."""
+    from skwbc import _cli_display as display
+    from skwbc.recipes import RECIPES
+
+    if recipe not in RECIPES:
+        raise ValueError(f"--recipe {recipe}: expected one of {', '.join(RECIPES)}.")
+    if model.is_dir() or not model.parent.is_dir():
+        raise ValueError(f"--model {model}: expected a file in a folder that exists.")
+    if n_jobs == 0:
+        raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
+    chosen = None if classes is None else [name.strip() for name in classes.split(",")]
+    cells = _labelled_images(data, labels, (image_size, image_size, 3), chosen)
+    _load_keras()
+    from skwbc.inspection import training_table
+    from skwbc.persistence import save_model
+    from skwbc.recipes import make_cell_classifier
+
+    display.err.print(
+        f"Training recipe {recipe} on {len(cells.images)} images of "
+        f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}."
+    )
+    ensemble = make_cell_classifier(
+        recipe, cv=folds, epochs=epochs, n_jobs=n_jobs, random_state=seed
+    )
+    start = time.perf_counter()
+    with display.training_progress():
+        ensemble.fit(cells.images, cells.target)
+    seconds = time.perf_counter() - start
+    save_model(ensemble, model)
+    display.show_training(training_table(ensemble), ensemble.oof_score_)
+    display.out.print(f"Trained in {seconds:.0f} s. Model: {model}")
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    data: Data,
+    labels: Labels = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model on labelled images that it was not trained on."""
+    from skwbc import _cli_display as display
+
+    _must_exist(model, data)
+    fitted, shape = _load_model(model)
+    cells = _labelled_images(data, labels, shape, known=fitted.classes_)
+    from skwbc.inspection import evaluate as score
+
+    scores = score(fitted, cells.images, cells.target)
+    if as_json:
+        _print_json(scores)
+    else:
+        display.show_evaluation(scores)
+
+
+@app.command()
+def predict(
+    model: Model,
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, folders, or .raw files.")
+    ],
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Also write a table to this file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Classify images: a probability for each class, and how many members agree."""
+    from skwbc import _cli_display as display
+    from skwbc.datasets import gather_images
+
+    _must_exist(model)
+    if csv_file is not None and (csv_file.is_dir() or not csv_file.parent.is_dir()):
+        raise ValueError(f"--csv {csv_file}: expected a file in a folder that exists.")
+    fitted, shape = _load_model(model)
+    cells = gather_images(images, image_shape=shape)
+    for line in cells.errors:
+        _complain(line)
+    if not len(cells.images):
+        raise typer.Exit(WRONG_USE)
+    from skwbc.inspection import describe_predictions
+
+    rows = describe_predictions(fitted, cells.images, cells.filenames)
+    if csv_file is not None:
+        _write_csv(rows, csv_file)
+    if as_json:
+        _print_json(rows)
+    else:
+        display.show_predictions(rows, len(fitted.estimators_))
+    if cells.errors:
+        raise typer.Exit(SOME_FAILED)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        Instead of those of the process.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 2 for wrong use or input, 1 if part of the input could not be
+        read or something unforeseen happened, 130 if interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [word for word in arguments if word != "--debug"]
+    try:
+        code = app(arguments, prog_name="skwbc", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, TyperException):
+            _complain(f"{error.format_message()} See skwbc --help.")
+        elif isinstance(error, ValueError | OSError | ImportError):
+            _complain(str(error))
+        else:
+            _complain(
+                f"something unforeseen happened: {type(error).__name__}: {error}. "
+                "Run it again with --debug to see where, and please report it."
+            )
+            return SOME_FAILED
+        return WRONG_USE
+
+
+def _labelled_images(
+    data: Path,
+    labels: Path | None,
+    shape: tuple[int, int, int],
+    classes: list[str] | None = None,
+    known: Any = None,
+) -> "Bunch":
+    """Load what `train` and `evaluate` work on.
+
+    `known` are the classes of a model: other class folders are left out, aloud.
+    """
+    from skwbc.datasets import class_names, load_image_folder, load_raw_images
+
+    if data.suffix.lower() == ".raw":
+        if classes is not None:
+            raise ValueError(
+                "--classes chooses class folders; the images of a .raw file have the "
+                "digits in --labels as their classes."
+            )
+        if labels is None:
+            raise ValueError(f"{data} needs its labels: add --labels FILE.")
+        return load_raw_images(data, labels, image_shape=shape)
+    if labels is not None:
+        raise ValueError(
+            f"--labels goes with a .raw file; in {data} the names of the folders are "
+            "the labels."
+        )
+    if known is not None:
+        found = class_names(data)
+        classes = [name for name in found if name in set(map(str, known))]
+        others = [name for name in found if name not in classes]
+        if not classes:
+            raise ValueError(
+                f"{data} has the class folders {found}, but the model knows "
+                f"{[str(label) for label in known]}."
+            )
+        if others:
+            _complain(f"left out, unknown to the model: {', '.join(others)}", "note")
+    return load_image_folder(data, image_size=shape[:2], classes=classes)
+
+
+def _load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
+    """Load a model, and the shape of the images that it takes."""
+    _load_keras()
+    from skwbc.ensemble import KFoldEnsembleClassifier
+    from skwbc.persistence import load_model
+    from skwbc.recipes import expected_image_shape
+
+    model = load_model(path)
+    if not isinstance(model, KFoldEnsembleClassifier):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__}; expected an ensemble that "
+            "`skwbc train` wrote."
+        )
+    return model, expected_image_shape(model)
+
+
+def _must_exist(*paths: Path) -> None:
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist.")
+
+
+def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    from skwbc._files import replacing
+
+    labels = list(rows[0]["probabilities"])
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "predicted", *labels, "agreement"])
+        for row in rows:
+            chances = [row["probabilities"][label] for label in labels]
+            writer.writerow(
+                [row["image"], row["predicted"], *chances, row["agreement"]]
+            )
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def _complain(message: str, kind: str = "error") -> None:
+    print(f"skwbc: {kind}: {message}", file=sys.stderr)
+
+
+def _load_keras() -> None:
+    """Import Keras without the lines that TensorFlow writes when it is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_only_on_failure():
+        import skwbc.cnn  # noqa: F401
+
+
+@contextmanager
+def _stderr_only_on_failure() -> Iterator[None]:
+    """Hold back what the process writes to stderr, below Python, unless it raises."""
+    import tempfile
+
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""Convolutional networks as scikit-learn classifiers. The only room that needs Keras.
+
+Importing it imports Keras and its backend, which takes some seconds.
+"""
+
+from skwbc.cnn.architectures import build_article_cnn, build_compact_cnn
+from skwbc.cnn.classifier import CNNClassifier
+
+__all__ = ["CNNClassifier", "build_article_cnn", "build_compact_cnn"]

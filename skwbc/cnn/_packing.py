@@ -1,0 +1,43 @@
+"""A network as plain data: its architecture and its weights, nothing of its training.
+
+Pickling a Keras model takes the optimizer's state along, which doubles or trebles the
+file and is of no use to predict.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+
+class PackedNetwork(NamedTuple):
+    """An architecture as Keras writes it, and the weights in Keras' order."""
+
+    architecture: str
+    weights: list[np.ndarray]
+
+
+def pack(network: keras.Model) -> PackedNetwork:
+    """Take from a network what prediction needs."""
+    return PackedNetwork(network.to_json(), network.get_weights())
+
+
+def unpack(packed: PackedNetwork) -> Any:
+    """Build the network again. It is not compiled.
+
+    Raises
+    ------
+    ValueError
+        If the architecture has a layer that Keras does not know.
+    """
+    try:
+        network = keras.models.model_from_json(packed.architecture)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "The network of this classifier cannot be built again. If it has layers "
+            "of your own, register them with keras.saving.register_keras_serializable "
+            "in a module that is imported before loading. Keras says: "
+            f"{error}"
+        ) from error
+    network.set_weights(packed.weights)
+    return network

@@ -1,0 +1,492 @@
+"""A Keras network as a scikit-learn classifier of images."""
+
+import difflib
+import math
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, Self
+
+import keras
+import numpy as np
+from scikeras.wrappers import KerasClassifier
+from sklearn.base import BaseEstimator
+from sklearn.utils import ClassifierTags
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from skwbc._random import draw_seed
+from skwbc._sklearn_compat import Interval, StrOptions, fit_context
+from skwbc.augmentation._images import check_images
+from skwbc.cnn._batches import Batches
+from skwbc.cnn._packing import PackedNetwork, pack, unpack
+from skwbc.cnn._seeding import seeded_build
+from skwbc.cnn._training import predict_in_batches, train
+from skwbc.cnn.architectures import build_compact_cnn
+
+# Images that go through the network at a time when no gradient is needed.
+_PREDICTION_BATCH = 64
+_ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
+
+
+class CNNClassifier(KerasClassifier):
+    """Train a convolutional network on images, with early stopping where it can.
+
+    It is trained on an array of images, or batch by batch on the
+    :class:`~skwbc.AugmentedImages` that an :class:`~skwbc.ImageAugmenter` before it in
+    a pipeline makes. Given a validation set, it stops when that no longer gets better
+    and keeps the weights of the best epoch.
+    :class:`~skwbc.KFoldEnsembleClassifier` gives each of its members their held-out
+    fold for that.
+
+    Parameters
+    ----------
+    model : callable, default=build_compact_cnn
+        Builds the network: a function that returns a Keras model, compiled or not.
+        It may take an argument `meta`, a dict with ``image_shape_``, ``n_classes_``
+        and ``classes_``; its other arguments are set as ``model__name=value``.
+    optimizer : str, class or instance, default="rmsprop"
+        A Keras optimizer. With a name or class, its arguments are set as
+        ``optimizer__name=value``. Unused if `model` returns a compiled network; the
+        same holds for `loss` and `metrics`.
+    loss : str, class, instance or callable, default="categorical_crossentropy"
+        A Keras loss for classification.
+    metrics : str, list or None, default="accuracy"
+        Keras metrics to record by epoch.
+    epochs : int, default=50
+        Passes over the training set, at the most.
+    batch_size : int, default=32
+        Images in one training step.
+    patience : int or None, default=10
+        With a validation set, epochs to wait for a better `monitor` before training
+        stops. None trains for all `epochs`. Either way the best epoch's weights are
+        the ones that are kept.
+    monitor : str, default="val_loss"
+        The recorded metric that decides which epoch is best.
+    learning_rate_schedule : {"constant", "cosine"}, default="constant"
+        With "cosine", the optimizer's learning rate rises linearly from zero over the
+        first `warmup_fraction` of the steps and falls to zero along half a cosine [1]_.
+    warmup_fraction : float, default=0.1
+        Part of all steps that the rise takes, 0 to 1. Unused with "constant".
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, as everywhere in scikit-learn. They
+        multiply `sample_weight`.
+    random_state : int, RandomState instance or None, default=None
+        Decides the initial weights, dropout and the order of the images. No global
+        state of Python, NumPy, Keras or TensorFlow is left changed.
+    verbose : int, default=0
+        With 1 or more, print a line for each epoch.
+    **parameters : dict
+        Routed parameters, such as ``optimizer__learning_rate=1e-3`` or
+        ``model__dropout=0.2``.
+
+    Attributes
+    ----------
+    model_ : keras.Model
+        The bare network. Its outputs are in the order of `classes_`.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_classes_ : int
+        How many they are.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images seen by ``fit``.
+    history_ : dict of str to list of float
+        Metrics by epoch: "loss" and "accuracy", with a validation set also "val_loss"
+        and "val_accuracy".
+    best_epoch_ : int
+        The epoch, counted from 1, whose weights were kept; the last one if there was
+        no validation set.
+
+    See Also
+    --------
+    build_article_cnn, build_compact_cnn : The networks that come along.
+    KFoldEnsembleClassifier : Several of these, each with a validation set.
+
+    References
+    ----------
+    .. [1] I. Loshchilov, F. Hutter. "SGDR: Stochastic gradient descent with warm
+       restarts." ICLR 2017.
+
+    Examples
+    --------
+    >>> from skwbc import CNNClassifier
+    >>> from skwbc.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(4, image_size=(24, 24), random_state=0,
+    ...                         return_X_y=True)
+    >>> cnn = CNNClassifier(epochs=2, model__filters=(4, 8), random_state=0)
+    >>> cnn.fit(X / 255, y).predict_proba(X[:2] / 255).shape
+    (2, 3)
+    """
+
+    _parameter_constraints: dict = {
+        "model": [callable],
+        "metrics": [str, list, tuple, None],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "monitor": [str],
+        "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # Read by scikeras; no parameters here.
+    build_fn = None
+    _random_state = None
+    _routing_prefixes = set(_ROUTES)
+
+    def __init__(
+        self,
+        model: Callable[..., keras.Model] = build_compact_cnn,
+        *,
+        optimizer="rmsprop",
+        loss="categorical_crossentropy",
+        metrics="accuracy",
+        epochs=50,
+        batch_size=32,
+        patience=10,
+        monitor="val_loss",
+        learning_rate_schedule="constant",
+        warmup_fraction=0.1,
+        class_weight=None,
+        random_state=None,
+        verbose=0,
+        **parameters,
+    ):
+        self.model = model
+        self.optimizer = optimizer
+        self.loss = loss
+        self.metrics = metrics
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.patience = patience
+        self.monitor = monitor
+        self.learning_rate_schedule = learning_rate_schedule
+        self.warmup_fraction = warmup_fraction
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.verbose = verbose
+        for name, value in parameters.items():
+            if not _is_routed(name):
+                raise TypeError(self._unknown(name))
+            setattr(self, name, value)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
+        """Build a network and train it.
+
+        Parameters
+        ----------
+        X : AugmentedImages or array-like of shape (n_samples, height, width, channels)
+            Training images. They become float32 a batch at a time, their scale is left
+            as it is.
+        y : array-like of shape (n_samples,)
+            Class labels: strings, integers or booleans, at least two different ones.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples in the loss. Samples of weight zero are left out.
+        X_val : array-like of shape (n_val, height, width, channels), default=None
+            Validation images, never augmented. They choose the epoch that is kept.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels, each of them a label in `y`.
+
+        Returns
+        -------
+        CNNClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        ValueError
+            If images, labels, weights, parameters or the network do not fit together.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverged.
+        """
+        if isinstance(self.model, keras.Model):
+            raise TypeError(
+                "model has to be a function that builds a network, got a network: each "
+                "fit needs a fresh one. Pass a function that returns it."
+            )
+        owner = type(self).__name__
+        X = check_images(X, owner)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        check_consistent_length(X, y)
+        X, y, weights = self._weigh(X, y, sample_weight)
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{owner} got samples of the one class {classes[0]!r}; it needs at "
+                "least 2 classes."
+            )
+        self.classes_ = classes
+        self.n_classes_ = len(classes)
+        self.image_shape_ = tuple(X.shape[1:])
+        val_codes = self._check_validation_set(X_val, y_val)
+
+        seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
+        with seeded_build(int(seeds[0])):
+            network = self._build_keras_model()
+        self._check_network(network)
+        self._compile(network, steps=math.ceil(len(y) / self.batch_size) * self.epochs)
+        batches = Batches(
+            X,
+            _targets(codes, network, self.n_classes_),
+            weights,
+            size=self.batch_size,
+            seed=int(seeds[1]),
+        )
+        held_out = None
+        if val_codes is not None:
+            targets = _targets(val_codes, network, self.n_classes_)
+            held_out = Batches(X_val, targets, None, size=_PREDICTION_BATCH)
+        training = train(
+            network,
+            batches,
+            held_out,
+            epochs=self.epochs,
+            patience=self.patience,
+            monitor=self.monitor,
+            verbose=self.verbose,
+        )
+        # A fresh network without the optimizer's state, as after loading from a file.
+        self.model_ = unpack(pack(network))
+        self.history_ = training.history
+        self.best_epoch_ = training.best_epoch
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the size seen by ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            Rows sum to one; columns are in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
+        none = np.zeros(X.shape[0])
+        outputs = predict_in_batches(
+            self.model_, Batches(X, none, None, size=_PREDICTION_BATCH)
+        )
+        if outputs.shape[1] == 1:
+            return np.hstack([1 - outputs, outputs])
+        return outputs / outputs.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each image.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the size seen by ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the size seen by ``fit``.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+            Accuracy, 0 to 1.
+        """
+        return float(self.scorer(y, self.predict(X), sample_weight=sample_weight))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of this classifier.
+
+        Parameters
+        ----------
+        **params : dict
+            Constructor parameters and routed parameters (``optimizer__...``).
+
+        Returns
+        -------
+        CNNClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = self.get_params(deep=False)
+        for name in params:
+            if name not in known and not _is_routed(name):
+                raise ValueError(self._unknown(name))
+        for name, value in params.items():
+            setattr(self, name, value)
+        return self
+
+    __repr__ = BaseEstimator.__repr__
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        # scikeras still declares these in the way scikit-learn gave up in 1.7.
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags(poor_score=True)
+        tags.target_tags.required = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = pack(state["model_"])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if isinstance(state.get("model_"), PackedNetwork):
+            state["model_"] = unpack(state["model_"])
+        super().__setstate__(state)
+
+    @property
+    def partial_fit(self):
+        """Not offered: the optimizer's state is not kept between fits."""
+        raise AttributeError("CNNClassifier has no partial_fit; call fit.")
+
+    @property
+    def initialize(self):
+        """Not offered: networks are built by ``fit``."""
+        raise AttributeError("CNNClassifier has no initialize; call fit.")
+
+    def _unknown(self, name: str) -> str:
+        known = [key for key in vars(self) if not key.endswith("_")]
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return (
+            f"Invalid parameter {name!r} for estimator {type(self).__name__}.{hint} "
+            f"Parameters are {sorted(known)}, and routed ones that begin with "
+            f"{', '.join(route + '__' for route in _ROUTES)}."
+        )
+
+    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> tuple:
+        """Combine sample and class weights; leave out samples of weight zero."""
+        if sample_weight is None and self.class_weight is None:
+            return X, y, None
+        weights = _check_sample_weight(
+            sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
+        )
+        if not weights.any():
+            raise ValueError(
+                "sample_weight is zero for all samples, so there is nothing to learn."
+            )
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        kept = np.flatnonzero(weights)
+        weights = weights.astype(np.float32)
+        if len(kept) == len(y):
+            return X, y, weights
+        return X[kept], y[kept], weights[kept]
+
+    def _check_validation_set(self, X_val: Any, y_val: Any) -> np.ndarray | None:
+        """Return the validation labels as positions in `classes_`."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError(
+                "A validation set needs both X_val and y_val; got only "
+                f"{'y_val' if X_val is None else 'X_val'}."
+            )
+        check_images(X_val, type(self).__name__, image_shape=self.image_shape_)
+        y_val = column_or_1d(y_val, warn=True)
+        check_consistent_length(X_val, y_val)
+        unknown = np.setdiff1d(y_val, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y_val has labels that y does not have: {unknown.tolist()}. The "
+                f"classes in y are {self.classes_.tolist()}."
+            )
+        return np.searchsorted(self.classes_, y_val)
+
+    def _check_network(self, network: Any) -> None:
+        if not isinstance(network, keras.Model):
+            raise TypeError(
+                "model has to return a Keras model; it returned "
+                f"{type(network).__name__}."
+            )
+        shape = getattr(network, "output_shape", None)
+        good = [(None, self.n_classes_)] + [(None, 1)] * (self.n_classes_ == 2)
+        if shape not in good:
+            raise ValueError(
+                f"The network's output has shape {shape}, but {self.n_classes_} "
+                f"classes need {' or '.join(map(str, good))}. Let the function that "
+                "builds it take an argument `meta` and use meta['n_classes_']."
+            )
+
+    def _compile(self, network: keras.Model, steps: int) -> None:
+        if not network.compiled:
+            arguments = self._get_compile_kwargs()
+            optimizer = arguments["optimizer"]
+            if optimizer is self.optimizer:
+                # An instance given by the user: fit must not change it.
+                optimizer = type(optimizer).from_config(optimizer.get_config())
+            network.compile(**{**arguments, "optimizer": optimizer})
+        if self.learning_rate_schedule == "cosine":
+            warmup = round(self.warmup_fraction * steps)
+            peak = float(network.optimizer.learning_rate)
+            network.optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
+                0.0 if warmup else peak,
+                decay_steps=max(steps - warmup, 1),
+                warmup_target=peak if warmup else None,
+                warmup_steps=warmup,
+            )
+
+
+def _is_routed(name: str) -> bool:
+    route, separator, rest = name.partition("__")
+    return bool(separator and rest) and route in _ROUTES
+
+
+def _targets(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
+    """Encode class positions for the output and the loss of `network`."""
+    if network.output_shape[-1] == 1:
+        return codes.astype(np.float32)[:, np.newaxis]
+    loss = getattr(network, "loss", None)
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    if name is None:
+        name = getattr(loss, "__name__", type(loss).__name__)
+    if str(name).lower().startswith("sparse"):
+        return codes
+    return np.eye(n_classes, dtype=np.float32)[codes]

@@ -1,0 +1,43 @@
+"""Checks that several loaders make."""
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+
+def check_sides(
+    value: Any, name: str, sides: Sequence[str], smallest: int = 1
+) -> tuple[int, ...]:
+    """Check a size in pixels.
+
+    Parameters
+    ----------
+    value : sequence of int
+        What was given.
+    name : str
+        The parameter it was given as.
+    sides : sequence of str
+        What its entries are, in order.
+    smallest : int, default=1
+        The least that each has to be.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    values = list(value)
+    good = len(values) == len(sides) and all(
+        isinstance(side, Integral) and not isinstance(side, bool) and side >= smallest
+        for side in values
+    )
+    if not good:
+        raise ValueError(
+            f"{name}={value!r}: expected {len(sides)} whole numbers of at least "
+            f"{smallest}, ({', '.join(sides)})."
+        )
+    return tuple(int(side) for side in values)

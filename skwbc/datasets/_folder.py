@@ -1,0 +1,270 @@
+"""Folders of image files, one folder for each class."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from sklearn.utils import Bunch
+
+from skwbc._files import replacing
+from skwbc._sklearn_compat import StrOptions, validate_params
+from skwbc.datasets._checks import check_sides
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+_DESCR = """Images from the folders in {path}
+{count} images, resized to {size} (height, width), uint8 RGB.
+{classes}"""
+
+
+def read_image(path: str | os.PathLike, image_size: Sequence[int]) -> np.ndarray:
+    """Read one image file as RGB and bring it to a size.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A PNG, JPEG, BMP or TIFF file. Grey images are turned into RGB, an alpha channel
+        is dropped, 16 bits become 8, and the orientation in the file is heeded.
+    image_size : tuple of int
+        (height, width) in pixels of what is returned. The sides are scaled each to its
+        own length, by averaging areas where an image gets smaller and linearly where
+        it gets larger.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be decoded.
+    OSError
+        If it cannot be read.
+    """
+    # Not cv2.imread: it says nothing of why it failed, and cannot read every path.
+    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ValueError(
+            f"{path} could not be decoded as an image ({len(data)} bytes). Expected a "
+            "whole PNG, JPEG, BMP or TIFF file."
+        )
+    height, width = check_sides(image_size, "image_size", ("height", "width"))
+    if image.shape[:2] == (height, width):
+        return image
+    smaller = height * width < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (width, height), interpolation=how)
+
+
+def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """List the image files of a folder in order; none whose name begins with a dot."""
+    pattern = "**/*" if recursive else "*"
+    return sorted(
+        file
+        for file in folder.glob(pattern)
+        if file.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "image_size": [tuple, list],
+        "classes": ["array-like", None],
+        "on_error": [StrOptions({"raise", "warn"})],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_folder(
+    path: str | os.PathLike,
+    *,
+    image_size: tuple[int, int] = (100, 100),
+    classes: Sequence[str] | None = None,
+    on_error: str = "raise",
+    return_X_y: bool = False,
+) -> Any:
+    """Load images from a folder that has one folder for each class.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder. Its sub-folders are the classes; the PNG, JPEG, BMP and TIFF files
+        directly in them are the images. Files and folders whose name begins with a
+        dot, and files of other kinds, are ignored.
+    image_size : tuple of int, default=(100, 100)
+        (height, width) in pixels that all images are brought to.
+    classes : sequence of str, default=None
+        The sub-folders to use. All of them, by default.
+    on_error : {"raise", "warn"}, default="raise"
+        What to do about files that cannot be read or decoded: raise one error that
+        names them all, or leave them out with one warning that does.
+    return_X_y : bool, default=False
+        Return ``(images, target)`` only.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        images : ndarray of shape (n_samples, height, width, 3), uint8
+            RGB.
+        target : ndarray of shape (n_samples,), str
+            Name of the class of each image.
+        target_names : ndarray of shape (n_classes,), str
+            Names of the classes, sorted.
+        filenames : list of str
+            Path of each image.
+        DESCR : str
+
+    (images, target) : tuple if ``return_X_y=True``
+
+    Raises
+    ------
+    ValueError
+        If there is no class folder, a class that was asked for is missing or has no
+        image, or files cannot be decoded.
+    OSError
+        If the folder cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        With ``on_error="warn"``, of the files that were left out.
+    """
+    path = Path(path)
+    size = check_sides(image_size, "image_size", ("height", "width"))
+    folders = _choose(path, classes)
+    images, target, filenames, failures = [], [], [], []
+    for folder in folders:
+        files = image_files(folder)
+        if not files:
+            raise ValueError(
+                f"The class folder {folder} has no image. Expected files that end in "
+                f"{', '.join(SUFFIXES)}."
+            )
+        for file in files:
+            try:
+                images.append(read_image(file, size))
+            except (OSError, ValueError) as error:
+                failures.append(str(error))
+                continue
+            target.append(folder.name)
+            filenames.append(str(file))
+    if failures:
+        message = f"{len(failures)} of {len(failures) + len(images)} images in {path} "
+        listing = "\n  ".join(failures)
+        if on_error == "raise":
+            raise ValueError(f"{message}could not be read:\n  {listing}")
+        if not images:
+            raise ValueError(f"{message}could not be read; none is left:\n  {listing}")
+        warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
+    stacked, labels = np.stack(images), np.array(target)
+    if return_X_y:
+        return stacked, labels
+    names, counts = np.unique(labels, return_counts=True)
+    listing = ", ".join(f"{n}: {c}" for n, c in zip(names, counts, strict=True))
+    return Bunch(
+        images=stacked,
+        target=labels,
+        target_names=names,
+        filenames=filenames,
+        DESCR=_DESCR.format(path=path, count=len(labels), size=size, classes=listing),
+    )
+
+
+def class_names(path: str | os.PathLike) -> list[str]:
+    """Return the names of the class folders in a folder, sorted.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The folder.
+
+    Returns
+    -------
+    list of str
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    OSError
+        If the folder cannot be read.
+    """
+    return list(_class_folders(Path(path)))
+
+
+def save_image_folder(
+    images: np.ndarray, target: Sequence[str], path: str | os.PathLike
+) -> list[str]:
+    """Write images as PNG files into a folder for each class.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, 3), uint8
+        RGB images.
+    target : sequence of str
+        The class of each, which becomes the name of its folder.
+    path : str or path-like
+        The folder that the class folders are made in. Files of the same name are
+        replaced, others are left alone.
+
+    Returns
+    -------
+    list of str
+        The files, in the order of `images`.
+    """
+    files = []
+    for number, (image, label) in enumerate(zip(images, target, strict=True), start=1):
+        folder = Path(path) / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"cell_{number:0{len(str(len(images)))}}.png"
+        _, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        with replacing(file) as temporary:
+            temporary.write_bytes(data.tobytes())
+        files.append(str(file))
+    return files
+
+
+def _class_folders(path: Path) -> dict[str, Path]:
+    if not path.is_dir():
+        kind = "is no folder" if path.exists() else "does not exist"
+        raise NotADirectoryError(
+            f"{path} {kind}. Expected a folder that has one folder for each class."
+        )
+    found = {
+        folder.name: folder
+        for folder in sorted(path.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    }
+    if not found:
+        raise ValueError(
+            f"{path} has no sub-folders. Expected one for each class, with its images "
+            "in it."
+        )
+    return found
+
+
+def _choose(path: Path, classes: Sequence[str] | None) -> list[Path]:
+    found = _class_folders(path)
+    if classes is None:
+        return list(found.values())
+    missing = [str(name) for name in classes if name not in found]
+    if missing or len(set(classes)) != len(classes) or not len(classes):
+        what = f"no folder for {missing}" if missing else "no such choice"
+        raise ValueError(
+            f"{path} has {what} in classes={list(classes)}. Give different names out "
+            f"of {list(found)}."
+        )
+    return [found[name] for name in sorted(classes)]

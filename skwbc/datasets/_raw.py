@@ -1,0 +1,138 @@
+"""The article's files: bytes of images without a header, and labels as digits."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import Bunch
+
+from skwbc._sklearn_compat import StrOptions, validate_params
+from skwbc.datasets._checks import check_sides
+
+_DESCR = """Raw images from {path}
+{count} images of shape {shape} (height, width, channels), {layout} on disk, uint8."""
+
+
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "labels": [str, os.PathLike, None],
+        "image_shape": [tuple, list],
+        "layout": [StrOptions({"planar", "interleaved"})],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_raw_images(
+    path: str | os.PathLike,
+    labels: str | os.PathLike | None = None,
+    *,
+    image_shape: tuple[int, int, int] = (100, 100, 3),
+    layout: str = "planar",
+    return_X_y: bool = False,
+) -> Any:
+    """Read images that stand in a file one after the other, without a header.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file of the images, one byte a value.
+    labels : str or path-like, default=None
+        A text file with a label for each image, in their order: a digit each, white
+        space and commas between them being ignored.
+    image_shape : tuple of int, default=(100, 100, 3)
+        (height, width, channels) of each image.
+    layout : {"planar", "interleaved"}, default="planar"
+        Whether an image is stored channel after channel, or pixel after pixel.
+    return_X_y : bool, default=False
+        Return ``(images, target)`` only. Needs `labels`.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        images : ndarray of shape (n_samples, height, width, channels), uint8
+        target : ndarray of shape (n_samples,), int, or None
+            The labels. None without a file of them.
+        target_names : ndarray of str or None
+            The labels that occur, as strings, in order.
+        filenames : list of str
+            Path and position of each image, such as ``"blood.raw[3]"``; the bare path
+            of a file that holds one image.
+        DESCR : str
+
+    (images, target) : tuple if ``return_X_y=True``
+
+    Raises
+    ------
+    ValueError
+        If the file is no whole number of images, the number of labels differs, or a
+        label is no digit. The message has the file and the numbers.
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> from skwbc.datasets import load_raw_images
+    >>> with tempfile.NamedTemporaryFile(suffix=".raw") as file:
+    ...     np.zeros(2 * 3 * 100 * 100, np.uint8).tofile(file.name)
+    ...     load_raw_images(file.name).images.shape
+    (2, 100, 100, 3)
+    """
+    height, width, channels = check_sides(
+        image_shape, "image_shape", ("height", "width", "channels")
+    )
+    if return_X_y and labels is None:
+        raise ValueError("return_X_y=True needs a file of labels; got labels=None.")
+    path = Path(path)
+    values = np.fromfile(path, np.uint8)
+    size = height * width * channels
+    if not len(values) or len(values) % size:
+        raise ValueError(
+            f"{path} has {len(values)} bytes, which is no whole number of images of "
+            f"shape {(height, width, channels)} ({size} bytes each): "
+            f"{len(values) / size:.2f}. Check the file and image_shape."
+        )
+    if layout == "planar":
+        images = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    else:
+        images = values.reshape(-1, height, width, channels)
+    # Networks and warps want the channels of a pixel side by side.
+    images = np.ascontiguousarray(images)
+    target = None if labels is None else _read_labels(Path(labels), len(images), path)
+    if return_X_y:
+        return images, target
+    one = len(images) == 1
+    return Bunch(
+        images=images,
+        target=target,
+        target_names=None if target is None else np.unique(target).astype(str),
+        filenames=[str(path) if one else f"{path}[{k}]" for k in range(len(images))],
+        DESCR=_DESCR.format(
+            path=path, count=len(images), shape=images.shape[1:], layout=layout
+        ),
+    )
+
+
+def _read_labels(path: Path, n_images: int, images_path: Path) -> np.ndarray:
+    text = path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
+    labels = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        for character in line:
+            if character.isspace() or character == ",":
+                continue
+            if character not in "0123456789":
+                raise ValueError(
+                    f"{path}, line {number}: {character!r} is no label. Labels are "
+                    "digits 0 to 9, one for each image."
+                )
+            labels.append(int(character))
+    if len(labels) != n_images:
+        raise ValueError(
+            f"{path} has {len(labels)} labels, but {images_path} has {n_images} "
+            "images; there has to be one label for each image."
+        )
+    return np.array(labels)

@@ -1,0 +1,516 @@
+"""The fold ensemble: one clone of a classifier per cross-validation fold."""
+
+import copy
+import time
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    clone,
+)
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.utils import (
+    check_random_state,
+    gen_batches,
+    get_tags,
+)
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+from skwbc._progress import report
+from skwbc._random import MAX_SEED, draw_seed, seed_nested_estimators
+from skwbc._sklearn_compat import (
+    HasMethods,
+    StrOptions,
+    fit_context,
+    get_chunk_n_rows,
+    num_samples,
+    routing_enabled,
+    safe_indexing,
+)
+from skwbc._validation_set import fit_member, takes_held_out_fold
+
+
+class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Fit one clone of a classifier per fold and average their probabilities.
+
+    Each member is trained on all folds but one. A member that can use a validation
+    set, for early stopping for instance, is given the fold that was held out from it.
+    Predictions are the mean of the members' ``predict_proba`` [1]_.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The classifier to clone, or a pipeline that ends in one. It needs
+        ``predict_proba``.
+    cv : int, cross-validation generator or iterable, default=5
+        The folds. An int is a number of stratified, shuffled folds, seeded by
+        `random_state`; they keep groups together where `groups` is given to ``fit``.
+        A splitter of which ``random_state`` is None is seeded by `random_state`, too.
+        An iterable yields ``(train, held_out)`` pairs of indices.
+    validation : "auto" or bool, default="auto"
+        Whether members watch their held-out fold. With "auto" they do where ``fit`` of
+        the classifier, or of the last step of the pipeline, has the parameters `X_val`
+        and `y_val`: :class:`~skwbc.CNNClassifier` has, and so has scikit-learn's
+        ``HistGradientBoostingClassifier``. The steps of a pipeline that come before
+        are fitted without that fold and only transform it. True demands it, False
+        withholds it.
+    n_jobs : int, default=None
+        Members to fit at a time, as everywhere in scikit-learn: None is 1 unless a
+        ``joblib.parallel_config`` says otherwise, -1 is all processors.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the folds and every ``random_state`` parameter inside `estimator`, each
+        member's differently. With None the members keep the ``random_state`` they were
+        given, and the folds differ from fit to fit.
+    verbose : int, default=0
+        With 1 or more, print one line for each member that was fitted.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The fitted members, one a split.
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    splits_ : list of (ndarray, ndarray)
+        Training and held-out indices of each member.
+    oof_proba_ : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities: each sample's come from the members that were not
+        trained on it, averaged where there are several. NaN for a sample that was
+        never held out.
+    oof_score_ : float
+        Accuracy of `oof_proba_`, over the samples that were held out. **Optimistic
+        where members watched their held-out fold**, because that fold chose the
+        weights it is scored with. For an honest figure, run
+        ``cross_val_score(ensemble, X, y)``.
+    fold_scores_ : ndarray of shape (n_splits,)
+        Accuracy of each member on its held-out fold; as optimistic as `oof_score_`.
+    n_features_in_ : int
+        Number of features, if the members know it.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if the members know them.
+
+    See Also
+    --------
+    make_cell_classifier : A ready-made ensemble for cell images.
+    sklearn.ensemble.BaggingClassifier : Members trained on bootstrap samples.
+
+    References
+    ----------
+    .. [1] A. Krogh, J. Vedelsby. "Neural network ensembles, cross validation, and
+       active learning." Advances in Neural Information Processing Systems 7, 1995.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skwbc import KFoldEnsembleClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=5,
+    ...                                    random_state=0).fit(X, y)
+    >>> len(ensemble.estimators_)
+    5
+    >>> ensemble.predict_proba(X[:2]).shape
+    (2, 3)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "cv": ["cv_object"],
+        "validation": [StrOptions({"auto"}), "boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        cv=5,
+        validation="auto",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.cv = cv
+        self.validation = validation
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        groups: Any = None,
+        **fit_params: Any,
+    ) -> Self:
+        """Fit one member per fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Training data, of any kind that the members take. It is indexed by fold,
+            and neither converted nor validated here.
+        y : array-like of shape (n_samples,)
+            Class labels, at least two different ones.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Sliced by fold and given to ``fit`` of the members; in a pipeline to every
+            step that takes it.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of samples, patients for instance, for the splitter.
+        **fit_params : dict
+            Further parameters for ``fit`` of the members. What has `n_samples`
+            entries is sliced by fold. With metadata routing enabled they follow the
+            requests of members and splitter.
+
+        Returns
+        -------
+        KFoldEnsembleClassifier
+            The ensemble itself.
+
+        Raises
+        ------
+        ValueError
+            If `y` has fewer than two classes, a class has fewer samples than `cv`
+            folds, a split is empty or overlaps itself, or `validation` is True and the
+            members take no validation set.
+        """
+        check_consistent_length(X, y, groups, sample_weight)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds the one class {self.classes_[0]!r}; a classifier needs "
+                "samples of at least 2 classes."
+            )
+        watch = self._members_watch_their_fold()
+        member_params, split_params = self._route(
+            {"sample_weight": sample_weight, "groups": groups, **fit_params}
+        )
+        seeds = (
+            None
+            if self.random_state is None
+            else check_random_state(self.random_state).randint(MAX_SEED, size=2)
+        )
+        self.splits_ = self._split(X, y, seeds, split_params)
+        members = [clone(self.estimator) for _ in self.splits_]
+        if seeds is not None:
+            member_state = np.random.RandomState(seeds[1])
+            for member in members:
+                seed_nested_estimators(member, member_state)
+
+        n_folds = len(self.splits_)
+        jobs = (
+            delayed(_fit_one_fold)(
+                member,
+                X,
+                y,
+                split,
+                member_params,
+                watch=watch,
+                route=not routing_enabled(),
+                fold=fold,
+                n_folds=n_folds,
+            )
+            for fold, (member, split) in enumerate(
+                zip(members, self.splits_, strict=True), start=1
+            )
+        )
+        self.estimators_ = []
+        held_out_proba, scores = [], []
+        finished = Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs)
+        for fold, (member, proba, score, seconds) in enumerate(finished, start=1):
+            self.estimators_.append(member)
+            held_out_proba.append(proba)
+            scores.append(score)
+            report("fold_finished", fold=fold, n_folds=n_folds, score=score)
+            if self.verbose:
+                print(
+                    f"[KFoldEnsembleClassifier] fold {fold} of {n_folds}: held-out "
+                    f"accuracy {score:.3f}, {seconds:.1f} s",
+                    flush=True,
+                )
+        self.fold_scores_ = np.array(scores)
+        self._score_out_of_fold(y, held_out_proba)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimators_[0], name):
+                setattr(self, name, getattr(self.estimators_[0], name))
+        return self
+
+    def predict_proba_members(self, X: Any) -> np.ndarray:
+        """Return the class probabilities of every member.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_members, n_samples, n_classes)
+            In the order of `classes_`. NaN for a class that a member was never shown.
+        """
+        check_is_fitted(self)
+        n_samples = num_samples(X)
+        proba = np.full(
+            (len(self.estimators_), n_samples, len(self.classes_)), np.nan
+        )
+        for rows in gen_batches(n_samples, _rows_at_a_time(X)):
+            whole = rows.start == 0 and rows.stop == n_samples
+            chunk = X if whole else safe_indexing(X, rows)
+            for member, out in zip(self.estimators_, proba, strict=True):
+                columns = np.searchsorted(self.classes_, member.classes_)
+                out[rows, columns] = member.predict_proba(chunk)
+        return proba
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the mean of the members' class probabilities.
+
+        A class that some members were never shown is averaged over those that were,
+        and the row is scaled to sum to one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        return average_members(self.predict_proba_members(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+        """
+        # Not fitted is said by predict_proba, before `classes_` is looked at.
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return where ``fit`` parameters go when metadata routing is enabled.
+
+        Returns
+        -------
+        MetadataRouter
+            Routes to `estimator` (its ``fit``) and to the splitter (its ``split``).
+        """
+        to_fit = MethodMapping().add(caller="fit", callee="fit")
+        to_split = MethodMapping().add(caller="fit", callee="split")
+        return (
+            MetadataRouter(owner=self)
+            .add(estimator=self.estimator, method_mapping=to_fit)
+            .add(splitter=check_cv(self.cv), method_mapping=to_split)
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = copy.deepcopy(get_tags(self.estimator).input_tags)
+        return tags
+
+    def _members_watch_their_fold(self) -> bool:
+        able = takes_held_out_fold(self.estimator)
+        if self.validation is True and not able:
+            raise ValueError(
+                "validation=True, but `fit` of the estimator (or of the last step of "
+                "the pipeline) has no parameters `X_val` and `y_val`. Use "
+                "validation='auto', or an estimator that takes a validation set."
+            )
+        return able and self.validation is not False
+
+    def _route(self, params: dict[str, Any]) -> tuple[dict, dict]:
+        """Part the given ``fit`` parameters into the members' and the splitter's."""
+        given = {name: value for name, value in params.items() if value is not None}
+        if not routing_enabled():
+            groups = given.pop("groups", None)
+            return given, {} if groups is None else {"groups": groups}
+        routed = process_routing(self, "fit", **given)
+        return dict(routed.estimator.fit), dict(routed.splitter.split)
+
+    def _split(
+        self, X: Any, y: np.ndarray, seeds: Sequence[int] | None, params: dict
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Decide the folds, once."""
+        seed = None if seeds is None else int(seeds[0])
+        cv = 5 if self.cv is None else self.cv
+        if isinstance(cv, Integral):
+            splitter: Any = _stratified_folds(cv, y, seed, params)
+        else:
+            splitter = check_cv(_seeded_splitter(cv, seed))
+        splits = [
+            (_as_indices(train), _as_indices(held_out))
+            for train, held_out in splitter.split(X, y, **params)
+        ]
+        if not splits:
+            raise ValueError("cv yields no split; an ensemble needs at least one.")
+        for fold, (train, held_out) in enumerate(splits, start=1):
+            if not len(train) or not len(held_out):
+                raise ValueError(
+                    f"Split {fold} has {len(train)} samples to train on and "
+                    f"{len(held_out)} held out; both need at least one."
+                )
+            shared = np.intersect1d(train, held_out)
+            if len(shared):
+                raise ValueError(
+                    f"Split {fold} trains on {len(shared)} of its own held-out "
+                    f"samples (the first is {shared[0]}); the two parts of a split "
+                    "must have no sample in common."
+                )
+            if len(np.unique(y[train])) < 2:
+                raise ValueError(
+                    f"The training part of split {fold} holds the one class "
+                    f"{y[train][0]!r}; each member needs at least 2. Use stratified "
+                    "or shuffled folds."
+                )
+        return splits
+
+    def _score_out_of_fold(self, y: np.ndarray, held_out_proba: list) -> None:
+        shape = (len(self.estimators_), len(y), len(self.classes_))
+        by_member = np.full(shape, np.nan)
+        for member, (_, held_out), proba, out in zip(
+            self.estimators_, self.splits_, held_out_proba, by_member, strict=True
+        ):
+            columns = np.searchsorted(self.classes_, member.classes_)
+            out[np.ix_(held_out, columns)] = proba
+        self.oof_proba_ = average_members(by_member)
+        seen = ~np.isnan(self.oof_proba_).any(axis=1)
+        best = self.classes_[self.oof_proba_[seen].argmax(axis=1)]
+        self.oof_score_ = float(accuracy_score(y[seen], best))
+
+
+def _fit_one_fold(
+    member: Any,
+    X: Any,
+    y: np.ndarray,
+    split: tuple[np.ndarray, np.ndarray],
+    params: dict[str, Any],
+    *,
+    watch: bool,
+    route: bool,
+    fold: int,
+    n_folds: int,
+) -> tuple[Any, np.ndarray, float, float]:
+    """Fit a member; return it, its held-out probabilities, score and seconds."""
+    report("fold_started", fold=fold, n_folds=n_folds)
+    start = time.perf_counter()
+    train, held_out = split
+    X_held_out = safe_indexing(X, held_out)
+    params = {
+        name: safe_indexing(value, train) if _is_per_sample(value, len(y)) else value
+        for name, value in params.items()
+    }
+    if watch:
+        # A member cannot be told of a class that it is not trained on.
+        known = np.isin(y[held_out], y[train])
+        if known.any():
+            rows = held_out[known]
+            params["X_val"] = X_held_out if known.all() else safe_indexing(X, rows)
+            params["y_val"] = y[rows]
+    try:
+        fit_member(member, safe_indexing(X, train), y[train], params, route=route)
+        proba = np.asarray(member.predict_proba(X_held_out))
+    except Exception as error:
+        error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
+        raise
+    best = member.classes_[proba.argmax(axis=1)]
+    score = float(accuracy_score(y[held_out], best))
+    return member, proba, score, time.perf_counter() - start
+
+
+def _stratified_folds(
+    n_splits: int, y: np.ndarray, seed: int | None, params: dict
+) -> StratifiedKFold | StratifiedGroupKFold:
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < n_splits:
+        raise ValueError(
+            f"Class {classes[counts.argmin()]!r} has {counts.min()} samples, fewer "
+            f"than the {n_splits} folds of cv={n_splits}, so a fold would lack it. "
+            "Use fewer folds, more samples, or pass a splitter of your own as cv."
+        )
+    kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
+    return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
+
+
+def _seeded_splitter(cv: Any, seed: int | None) -> Any:
+    """Return a seeded copy of a splitter that would draw from global state."""
+    unseeded = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
+    if seed is None or not unseeded:
+        return cv
+    cv = copy.deepcopy(cv)
+    cv.random_state = seed
+    return cv
+
+
+def _as_indices(part: Iterable) -> np.ndarray:
+    part = np.asarray(part)
+    return np.flatnonzero(part) if part.dtype == bool else part.astype(np.intp)
+
+
+def _is_per_sample(value: Any, n_samples: int) -> bool:
+    if isinstance(value, str | dict) or not hasattr(value, "__len__"):
+        return False
+    return len(value) == n_samples
+
+
+def _rows_at_a_time(X: Any) -> int:
+    """Rows that fit scikit-learn's working memory in float32 with a copy to spare."""
+    values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
+    return get_chunk_n_rows(row_bytes=max(16 * values, 1))
+
+
+def average_members(proba: np.ndarray) -> np.ndarray:
+    """Average members' probabilities over those that know each class.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_members, n_samples, n_classes)
+        NaN where a member does not know a class, or has nothing to say of a sample.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+        Each class is averaged over the members that know it. A row in which they are
+        not the same members for all classes is scaled to sum to one; a row that no
+        member has anything to say of is NaN.
+    """
+    known = ~np.isnan(proba)
+    votes = known.sum(axis=0)
+    total = np.where(known, proba, 0.0).sum(axis=0)
+    mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)
+    # Only these rows can fail to sum to one; the others stay the exact mean.
+    uneven = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
+    mean[uneven] /= mean[uneven].sum(axis=1, keepdims=True)
+    mean[~votes.any(axis=1)] = np.nan
+    return mean

@@ -1,0 +1,6 @@
+"""Looking at fitted ensembles: scores, tables and pictures."""
+
+from skwbc.inspection._evaluation import describe_predictions, evaluate, training_table
+from skwbc.inspection._plots import plot_predictions
+
+__all__ = ["describe_predictions", "evaluate", "plot_predictions", "training_table"]

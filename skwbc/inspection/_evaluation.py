@@ -1,0 +1,164 @@
+"""Figures about a fitted classifier, as plain data that can be printed or stored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from skwbc.ensemble import average_members
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
+    """Score a fitted classifier on labelled samples.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with ``predict_proba``.
+    X : array-like of shape (n_samples, ...)
+        Samples that it was not trained on.
+    y : array-like of shape (n_samples,)
+        Their labels, all of them classes of the classifier.
+
+    Returns
+    -------
+    dict
+        "n_samples" (int); "accuracy", "balanced_accuracy" (the mean recall over the
+        classes that occur in `y`) and "log_loss" (natural logarithm) as float;
+        "classes", the labels as str; "per_class", a dict from label to "recall",
+        "precision" (float, or None where there is nothing to divide by) and "support"
+        (int); "confusion_matrix", a list of rows, true classes down and predicted ones
+        across.
+
+    Raises
+    ------
+    ValueError
+        If `y` has labels that the classifier does not know.
+    """
+    check_is_fitted(estimator)
+    y = np.asarray(y)
+    check_consistent_length(X, y)
+    classes = estimator.classes_
+    unknown = sorted({str(label) for label in y if label not in classes})
+    if unknown:
+        raise ValueError(
+            f"The classifier does not know the labels {unknown}; its classes are "
+            f"{[str(label) for label in classes]}."
+        )
+    proba = estimator.predict_proba(X)
+    predicted = classes[proba.argmax(axis=1)]
+    precision, recall, _, support = precision_recall_fscore_support(
+        y, predicted, labels=classes, zero_division=np.nan
+    )
+    return {
+        "n_samples": len(y),
+        "accuracy": float(accuracy_score(y, predicted)),
+        "balanced_accuracy": float(np.mean(recall[support > 0])),
+        "log_loss": float(log_loss(y, proba, labels=classes)),
+        "classes": [str(label) for label in classes],
+        "per_class": {
+            str(label): {
+                "recall": _number(recall[k]),
+                "precision": _number(precision[k]),
+                "support": int(support[k]),
+            }
+            for k, label in enumerate(classes)
+        },
+        "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
+    }
+
+
+def describe_predictions(
+    ensemble: Any, X: Any, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Predict with a fold ensemble, and say how far its members agree.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier
+        Fitted.
+    X : array-like of shape (n_samples, ...)
+        Samples.
+    names : sequence of str
+        What to call each sample.
+
+    Returns
+    -------
+    list of dict
+        For each sample "image" (its name), "predicted" (the label as str),
+        "probabilities" (a dict from label to float, the mean over the members) and
+        "agreement" (int, the number of members whose own first choice is
+        "predicted").
+    """
+    members = ensemble.predict_proba_members(X)
+    proba = average_members(members)
+    best = proba.argmax(axis=1)
+    # A member cannot choose a class that it was never shown: NaN counts below all.
+    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    agreement = (choices == best).sum(axis=0)
+    labels = [str(label) for label in ensemble.classes_]
+    return [
+        {
+            "image": str(name),
+            "predicted": labels[best[k]],
+            "probabilities": dict(zip(labels, proba[k].tolist(), strict=True)),
+            "agreement": int(agreement[k]),
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def training_table(ensemble: Any) -> list[dict[str, float]]:
+    """Tabulate how the networks of a fold ensemble were trained.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier
+        Fitted; its members are, or end in, a :class:`~skwbc.CNNClassifier`.
+
+    Returns
+    -------
+    list of dict
+        A row for each fold, with "fold" (from 1), "loss", "accuracy", "val_loss" and
+        "val_accuracy" in the epoch whose weights were kept, "best_epoch" (from 1) and
+        "epochs" (how many were run). The training figures are of augmented images, and
+        taken while the weights were still changing. The validation figures are of the
+        held-out fold, which also chose the epoch, so they flatter.
+
+    Raises
+    ------
+    ValueError
+        If the members record no training history.
+    """
+    check_is_fitted(ensemble)
+    rows = []
+    for fold, member in enumerate(ensemble.estimators_, start=1):
+        network = member[-1] if isinstance(member, Pipeline) else member
+        if not hasattr(network, "history_"):
+            raise ValueError(
+                f"The members end in a {type(network).__name__}, which records no "
+                "training history; expected CNNClassifier."
+            )
+        best = network.best_epoch_
+        figures = {
+            name: network.history_[name][best - 1]
+            for name in METRICS
+            if name in network.history_
+        }
+        epochs = len(network.history_["loss"])
+        rows.append({"fold": fold, **figures, "best_epoch": best, "epochs": epochs})
+    return rows
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,114 @@
+"""Pictures. They need matplotlib, which comes with the extra ``plot``."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length
+
+from skwbc._optional import import_optional
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_RIGHT, _WRONG, _OTHER = "#1b7837", "#b2182b", "#9aa0a6"
+
+
+def plot_predictions(
+    images: Any,
+    proba: Any,
+    classes: Sequence[Any],
+    *,
+    y_true: Any = None,
+    columns: int = 4,
+) -> "Figure":
+    """Draw each image with a bar for the probability of each class.
+
+    This is the article's figure of its twelve test cells. With `y_true` a title says
+    whether the first choice is right, in words and by colour.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_samples, height, width, channels)
+        Images of 1 or 3 channels, as 0 to 255 integers or 0 to 1 floats.
+    proba : array-like of shape (n_samples, n_classes)
+        Class probabilities.
+    classes : sequence of length n_classes
+        The labels of the columns of `proba`.
+    y_true : array-like of shape (n_samples,), default=None
+        True labels.
+    columns : int, default=4
+        Images in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not bound to a window; ``figure.savefig(...)`` writes it.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+    ImportError
+        If matplotlib is not installed.
+    """
+    figure_module = import_optional("matplotlib.figure", "plot", "Drawing a picture")
+    images, proba = np.asarray(images), np.asarray(proba)
+    check_consistent_length(images, proba, y_true)
+    if proba.shape[1] != len(classes):
+        raise ValueError(
+            f"proba has {proba.shape[1]} columns, but there are {len(classes)} classes."
+        )
+    labels = [str(label) for label in classes]
+    rows = math.ceil(len(images) / columns)
+    bars_height = 0.35 + 0.2 * len(labels)
+    figure = figure_module.Figure(
+        figsize=(2.6 * columns, (2.0 + bars_height) * rows + 0.3), layout="constrained"
+    )
+    grid = figure.subplots(
+        2 * rows,
+        columns,
+        squeeze=False,
+        gridspec_kw={"height_ratios": [2.0, bars_height] * rows},
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for k, (image, row) in enumerate(zip(images, proba, strict=True)):
+        top, column = 2 * (k // columns), k % columns
+        truth = None if y_true is None else str(y_true[k])
+        _draw_image(grid[top, column], image, labels[row.argmax()], truth)
+        _draw_bars(grid[top + 1, column], row, labels, truth)
+    return figure
+
+
+def _draw_image(axes: Any, image: np.ndarray, predicted: str, truth: Any) -> None:
+    if image.shape[-1] == 1:
+        axes.imshow(image[..., 0], cmap="gray")
+    else:
+        axes.imshow(image)
+    if truth is None:
+        axes.set_title(predicted, fontsize=9)
+    elif truth == predicted:
+        axes.set_title(f"{truth} (right)", fontsize=9, color=_RIGHT)
+    else:
+        axes.set_title(
+            f"{truth}, taken for {predicted}", fontsize=9, color=_WRONG, weight="bold"
+        )
+
+
+def _draw_bars(axes: Any, row: np.ndarray, labels: list[str], truth: Any) -> None:
+    axes.set_axis_on()
+    best = int(row.argmax())
+    colours = [_OTHER] * len(labels)
+    colours[best] = _WRONG if truth not in (None, labels[best]) else _RIGHT
+    hatches = ["//" if colour == _WRONG else "" for colour in colours]
+    bars = axes.barh(range(len(labels)), row, color=colours, hatch=hatches)
+    axes.bar_label(bars, [f"{p:.2f}" for p in row], padding=2, fontsize=8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.25)
+    axes.set_xticks([])
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)

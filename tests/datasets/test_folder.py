@@ -1,0 +1,148 @@
+"""Folders of image files, for training and to predict."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skwbc.datasets import (
+    class_names,
+    gather_images,
+    load_image_folder,
+    make_blood_cells,
+    read_image,
+    save_image_folder,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    images, target = make_blood_cells(
+        2, image_size=(20, 20), random_state=0, return_X_y=True
+    )
+    save_image_folder(images, target, tmp_path / "cells")
+    return tmp_path / "cells"
+
+
+def test_what_was_saved_is_loaded(folder):
+    images, target = make_blood_cells(
+        2, image_size=(20, 20), random_state=0, return_X_y=True
+    )
+    data = load_image_folder(folder, image_size=(20, 20))
+    assert data.target_names.tolist() == ["eosinophil", "monocyte", "neutrophil"]
+    order = np.argsort(target, kind="stable")
+    assert_array_equal(data.images, images[order])
+    assert_array_equal(data.target, target[order])
+    assert len(data.filenames) == 6
+    assert "monocyte: 2" in data.DESCR
+    X, y = load_image_folder(folder, image_size=(20, 20), return_X_y=True)
+    assert_array_equal(X, data.images)
+    assert_array_equal(y, data.target)
+
+
+def test_chosen_classes_and_size(folder):
+    data = load_image_folder(
+        folder, image_size=(8, 12), classes=["neutrophil", "eosinophil"]
+    )
+    assert data.images.shape == (4, 8, 12, 3)
+    assert data.images.dtype == np.uint8
+    assert set(data.target) == {"neutrophil", "eosinophil"}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".JPG", ".jpeg", ".bmp", ".tif", ".tiff"])
+def test_file_formats(tmp_path, suffix):
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[..., 0] = 200
+    path = tmp_path / f"ü{suffix}"
+    path.write_bytes(cv2.imencode(suffix.lower(), red[..., ::-1])[1].tobytes())
+    image = read_image(path, (16, 16))
+    assert np.abs(image.astype(int) - red).max() <= 3
+    assert read_image(path, (4, 6)).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((5, 5), 100, np.uint8),
+        np.full((5, 5, 4), 100, np.uint8),
+        np.full((5, 5, 3), 100 * 257, np.uint16),
+    ],
+    ids=["grey", "alpha", "16 bit"],
+)
+def test_other_pixels_become_rgb(tmp_path, pixels):
+    path = tmp_path / "a.png"
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    assert_array_equal(read_image(path, (5, 5)), np.full((5, 5, 3), 100))
+
+
+def test_other_files_are_ignored(folder):
+    (folder / "notes.txt").write_text("-")
+    (folder / "monocyte" / "Thumbs.db").write_text("-")
+    (folder / "monocyte" / ".hidden.png").write_text("-")
+    (folder / ".cache").mkdir()
+    assert class_names(folder) == ["eosinophil", "monocyte", "neutrophil"]
+    assert len(load_image_folder(folder).images) == 6
+
+
+def test_files_that_cannot_be_decoded_are_all_named(folder):
+    good = (folder / "monocyte" / "cell_1.png").with_name
+    (folder / "monocyte" / "broken.png").write_bytes(b"\x89PNG\r\n not at all")
+    (folder / "neutrophil" / "empty.jpg").write_bytes(b"")
+    assert good
+    with pytest.raises(ValueError, match="2 of 8 images") as caught:
+        load_image_folder(folder)
+    assert "broken.png" in str(caught.value)
+    assert "empty.jpg" in str(caught.value)
+    with pytest.warns(UserWarning, match="(?s)left out.*broken.png.*empty.jpg"):
+        data = load_image_folder(folder, on_error="warn")
+    assert len(data.images) == len(data.target) == len(data.filenames) == 6
+
+
+def test_wrong_folders(folder, tmp_path):
+    with pytest.raises(NotADirectoryError, match="does not exist"):
+        load_image_folder(tmp_path / "nowhere")
+    with pytest.raises(NotADirectoryError, match="is no folder"):
+        load_image_folder(folder / "monocyte" / next((folder / "monocyte").iterdir()))
+    with pytest.raises(ValueError, match="has no sub-folders"):
+        load_image_folder(folder / "monocyte")
+    with pytest.raises(ValueError, match=r"no folder for \['Monocyte'\]"):
+        load_image_folder(folder, classes=["Monocyte", "neutrophil"])
+    with pytest.raises(ValueError, match="Give different names"):
+        load_image_folder(folder, classes=["monocyte", "monocyte"])
+    (folder / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty has no image"):
+        load_image_folder(folder)
+    with pytest.raises(ValueError, match="image_size"):
+        load_image_folder(folder, image_size=(100, 0))
+
+
+def test_gathering_goes_on_after_a_file_that_is_none(folder, tmp_path):
+    images = np.zeros((2, 3, 20, 20), np.uint8)
+    (tmp_path / "two.raw").write_bytes(images.tobytes())
+    (tmp_path / "odd.raw").write_bytes(b"123")
+    (tmp_path / "empty").mkdir()
+    paths = [
+        folder,
+        tmp_path / "two.raw",
+        tmp_path / "nowhere.png",
+        tmp_path / "odd.raw",
+        tmp_path / "empty",
+    ]
+    data = gather_images(paths, image_shape=(20, 20, 3))
+    assert data.images.shape == (8, 20, 20, 3)
+    assert data.filenames[-1] == f"{tmp_path / 'two.raw'}[1]"
+    assert len(data.errors) == 3
+    for name, error in zip(("nowhere.png", "odd.raw", "empty"), data.errors, strict=True):
+        assert name in error
+
+
+def test_real_cells(real_data):
+    cells = load_image_folder(real_data / "bccd", image_size=(32, 32))
+    names, counts = np.unique(cells.target, return_counts=True)
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {
+        "Basophil": 3,
+        "Eosinophil": 88,
+        "Lymphocyte": 33,
+        "Monocyte": 20,
+        "Neutrophil": 207,
+    }

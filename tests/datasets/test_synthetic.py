@@ -1,0 +1,151 @@
+"""Synthetic blood cells: reproducible, well formed, learnable, and strict on input."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skwbc.datasets import make_blood_cells
+
+ALL = ["neutrophil", "eosinophil", "monocyte", "lymphocyte", "basophil"]
+SMALL = {"image_size": (24, 24)}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_blood_cells(random_state=0)
+
+
+def test_default_set(data):
+    assert data.images.shape == (90, 100, 100, 3)
+    assert data.images.dtype == np.uint8
+    assert data.target_names.tolist() == ["neutrophil", "eosinophil", "monocyte"]
+    assert np.unique(data.target, return_counts=True)[1].tolist() == [30, 30, 30]
+    assert data.filenames is None
+    assert "90" in data.DESCR and "monocyte" in data.DESCR
+    # Shuffled: a part of the set holds every class.
+    assert set(data.target[:20]) == set(data.target_names)
+
+
+def test_options():
+    classes = ALL[::-1]
+    counts = {name: i + 1 for i, name in enumerate(classes)}
+    options = {"classes": classes, "image_size": (20, 33), "random_state": 3}
+    data = make_blood_cells(counts, **options)
+    assert data.images.shape == (15, 20, 33, 3)
+    assert data.target_names.tolist() == classes
+    assert {n: np.sum(data.target == n) for n in classes} == counts
+    images, target = make_blood_cells(counts, return_X_y=True, **options)
+    np.testing.assert_array_equal(images, data.images)
+    np.testing.assert_array_equal(target, data.target)
+
+
+@pytest.mark.parametrize(
+    "seed", [7, np.random.RandomState, np.random.default_rng], ids=str
+)
+def test_same_seed_same_bits(seed):
+    def draw(number):
+        state = seed(number) if callable(seed) else number
+        return make_blood_cells(2, random_state=state, **SMALL)
+
+    first, again, other = draw(7), draw(7), draw(8)
+    np.testing.assert_array_equal(first.images, again.images)
+    np.testing.assert_array_equal(first.target, again.target)
+    assert not np.array_equal(first.images, other.images)
+
+
+def test_a_generator_is_advanced():
+    rng = np.random.default_rng(0)
+    first = make_blood_cells(1, random_state=rng, **SMALL)
+    second = make_blood_cells(1, random_state=rng, **SMALL)
+    assert not np.array_equal(first.images, second.images)
+
+
+def test_global_random_state_is_neither_used_nor_changed():
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    first = make_blood_cells(1, **SMALL)
+    make_blood_cells(1, random_state=0, **SMALL)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.random.seed(0)
+    assert not np.array_equal(first.images, make_blood_cells(1, **SMALL).images)
+
+
+def test_more_images_and_other_classes_keep_the_earlier_images():
+    few = make_blood_cells(2, random_state=5, **SMALL)
+    counts = {"eosinophil": 1, "monocyte": 4, "basophil": 1}
+    many = make_blood_cells(counts, classes=list(counts), random_state=5, **SMALL)
+    np.testing.assert_array_equal(
+        many.images[many.target == "monocyte"][:2],
+        few.images[few.target == "monocyte"],
+    )
+    np.testing.assert_array_equal(
+        many.images[many.target == "eosinophil"],
+        few.images[few.target == "eosinophil"][:1],
+    )
+
+
+def test_images_of_a_class_differ():
+    images = make_blood_cells(4, random_state=0, **SMALL).images
+    assert len({image.tobytes() for image in images}) == 12
+
+
+def test_classes_are_learnable_but_not_by_colour_alone(data):
+    pixels = data.images.reshape(len(data.images), -1, 3)
+    spread = np.percentile(pixels, [5, 25, 50, 75, 95], axis=1)
+    colours = np.hstack([pixels.mean(axis=1), pixels.std(axis=1), *spread])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    accuracy = cross_val_score(model, colours, data.target, cv=5).mean()
+    assert 0.55 < accuracy < 0.95
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"n_per_class": 0}, ValueError, "'n_per_class' parameter .* must be"),
+        ({"n_per_class": 2.5}, ValueError, "'n_per_class' parameter .* must be"),
+        ({"n_per_class": True}, TypeError, "n_per_class .* must be an int, got True"),
+        ({"n_per_class": {"neutrophil": 3}}, ValueError, "missing: .*'eosinophil'"),
+        (
+            {"n_per_class": {"monocyte": 1, "basophil": 1}, "classes": ["monocyte"]},
+            ValueError,
+            r"not in classes: \['basophil'\]",
+        ),
+        (
+            {"n_per_class": {"monocyte": -1}, "classes": ["monocyte"]},
+            ValueError,
+            "n_per_class for 'monocyte' must be at least 1, got -1",
+        ),
+        (
+            {"n_per_class": {"monocyte": "3"}, "classes": ["monocyte"]},
+            TypeError,
+            "must be an int, got '3' of type str",
+        ),
+        ({"classes": "monocyte"}, TypeError, r"pass a list, \['monocyte'\]"),
+        ({"classes": 3}, TypeError, "must be a sequence of class names, got 3"),
+        ({"classes": []}, ValueError, "classes is empty"),
+        ({"classes": ["monocyte", 3]}, TypeError, "must hold names .* got 3 of type"),
+        (
+            {"classes": ["Neutrophile"]},
+            ValueError,
+            "unknown class 'Neutrophile'.*'basophil'.*did you mean 'neutrophil'",
+        ),
+        (
+            {"classes": ["monocyte", "basophil", "monocyte"]},
+            ValueError,
+            "'monocyte' is repeated",
+        ),
+        ({"image_size": 100}, ValueError, "'image_size' parameter .* must be"),
+        ({"image_size": (100, 100, 3)}, ValueError, r"expected 2 .*\(height, width\)"),
+        ({"image_size": (15, 100)}, ValueError, "whole numbers of at least 16"),
+        ({"image_size": (100, 50.0)}, ValueError, "whole numbers of at least 16"),
+        ({"random_state": -1}, ValueError, "'random_state' parameter .* must be"),
+        ({"random_state": "0"}, ValueError, "'random_state' parameter .* must be"),
+        ({"return_X_y": "yes"}, ValueError, "'return_X_y' parameter .* must be"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        make_blood_cells(**arguments)
