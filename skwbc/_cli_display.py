@@ -1,9 +1,12 @@
 """What the `skwbc` command shows on a terminal."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,7 +21,10 @@ from rich.text import Text
 from skwbc._progress import listening
 
 # Results go to `out`; everything else to `err`, so that results can be piped.
-out = Console(soft_wrap=True, highlight=False)
+# What is piped is not cut to the 80 columns that Rich assumes.
+out = Console(
+    soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120
+)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -44,7 +50,9 @@ def training_progress() -> Iterator[None]:
                 tasks["fold"] = progress.add_task("training", total=None, losses="")
             logs = details["logs"]
             losses = ", ".join(
-                f"{name} {logs[name]:.3f}" for name in ("loss", "val_loss") if name in logs
+                f"{name} {logs[name]:.3f}"
+                for name in ("loss", "val_loss")
+                if name in logs
             )
             progress.update(
                 tasks["fold"],
@@ -68,7 +76,7 @@ def training_progress() -> Iterator[None]:
 def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None:
     """Print the article's table: the figures of each fold, and their means."""
     names = [name for name in rows[0] if name not in ("fold", "epochs")]
-    table = Table(title="Best epoch of each fold", title_justify="left")
+    table = _table("Best epoch of each fold")
     table.add_column("fold", justify="right")
     for name in names:
         table.add_column(name.replace("best_epoch", "best epoch"), justify="right")
@@ -94,23 +102,23 @@ def show_predictions(
     truth: Sequence[Any] | None = None,
 ) -> None:
     """Print predicted classes, probabilities and agreement, an image a line."""
-    table = Table(title="Predictions", title_justify="left")
-    table.add_column("image", overflow="fold")
-    if truth is not None:
-        table.add_column("is")
-    table.add_column("predicted")
-    for label in rows[0]["probabilities"] if rows else ():
-        table.add_column(Text(label), justify="right")
-    table.add_column("members agree", justify="right")
+    folder = os.path.commonpath([os.path.dirname(row["image"]) for row in rows])
+    table = _table(f"Predictions for images in {folder or '.'}")
+    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("predicted", overflow="fold")
+    for label in rows[0]["probabilities"]:
+        table.add_column(Text(label), justify="right", overflow="fold")
+    table.add_column("agree", justify="right", no_wrap=True)
     for k, row in enumerate(rows):
-        cells = [Text(row["image"])]
-        style = ""
-        if truth is not None:
-            cells.append(Text(str(truth[k])))
-            style = "" if str(truth[k]) == row["predicted"] else "bold red"
-        cells.append(Text(row["predicted"], style=style))
-        cells += [Text(f"{p:.3f}") for p in row["probabilities"].values()]
-        table.add_row(*cells, f"{row['agreement']} of {n_members}")
+        predicted = Text(row["predicted"])
+        if truth is not None and str(truth[k]) != row["predicted"]:
+            predicted = Text(f"{row['predicted']}, is {truth[k]}", style="bold red")
+        table.add_row(
+            Text(os.path.relpath(row["image"], folder or ".")),
+            predicted,
+            *[f"{p:.3f}" for p in row["probabilities"].values()],
+            f"{row['agreement']} of {n_members}",
+        )
     out.print(table)
 
 
@@ -120,15 +128,12 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
     out.print(f"accuracy           {scores['accuracy']:.3f}")
     out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")
     out.print(f"log loss           {scores['log_loss']:.3f}")
-    table = Table(
-        title="Each class, and what it was taken for (true classes down)",
-        title_justify="left",
-    )
-    table.add_column("class")
+    table = _table("Each class, and what it was taken for")
+    table.add_column("true class", overflow="fold")
     for name in ("images", "recall", "precision"):
         table.add_column(name, justify="right")
     for label in scores["classes"]:
-        table.add_column(Text(f"→ {label}"), justify="right")
+        table.add_column(Text(f"as {label}"), justify="right", overflow="fold")
     for label, row in zip(scores["classes"], scores["confusion_matrix"], strict=True):
         of_class = scores["per_class"][label]
         table.add_row(
@@ -139,6 +144,12 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
             *map(str, row),
         )
     out.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD
+    )
 
 
 def _figure(value: float | None) -> str:

@@ -17,8 +17,9 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
     validate_params,
 )
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 num_samples = _num_samples
 routing_enabled = _routing_enabled
@@ -30,6 +31,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "check_sample_weight",
     "fit_context",
     "get_chunk_n_rows",
     "num_samples",

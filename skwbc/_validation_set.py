@@ -63,9 +63,9 @@ def fit_member(
     if not params or not isinstance(member, Pipeline):
         return member.fit(X, y, **params)
     names = set(params) if route else {"X_val", "y_val"} & set(params)
-    with sklearn.config_context(enable_metadata_routing=True):
-        with _requesting(member, names):
-            return member.fit(X, y, **params)
+    routing = sklearn.config_context(enable_metadata_routing=True)
+    with routing, _requesting(member, names):
+        return member.fit(X, y, **params)
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _requesting(pipeline: Pipeline, names: set[str]) -> Iterator[None]:
             level.transform_input = [*(level.transform_input or []), "X_val"]
             for prefix, step in steps:
                 request = _claims(prefix, step, names)
-                unclaimed -= {alias for alias in request.values()}
+                unclaimed -= set(request.values())
                 if request:
                     old = step.__dict__.get("_metadata_request", _MISSING)
                     saved.append((step, "_metadata_request", old))

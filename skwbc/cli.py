@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from skwbc._files import reason, replacing
+
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
@@ -37,7 +39,8 @@ Labels = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 Epochs = Annotated[
-    int | None, typer.Option(min=1, help="Epochs at the most [default: the recipe's].")
+    int | None,
+    typer.Option(min=1, help="Epochs at the most (default: what the recipe says)."),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")
@@ -67,7 +70,6 @@ def demo(
 ) -> None:
     """Train on synthetic blood cells and show what comes out (about 2 minutes)."""
     from skwbc import _cli_display as display
-    from skwbc._files import replacing
     from skwbc._optional import import_optional
 
     # Missing parts are better missed now than after the training.
@@ -119,7 +121,7 @@ def train(
     ] = "compact",
     labels: Labels = None,
     classes: Annotated[
-        str | None, typer.Option(help="Class folders to use: A,B,C [default: all].")
+        str | None, typer.Option(help="Class folders to use, as A,B,C (default: all).")
     ] = None,
     image_size: Annotated[
         int, typer.Option(min=8, help="Side in pixels that images are brought to.")
@@ -249,9 +251,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, TyperException):
-            _complain(f"{error.format_message()} See skwbc --help.")
+            # Without a message the help has been printed already.
+            if message := error.format_message().rstrip("."):
+                _complain(f"{message}. See skwbc --help.")
         elif isinstance(error, ValueError | OSError | ImportError):
-            _complain(str(error))
+            _complain(reason(error))
         else:
             _complain(
                 f"something unforeseen happened: {type(error).__name__}: {error}. "
@@ -325,7 +329,6 @@ def _must_exist(*paths: Path) -> None:
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    from skwbc._files import replacing
 
     labels = list(rows[0]["probabilities"])
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:

@@ -1,8 +1,6 @@
 """The fold ensemble: one clone of a classifier per cross-validation fold."""
 
 import copy
-import time
-from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -14,7 +12,7 @@ from sklearn.base import (
     clone,
 )
 from sklearn.metrics import accuracy_score
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import (
     check_random_state,
     gen_batches,
@@ -33,8 +31,10 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from skwbc._folds import decide_splits
+from skwbc._members import average_members, fit_one_fold
 from skwbc._progress import report
-from skwbc._random import MAX_SEED, draw_seed, seed_nested_estimators
+from skwbc._random import MAX_SEED, seed_nested_estimators
 from skwbc._sklearn_compat import (
     HasMethods,
     StrOptions,
@@ -44,7 +44,7 @@ from skwbc._sklearn_compat import (
     routing_enabled,
     safe_indexing,
 )
-from skwbc._validation_set import fit_member, takes_held_out_fold
+from skwbc._validation_set import takes_held_out_fold
 
 
 class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -201,8 +201,8 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds the one class {self.classes_[0]!r}; a classifier needs "
-                "samples of at least 2 classes."
+                f"y holds the one class {self.classes_.tolist()[0]!r}; a classifier "
+                "needs samples of at least 2 classes."
             )
         watch = self._members_watch_their_fold()
         member_params, split_params = self._route(
@@ -213,7 +213,9 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
             if self.random_state is None
             else check_random_state(self.random_state).randint(MAX_SEED, size=2)
         )
-        self.splits_ = self._split(X, y, seeds, split_params)
+        self.splits_ = decide_splits(
+            self.cv, X, y, None if seeds is None else int(seeds[0]), split_params
+        )
         members = [clone(self.estimator) for _ in self.splits_]
         if seeds is not None:
             member_state = np.random.RandomState(seeds[1])
@@ -222,7 +224,7 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 
         n_folds = len(self.splits_)
         jobs = (
-            delayed(_fit_one_fold)(
+            delayed(fit_one_fold)(
                 member,
                 X,
                 y,
@@ -273,9 +275,7 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         """
         check_is_fitted(self)
         n_samples = num_samples(X)
-        proba = np.full(
-            (len(self.estimators_), n_samples, len(self.classes_)), np.nan
-        )
+        proba = np.full((len(self.estimators_), n_samples, len(self.classes_)), np.nan)
         for rows in gen_batches(n_samples, _rows_at_a_time(X)):
             whole = rows.start == 0 and rows.stop == n_samples
             chunk = X if whole else safe_indexing(X, rows)
@@ -359,43 +359,6 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         routed = process_routing(self, "fit", **given)
         return dict(routed.estimator.fit), dict(routed.splitter.split)
 
-    def _split(
-        self, X: Any, y: np.ndarray, seeds: Sequence[int] | None, params: dict
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Decide the folds, once."""
-        seed = None if seeds is None else int(seeds[0])
-        cv = 5 if self.cv is None else self.cv
-        if isinstance(cv, Integral):
-            splitter: Any = _stratified_folds(cv, y, seed, params)
-        else:
-            splitter = check_cv(_seeded_splitter(cv, seed))
-        splits = [
-            (_as_indices(train), _as_indices(held_out))
-            for train, held_out in splitter.split(X, y, **params)
-        ]
-        if not splits:
-            raise ValueError("cv yields no split; an ensemble needs at least one.")
-        for fold, (train, held_out) in enumerate(splits, start=1):
-            if not len(train) or not len(held_out):
-                raise ValueError(
-                    f"Split {fold} has {len(train)} samples to train on and "
-                    f"{len(held_out)} held out; both need at least one."
-                )
-            shared = np.intersect1d(train, held_out)
-            if len(shared):
-                raise ValueError(
-                    f"Split {fold} trains on {len(shared)} of its own held-out "
-                    f"samples (the first is {shared[0]}); the two parts of a split "
-                    "must have no sample in common."
-                )
-            if len(np.unique(y[train])) < 2:
-                raise ValueError(
-                    f"The training part of split {fold} holds the one class "
-                    f"{y[train][0]!r}; each member needs at least 2. Use stratified "
-                    "or shuffled folds."
-                )
-        return splits
-
     def _score_out_of_fold(self, y: np.ndarray, held_out_proba: list) -> None:
         shape = (len(self.estimators_), len(y), len(self.classes_))
         by_member = np.full(shape, np.nan)
@@ -410,107 +373,7 @@ class KFoldEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         self.oof_score_ = float(accuracy_score(y[seen], best))
 
 
-def _fit_one_fold(
-    member: Any,
-    X: Any,
-    y: np.ndarray,
-    split: tuple[np.ndarray, np.ndarray],
-    params: dict[str, Any],
-    *,
-    watch: bool,
-    route: bool,
-    fold: int,
-    n_folds: int,
-) -> tuple[Any, np.ndarray, float, float]:
-    """Fit a member; return it, its held-out probabilities, score and seconds."""
-    report("fold_started", fold=fold, n_folds=n_folds)
-    start = time.perf_counter()
-    train, held_out = split
-    X_held_out = safe_indexing(X, held_out)
-    params = {
-        name: safe_indexing(value, train) if _is_per_sample(value, len(y)) else value
-        for name, value in params.items()
-    }
-    if watch:
-        # A member cannot be told of a class that it is not trained on.
-        known = np.isin(y[held_out], y[train])
-        if known.any():
-            rows = held_out[known]
-            params["X_val"] = X_held_out if known.all() else safe_indexing(X, rows)
-            params["y_val"] = y[rows]
-    try:
-        fit_member(member, safe_indexing(X, train), y[train], params, route=route)
-        proba = np.asarray(member.predict_proba(X_held_out))
-    except Exception as error:
-        error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
-        raise
-    best = member.classes_[proba.argmax(axis=1)]
-    score = float(accuracy_score(y[held_out], best))
-    return member, proba, score, time.perf_counter() - start
-
-
-def _stratified_folds(
-    n_splits: int, y: np.ndarray, seed: int | None, params: dict
-) -> StratifiedKFold | StratifiedGroupKFold:
-    classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < n_splits:
-        raise ValueError(
-            f"Class {classes[counts.argmin()]!r} has {counts.min()} samples, fewer "
-            f"than the {n_splits} folds of cv={n_splits}, so a fold would lack it. "
-            "Use fewer folds, more samples, or pass a splitter of your own as cv."
-        )
-    kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
-    return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
-
-
-def _seeded_splitter(cv: Any, seed: int | None) -> Any:
-    """Return a seeded copy of a splitter that would draw from global state."""
-    unseeded = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
-    if seed is None or not unseeded:
-        return cv
-    cv = copy.deepcopy(cv)
-    cv.random_state = seed
-    return cv
-
-
-def _as_indices(part: Iterable) -> np.ndarray:
-    part = np.asarray(part)
-    return np.flatnonzero(part) if part.dtype == bool else part.astype(np.intp)
-
-
-def _is_per_sample(value: Any, n_samples: int) -> bool:
-    if isinstance(value, str | dict) or not hasattr(value, "__len__"):
-        return False
-    return len(value) == n_samples
-
-
 def _rows_at_a_time(X: Any) -> int:
     """Rows that fit scikit-learn's working memory in float32 with a copy to spare."""
     values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
     return get_chunk_n_rows(row_bytes=max(16 * values, 1))
-
-
-def average_members(proba: np.ndarray) -> np.ndarray:
-    """Average members' probabilities over those that know each class.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_members, n_samples, n_classes)
-        NaN where a member does not know a class, or has nothing to say of a sample.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes)
-        Each class is averaged over the members that know it. A row in which they are
-        not the same members for all classes is scaled to sum to one; a row that no
-        member has anything to say of is NaN.
-    """
-    known = ~np.isnan(proba)
-    votes = known.sum(axis=0)
-    total = np.where(known, proba, 0.0).sum(axis=0)
-    mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)
-    # Only these rows can fail to sum to one; the others stay the exact mean.
-    uneven = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
-    mean[uneven] /= mean[uneven].sum(axis=1, keepdims=True)
-    mean[~votes.any(axis=1)] = np.nan
-    return mean

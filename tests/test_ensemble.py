@@ -23,7 +23,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc.ensemble import average_members
+from skwbc._members import average_members
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +252,7 @@ def test_prediction_in_chunks_is_the_same(iris, monkeypatch):
         ({"estimator": LinearSVC()}, "'predict_proba'"),
         ({"validation": "maybe"}, "The 'validation' parameter"),
         ({"cv": 1}, "The 'cv' parameter"),
-        ({"cv": 60}, "Class np.str_.'setosa'. has 50 samples, fewer than the 60"),
+        ({"cv": 60}, "Class 'setosa' has 50 samples, fewer than the 60"),
         ({"cv": []}, "no split"),
         ({"cv": [([0, 50, 100], [])]}, "0 held out"),
         ({"cv": [([0, 50, 100], [1, 50])]}, "trains on 1 of its own held-out"),

@@ -4,10 +4,13 @@ Pickling a Keras model takes the optimizer's state along, which doubles or trebl
 file and is of no use to predict.
 """
 
+import json
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+
+from skwbc.cnn._seeding import seeded_build
 
 
 class PackedNetwork(NamedTuple):
@@ -19,7 +22,9 @@ class PackedNetwork(NamedTuple):
 
 def pack(network: keras.Model) -> PackedNetwork:
     """Take from a network what prediction needs."""
-    return PackedNetwork(network.to_json(), network.get_weights())
+    architecture = json.loads(network.to_json())
+    architecture.pop("compile_config", None)
+    return PackedNetwork(json.dumps(architecture), network.get_weights())
 
 
 def unpack(packed: PackedNetwork) -> Any:
@@ -31,7 +36,9 @@ def unpack(packed: PackedNetwork) -> Any:
         If the architecture has a layer that Keras does not know.
     """
     try:
-        network = keras.models.model_from_json(packed.architecture)
+        # Its initial weights are overwritten below, but they are drawn all the same.
+        with seeded_build(0):
+            network = keras.models.model_from_json(packed.architecture)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "The network of this classifier cannot be built again. If it has layers "

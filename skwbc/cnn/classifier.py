@@ -14,16 +14,21 @@ from sklearn.utils import ClassifierTags
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
 )
 
 from skwbc._random import draw_seed
-from skwbc._sklearn_compat import Interval, StrOptions, fit_context
+from skwbc._sklearn_compat import (
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+)
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
+from skwbc.cnn._networks import check_network, encode, set_cosine_schedule
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
 from skwbc.cnn._seeding import seeded_build
 from skwbc.cnn._training import predict_in_batches, train
@@ -232,8 +237,8 @@ class CNNClassifier(KerasClassifier):
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"{owner} got samples of the one class {classes[0]!r}; it needs at "
-                "least 2 classes."
+                f"{owner} got samples of the one class {classes.tolist()[0]!r}; it "
+                "needs at least 2 classes."
             )
         self.classes_ = classes
         self.n_classes_ = len(classes)
@@ -243,18 +248,19 @@ class CNNClassifier(KerasClassifier):
         seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
         with seeded_build(int(seeds[0])):
             network = self._build_keras_model()
-        self._check_network(network)
-        self._compile(network, steps=math.ceil(len(y) / self.batch_size) * self.epochs)
+            check_network(network, self.n_classes_)
+            steps = math.ceil(len(y) / self.batch_size) * self.epochs
+            self._compile(network, steps)
         batches = Batches(
             X,
-            _targets(codes, network, self.n_classes_),
+            encode(codes, network, self.n_classes_),
             weights,
             size=self.batch_size,
             seed=int(seeds[1]),
         )
         held_out = None
         if val_codes is not None:
-            targets = _targets(val_codes, network, self.n_classes_)
+            targets = encode(val_codes, network, self.n_classes_)
             held_out = Batches(X_val, targets, None, size=_PREDICTION_BATCH)
         training = train(
             network,
@@ -405,13 +411,13 @@ class CNNClassifier(KerasClassifier):
         """Combine sample and class weights; leave out samples of weight zero."""
         if sample_weight is None and self.class_weight is None:
             return X, y, None
-        weights = _check_sample_weight(
-            sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
-        )
-        if not weights.any():
+        if sample_weight is not None and not np.any(sample_weight):
             raise ValueError(
                 "sample_weight is zero for all samples, so there is nothing to learn."
             )
+        weights = check_sample_weight(
+            sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
+        )
         if self.class_weight is not None:
             weights = weights * compute_sample_weight(self.class_weight, y)
         kept = np.flatnonzero(weights)
@@ -440,21 +446,6 @@ class CNNClassifier(KerasClassifier):
             )
         return np.searchsorted(self.classes_, y_val)
 
-    def _check_network(self, network: Any) -> None:
-        if not isinstance(network, keras.Model):
-            raise TypeError(
-                "model has to return a Keras model; it returned "
-                f"{type(network).__name__}."
-            )
-        shape = getattr(network, "output_shape", None)
-        good = [(None, self.n_classes_)] + [(None, 1)] * (self.n_classes_ == 2)
-        if shape not in good:
-            raise ValueError(
-                f"The network's output has shape {shape}, but {self.n_classes_} "
-                f"classes need {' or '.join(map(str, good))}. Let the function that "
-                "builds it take an argument `meta` and use meta['n_classes_']."
-            )
-
     def _compile(self, network: keras.Model, steps: int) -> None:
         if not network.compiled:
             arguments = self._get_compile_kwargs()
@@ -464,29 +455,9 @@ class CNNClassifier(KerasClassifier):
                 optimizer = type(optimizer).from_config(optimizer.get_config())
             network.compile(**{**arguments, "optimizer": optimizer})
         if self.learning_rate_schedule == "cosine":
-            warmup = round(self.warmup_fraction * steps)
-            peak = float(network.optimizer.learning_rate)
-            network.optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
-                0.0 if warmup else peak,
-                decay_steps=max(steps - warmup, 1),
-                warmup_target=peak if warmup else None,
-                warmup_steps=warmup,
-            )
+            set_cosine_schedule(network.optimizer, steps, self.warmup_fraction)
 
 
 def _is_routed(name: str) -> bool:
     route, separator, rest = name.partition("__")
     return bool(separator and rest) and route in _ROUTES
-
-
-def _targets(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
-    """Encode class positions for the output and the loss of `network`."""
-    if network.output_shape[-1] == 1:
-        return codes.astype(np.float32)[:, np.newaxis]
-    loss = getattr(network, "loss", None)
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
-    if name is None:
-        name = getattr(loss, "__name__", type(loss).__name__)
-    if str(name).lower().startswith("sparse"):
-        return codes
-    return np.eye(n_classes, dtype=np.float32)[codes]

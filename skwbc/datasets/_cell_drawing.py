@@ -185,7 +185,7 @@ def _draw_red_cells(smear, white_centre, white_radius):
     pallor, amount = rng.uniform(0.15, 1.0), rng.uniform(0.75, 1.4)
     spacing = rng.uniform(1.2, 2.1)  # below 2 they may overlap
     wanted = rng.integers(3, 13) * smear.size.prod() / 22**2
-    placed = []
+    placed: list[tuple[float, ...]] = []
     for centre in rng.uniform(-3, smear.size + 3, (30 + 4 * int(wanted), 2)):
         radius = rng.normal(3.6, 0.22)
         gap = np.hypot(*(centre - white_centre)) - white_radius - radius
@@ -303,7 +303,7 @@ def _draw_white_cell(smear, cell, centre, radius):
 
 
 def _nucleus_mask(smear, cell, window, radius, distance):
-    """The nucleus with smooth irregular edges, kept inside the cell."""
+    """Draw the nucleus with smooth irregular edges, kept inside the cell."""
     rng = smear.rng
     pixels = radius * smear.scale
     mask = cell.nucleus(rng, window, pixels)
@@ -383,7 +383,7 @@ def _photograph(smear, height, width):
 
 
 def _illumination(rng, height, width):
-    """A slow gradient, some vignetting and unevenness of the glass."""
+    """Make a slow gradient, some vignetting and unevenness of the glass."""
     x = np.linspace(-1, 1, width, dtype=np.float32)
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     tilt = rng.normal(0, 0.035, 2).astype(np.float32)

@@ -30,12 +30,9 @@ def check_sides(
     ValueError
         If it is anything else.
     """
-    values = list(value)
-    good = len(values) == len(sides) and all(
-        isinstance(side, Integral) and not isinstance(side, bool) and side >= smallest
-        for side in values
-    )
-    if not good:
+    values: list[Any] = list(value)
+    whole = all(isinstance(side, Integral) and side is not True for side in values)
+    if len(values) != len(sides) or not whole or min(values) < smallest:
         raise ValueError(
             f"{name}={value!r}: expected {len(sides)} whole numbers of at least "
             f"{smallest}, ({', '.join(sides)})."

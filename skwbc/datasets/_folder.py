@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._files import replacing
+from skwbc._files import reason, replacing
 from skwbc._sklearn_compat import StrOptions, validate_params
 from skwbc.datasets._checks import check_sides
 
@@ -156,7 +156,7 @@ def load_image_folder(
             try:
                 images.append(read_image(file, size))
             except (OSError, ValueError) as error:
-                failures.append(str(error))
+                failures.append(reason(error))
                 continue
             target.append(folder.name)
             filenames.append(str(file))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
+from skwbc._files import reason
 from skwbc.datasets._folder import image_files, read_image
 from skwbc.datasets._raw import load_raw_images
 
@@ -44,7 +45,7 @@ def gather_images(
         try:
             files = _files_in(path)
         except (OSError, ValueError) as error:
-            errors.append(str(error))
+            errors.append(reason(error))
             continue
         for file in files:
             try:
@@ -56,7 +57,7 @@ def gather_images(
                     images.append(read_image(file, image_shape[:2]))
                     filenames.append(str(file))
             except (OSError, ValueError) as error:
-                errors.append(str(error))
+                errors.append(reason(error))
     empty = np.empty((0, *image_shape), np.uint8)
     stacked = np.stack(images) if images else empty
     return Bunch(images=stacked, filenames=filenames, errors=errors)

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._sklearn_compat import Interval, validate_params
-from skwbc.datasets._checks import check_sides
 from skwbc.datasets._cell_drawing import (
     EOSIN,
     NUCLEAR,
@@ -19,6 +19,7 @@ from skwbc.datasets._cell_drawing import (
     render_cell,
     round_nucleus,
 )
+from skwbc.datasets._checks import check_sides
 
 _SMALLEST_SIDE = 16
 
@@ -263,8 +264,8 @@ def _checked_counts(n_per_class, names):
     }
 
 
-def _checked_integer(value, name, smallest):
-    if not isinstance(value, Integral) or isinstance(value, bool):
+def _checked_integer(value: Any, name: str, smallest: int) -> int:
+    if not isinstance(value, Integral) or value is True:
         raise TypeError(
             f"{name} must be an int, got {value!r} of type {type(value).__name__}"
         )

@@ -13,7 +13,7 @@ from sklearn.metrics import (
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc.ensemble import average_members
+from skwbc._members import average_members
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

@@ -132,7 +132,9 @@ def test_gathering_goes_on_after_a_file_that_is_none(folder, tmp_path):
     assert data.images.shape == (8, 20, 20, 3)
     assert data.filenames[-1] == f"{tmp_path / 'two.raw'}[1]"
     assert len(data.errors) == 3
-    for name, error in zip(("nowhere.png", "odd.raw", "empty"), data.errors, strict=True):
+    for name, error in zip(
+        ("nowhere.png", "odd.raw", "empty"), data.errors, strict=True
+    ):
         assert name in error
 
 

@@ -24,7 +24,8 @@ def test_default_set(data):
     assert data.target_names.tolist() == ["neutrophil", "eosinophil", "monocyte"]
     assert np.unique(data.target, return_counts=True)[1].tolist() == [30, 30, 30]
     assert data.filenames is None
-    assert "90" in data.DESCR and "monocyte" in data.DESCR
+    assert "90" in data.DESCR
+    assert "monocyte" in data.DESCR
     # Shuffled: a part of the set holds every class.
     assert set(data.target[:20]) == set(data.target_names)
 

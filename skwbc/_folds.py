@@ -1,0 +1,111 @@
+"""Deciding, once, which samples each member is trained on and which it never sees."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+
+from skwbc._random import draw_seed
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+def decide_splits(
+    cv: Any, X: Any, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
+) -> list[Split]:
+    """Decide the folds of an ensemble.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of splits or None
+        An int means stratified, shuffled folds, which keep groups together where
+        `params` has them; None means 5 of them.
+    X : array-like of shape (n_samples, ...)
+        Handed to the splitter as it is.
+    y : ndarray of shape (n_samples,)
+        Class labels.
+    seed : int or None
+        Seeds the folds of an int, and a copy of a splitter that shuffles and has no
+        seed of its own.
+    params : mapping of str to object
+        For ``split``: `groups`.
+
+    Returns
+    -------
+    list of (ndarray of int, ndarray of int)
+        Training and held-out indices.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer samples than there are folds, or a split is empty,
+        overlaps itself, or has one class to train on.
+    """
+    cv = 5 if cv is None else cv
+    if isinstance(cv, Integral):
+        splitter: Any = _stratified_folds(int(cv), y, seed, params)
+    else:
+        splitter = check_cv(_seeded(cv, seed))
+    splits = [
+        (_as_indices(train), _as_indices(held_out))
+        for train, held_out in splitter.split(X, y, **params)
+    ]
+    if not splits:
+        raise ValueError("cv yields no split; an ensemble needs at least one.")
+    for fold, split in enumerate(splits, start=1):
+        _check_split(fold, split, y)
+    return splits
+
+
+def _stratified_folds(
+    n_splits: int, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
+) -> StratifiedKFold | StratifiedGroupKFold:
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < n_splits:
+        raise ValueError(
+            f"Class {classes.tolist()[counts.argmin()]!r} has {counts.min()} samples, "
+            f"fewer than the {n_splits} folds, so a fold would lack it. Use fewer "
+            "folds, more samples, or pass a splitter of your own as cv."
+        )
+    kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
+    return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
+
+
+def _seeded(cv: Any, seed: int | None) -> Any:
+    """Return a seeded copy of a splitter that would draw from global state."""
+    unseeded = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
+    if seed is None or not unseeded:
+        return cv
+    cv = copy.deepcopy(cv)
+    cv.random_state = seed
+    return cv
+
+
+def _as_indices(part: Iterable) -> np.ndarray:
+    part = np.asarray(part)
+    return np.flatnonzero(part) if part.dtype == bool else part.astype(np.intp)
+
+
+def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
+    train, held_out = split
+    if not len(train) or not len(held_out):
+        raise ValueError(
+            f"Split {fold} has {len(train)} samples to train on and {len(held_out)} "
+            "held out; both need at least one."
+        )
+    shared = np.intersect1d(train, held_out)
+    if len(shared):
+        raise ValueError(
+            f"Split {fold} trains on {len(shared)} of its own held-out samples (the "
+            f"first is {shared[0]}); the two parts of a split must have no sample in "
+            "common."
+        )
+    if len(np.unique(y[train])) < 2:
+        raise ValueError(
+            f"The training part of split {fold} holds the one class "
+            f"{y[train].tolist()[0]!r}; each member needs at least 2. Use stratified "
+            "or shuffled folds."
+        )

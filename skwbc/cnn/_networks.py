@@ -1,0 +1,90 @@
+"""What a classifier has to know of the networks that builders give it."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def check_network(network: Any, n_classes: int) -> None:
+    """Check that a builder returned a network with an output for each class.
+
+    Parameters
+    ----------
+    network : object
+        What the builder returned.
+    n_classes : int
+        For 2 classes a single output will do, too.
+
+    Raises
+    ------
+    TypeError
+        If it is no Keras model.
+    ValueError
+        If its output has another shape.
+    """
+    if not isinstance(network, keras.Model):
+        raise TypeError(
+            f"model has to return a Keras model; it returned {type(network).__name__}."
+        )
+    shape = getattr(network, "output_shape", None)
+    good = [(None, n_classes)] + [(None, 1)] * (n_classes == 2)
+    if shape not in good:
+        raise ValueError(
+            f"The network's output has shape {shape}, but {n_classes} classes need "
+            f"{' or '.join(map(str, good))}. Let the function that builds it take an "
+            "argument `meta` and use meta['n_classes_']."
+        )
+
+
+def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
+    """Encode classes as the output and the loss of a compiled network want them.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n_samples,), int
+        Positions in the sorted classes.
+    network : keras.Model
+        Compiled, and checked by :func:`check_network`.
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
+        The codes for a sparse loss, a column for a single output, one-hot rows
+        otherwise.
+    """
+    if network.output_shape[-1] == 1:
+        return codes.astype(np.float32)[:, np.newaxis]
+    loss = network.loss
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    if name is None:
+        name = getattr(loss, "__name__", type(loss).__name__)
+    if str(name).lower().startswith("sparse"):
+        return codes
+    return np.eye(n_classes, dtype=np.float32)[codes]
+
+
+def set_cosine_schedule(
+    optimizer: keras.optimizers.Optimizer, steps: int, warmup_fraction: float
+) -> None:
+    """Let the learning rate rise from zero to its value, then fall along a cosine.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        Changed in place; its learning rate becomes the highest.
+    steps : int
+        Training steps in all.
+    warmup_fraction : float
+        Part of them in which it rises.
+    """
+    warmup = round(warmup_fraction * steps)
+    peak = float(optimizer.learning_rate)
+    optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else peak,
+        decay_steps=max(steps - warmup, 1),
+        warmup_target=peak if warmup else None,
+        warmup_steps=warmup,
+    )

@@ -1,0 +1,364 @@
+"""The network as a scikit-learn classifier of images."""
+
+import pickle
+import random
+import subprocess
+import sys
+import threading
+
+import joblib
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.pipeline import make_pipeline
+
+from skwbc import CNNClassifier, ImageAugmenter, build_article_cnn, build_compact_cnn
+
+
+def tiny(**params):
+    defaults = {
+        "model__filters": (4, 8),
+        "optimizer__learning_rate": 0.02,
+        "epochs": 3,
+        "batch_size": 8,
+        "random_state": 0,
+    }
+    return CNNClassifier(**{**defaults, **params})
+
+
+@pytest.fixture(scope="module")
+def X(cells):
+    return (cells.images / 255).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def y(cells):
+    return cells.target
+
+
+@pytest.fixture(scope="module")
+def fitted(X, y):
+    return tiny(epochs=8).fit(X[:16], y[:16], X_val=X[16:], y_val=y[16:])
+
+
+def linear(meta, units=None, activation="softmax"):
+    return keras.Sequential(
+        [
+            keras.layers.Input(meta["image_shape_"]),
+            keras.layers.Flatten(),
+            keras.layers.Dense(units or meta["n_classes_"], activation=activation),
+        ]
+    )
+
+
+def test_tags_and_parameters():
+    cnn = tiny()
+    assert is_classifier(cnn)
+    assert is_classifier(make_pipeline(ImageAugmenter(), cnn))
+    assert not cnn.__sklearn_tags__().input_tags.two_d_array
+    params = cnn.get_params()
+    assert params["optimizer__learning_rate"] == 0.02
+    assert clone(cnn).get_params() == params
+    cnn.set_params(optimizer__learning_rate=0.1, epochs=7)
+    assert clone(cnn).get_params()["optimizer__learning_rate"] == 0.1
+    assert "epochs=7" in repr(cnn)
+    assert not hasattr(cnn, "partial_fit")
+    assert not hasattr(cnn, "initialize")
+
+
+def test_what_is_fitted(fitted, X, y):
+    assert fitted.classes_.tolist() == ["eosinophil", "monocyte", "neutrophil"]
+    assert fitted.image_shape_ == (24, 24, 3)
+    assert isinstance(fitted.model_, keras.Model)
+    proba = fitted.predict_proba(X)
+    assert proba.dtype == np.float64
+    assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+    assert_array_equal(fitted.predict(X), fitted.classes_[proba.argmax(axis=1)])
+    assert fitted.score(X, y) == np.mean(fitted.predict(X) == y)
+    assert_allclose(fitted.model_.predict(X[:5], verbose=0), proba[:5], atol=1e-5)
+
+
+def test_one_image_and_many_agree(fitted, X):
+    many = fitted.predict_proba(np.concatenate([X] * 6))  # More than one batch.
+    assert_allclose(many[: len(X)], fitted.predict_proba(X), atol=1e-6)
+    assert_allclose(fitted.predict_proba(X[3:4]), many[3:4], atol=1e-6)
+
+
+def test_best_epoch_is_restored(fitted, X, y):
+    losses = fitted.history_["val_loss"]
+    assert fitted.best_epoch_ == np.argmin(losses) + 1
+    proba = fitted.predict_proba(X[16:])
+    chosen = proba[np.arange(8), np.searchsorted(fitted.classes_, y[16:])]
+    assert -np.log(chosen).mean() == pytest.approx(min(losses), rel=1e-4)
+    assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+def test_stops_when_patience_is_over(X, y):
+    # With labels that cannot be learnt, the first epochs are the best.
+    wrong = np.roll(np.unique(y), 1)[np.searchsorted(np.unique(y), y)]
+    cnn = tiny(epochs=40, patience=2)
+    cnn.fit(X, y, X_val=X, y_val=wrong)
+    assert len(cnn.history_["val_loss"]) == cnn.best_epoch_ + 2
+    cnn.set_params(epochs=6, patience=None).fit(X, y, X_val=X, y_val=wrong)
+    assert len(cnn.history_["val_loss"]) == 6
+    cnn.set_params(epochs=2).fit(X, y)
+    assert cnn.best_epoch_ == 2
+    assert "val_loss" not in cnn.history_
+
+
+def test_another_monitor(X, y):
+    cnn = tiny(monitor="val_accuracy", epochs=4).fit(X, y, X_val=X, y_val=y)
+    assert cnn.best_epoch_ == np.argmax(cnn.history_["val_accuracy"]) + 1
+    with pytest.raises(ValueError, match="monitor='val_auc' is not among the metrics"):
+        tiny(monitor="val_auc").fit(X, y, X_val=X, y_val=y)
+
+
+def test_loop_is_that_of_keras(X, y):
+    """The same weights as from ``keras.Model.fit`` on the same batches."""
+    cnn = tiny(model=linear, epochs=3)
+    del cnn.model__filters
+    cnn.fit(X, y)
+    codes = np.eye(3)[np.searchsorted(cnn.classes_, y)]
+    network = tiny_twin(cnn, X, y)
+    for epoch in range(3):
+        seeds = np.random.SeedSequence(0).generate_state(2)
+        order = np.random.default_rng((int(seeds[1]), epoch)).permutation(len(y))
+        logs = network.fit(
+            X[order], codes[order], batch_size=8, shuffle=False, verbose=0
+        ).history
+        assert cnn.history_["loss"][epoch] == pytest.approx(logs["loss"][0], rel=1e-4)
+    for ours, theirs in zip(
+        cnn.model_.get_weights(), network.get_weights(), strict=True
+    ):
+        assert_allclose(ours, theirs, atol=1e-5)
+
+
+def tiny_twin(cnn, X, y):
+    """Build the network that `cnn` starts from, compiled by plain Keras."""
+    start = clone(cnn).set_params(optimizer__learning_rate=1e-30, epochs=1).fit(X, y)
+    network = start.model_
+    network.compile(keras.optimizers.RMSprop(0.02), "categorical_crossentropy")
+    return network
+
+
+def test_reproducible_without_touching_global_state(X, y):
+    import tensorflow as tf
+
+    random.seed(1)
+    np.random.seed(1)
+    tf.random.set_seed(1)
+    states = random.getstate(), np.random.get_state()[1].copy()
+    expected = tf.random.uniform((3,)).numpy()
+    tf.random.set_seed(1)
+    model = make_pipeline(ImageAugmenter(rotation_range=180, random_state=5), tiny())
+    first = model.fit(X, y).predict_proba(X)
+    assert random.getstate() == states[0]
+    assert_array_equal(np.random.get_state()[1], states[1])
+    assert_array_equal(tf.random.uniform((3,)).numpy(), expected)
+    # Determinism of operations is not switched on for the whole process either.
+    tf.random.uniform((3,), seed=None)
+    assert_array_equal(clone(model).fit(X, y).predict_proba(X), first)
+    other = clone(model).set_params(cnnclassifier__random_state=1).fit(X, y)
+    assert not np.allclose(other.predict_proba(X), first)
+    other = clone(model).set_params(imageaugmenter__random_state=1).fit(X, y)
+    assert not np.allclose(other.predict_proba(X), first)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array([7, 3, 5]), np.array(["a", "bc", "d"], object)], ids=str
+)
+def test_kinds_of_labels(X, cells, labels):
+    y = labels[np.searchsorted(np.unique(cells.target), cells.target)]
+    cnn = tiny(epochs=1).fit(X, y, X_val=X[:4], y_val=y[:4])
+    assert cnn.classes_.tolist() == sorted(labels.tolist())
+    assert set(cnn.predict(X)) <= set(labels)
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss"),
+    [
+        (1, "sigmoid", "binary_crossentropy"),
+        (2, "softmax", "sparse_categorical_crossentropy"),
+        (2, "softmax", keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
+    ],
+    ids=["sigmoid", "sparse", "smoothed"],
+)
+def test_losses_for_two_classes(X, y, units, activation, loss):
+    two = y != "monocyte"
+    cnn = CNNClassifier(
+        linear,
+        loss=loss,
+        model__units=units,
+        model__activation=activation,
+        epochs=30,
+        random_state=0,
+        optimizer=keras.optimizers.Adam(0.01),
+    )
+    cnn.fit(X[two], y[two], X_val=X[two], y_val=y[two])
+    assert cnn.predict_proba(X[:3]).shape == (3, 2)
+    assert cnn.score(X[two], y[two]) > 0.8
+    # An optimizer given as an instance is not changed by fit.
+    assert not cnn.optimizer.built
+
+
+def test_weights_of_samples_and_classes(X, y):
+    weights = (y != "monocyte").astype(float)
+    kept = weights > 0
+    weighted = tiny().fit(X, y, sample_weight=weights)
+    assert "monocyte" not in weighted.classes_
+    dropped = tiny().fit(X[kept], y[kept])
+    assert_allclose(weighted.predict_proba(X), dropped.predict_proba(X), atol=1e-4)
+    assert weights.sum() == 16  # Not changed in place.
+    heavy = {"eosinophil": 100.0, "monocyte": 0.01, "neutrophil": 0.01}
+    cnn = tiny(class_weight=heavy, epochs=6).fit(X, y)
+    assert (cnn.predict(X) == "eosinophil").mean() > 0.9
+    balanced = tiny(class_weight="balanced", epochs=1).fit(X[4:], y[4:])
+    assert len(balanced.classes_) == 3
+
+
+def test_cosine_schedule(X, y):
+    rates = []
+
+    class Spy(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            rates.append(learning_rate)
+            return super().update_step(gradient, variable, learning_rate)
+
+    cnn = tiny(
+        optimizer=Spy, learning_rate_schedule="cosine", warmup_fraction=0.5, epochs=4
+    )
+    cnn.fit(X, y)  # 3 batches an epoch, 12 steps, 6 of them rising.
+    assert rates
+    assert np.isfinite(cnn.history_["loss"]).all()
+
+
+def test_divergence_is_said(X, y):
+    cnn = tiny(optimizer="sgd", optimizer__learning_rate=1e20, epochs=9)
+    cnn.set_params(model=linear)
+    del cnn.model__filters
+    with pytest.warns(ConvergenceWarning, match="training diverged"):
+        cnn.fit(X * 1e18, y)
+    assert len(cnn.history_["loss"]) < 9
+
+
+def test_pickle_holds_what_prediction_needs(fitted, X, tmp_path):
+    n_bytes = 4 * fitted.model_.count_params()
+    assert len(pickle.dumps(fitted)) < n_bytes + 12_000
+    joblib.dump(fitted, tmp_path / "cnn.joblib", compress=3)
+    loaded = joblib.load(tmp_path / "cnn.joblib")
+    assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert loaded.history_ == fitted.history_
+    refitted = clone(loaded).fit(X, np.arange(24) % 2)
+    assert refitted.classes_.tolist() == [0, 1]
+    np.save(tmp_path / "x.npy", X)
+    code = (
+        "import joblib, numpy as np; X = np.load('x.npy');"
+        "np.save('p.npy', joblib.load('cnn.joblib').predict_proba(X))"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert_array_equal(np.load(tmp_path / "p.npy"), fitted.predict_proba(X))
+
+
+def test_in_several_threads(X, y):
+    expected = tiny(epochs=1).fit(X, y).predict_proba(X)
+    got = {}
+
+    def work(k):
+        got[k] = tiny(epochs=1).fit(X, y).predict_proba(X)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert_array_equal(got[0], expected)
+    assert_array_equal(got[1], expected)
+
+
+def test_article_network_is_to_the_letter():
+    network = build_article_cnn({"image_shape_": (100, 100, 3), "n_classes_": 3})
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == [
+        "Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense",
+        "Dropout", "Dense",
+    ]  # fmt: skip
+    shapes = [w.shape for w in network.trainable_weights if len(w.shape) > 1]
+    assert shapes == [(3, 3, 3, 32), (2, 2, 32, 64), (40000, 256), (256, 3)]
+    assert network.layers[6].rate == 0.5
+
+
+def test_compact_network():
+    meta = {"image_shape_": (100, 100, 3), "n_classes_": 3}
+    assert 100_000 < build_compact_cnn(meta).count_params() < 900_000
+    for side in (8, 33):
+        network = build_compact_cnn({"image_shape_": (side, side, 1), "n_classes_": 2})
+        assert network(np.zeros((1, side, side, 1))).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"epochs": 0}, "The 'epochs' parameter"),
+        ({"batch_size": 2.5}, "The 'batch_size' parameter"),
+        ({"patience": 0}, "The 'patience' parameter"),
+        ({"learning_rate_schedule": "step"}, "The 'learning_rate_schedule' parameter"),
+        ({"warmup_fraction": 2}, "The 'warmup_fraction' parameter"),
+        ({"model": "compact"}, "The 'model' parameter"),
+        ({"class_weight": "equal"}, "The 'class_weight' parameter"),
+    ],
+)
+def test_wrong_parameters(X, y, params, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**params).fit(X, y)
+
+
+def test_parameters_that_do_not_exist():
+    with pytest.raises(TypeError, match="'epoch'.* Did you mean 'epochs'"):
+        CNNClassifier(epoch=3)
+    with pytest.raises(ValueError, match="'patients'.* Did you mean 'patience'"):
+        CNNClassifier().set_params(patients=3)
+
+
+def test_wrong_data(X, y, fitted):
+    cnn = tiny()
+    with pytest.raises(NotFittedError):
+        cnn.predict(X)
+    with pytest.raises(ValueError, match="without a channel axis"):
+        cnn.fit(X[..., 0], y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        cnn.fit(X, y[1:])
+    with pytest.raises(ValueError, match="one class 'a'"):
+        cnn.fit(X, ["a"] * 24)
+    with pytest.raises(ValueError, match="continuous"):
+        cnn.fit(X, np.linspace(0, 1, 24))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        cnn.fit(np.full_like(X, np.nan), y)
+    with pytest.raises(ValueError, match="got only X_val"):
+        cnn.fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match=r"y does not have: \['basophil'\]"):
+        cnn.fit(X, y, X_val=X[:1], y_val=["basophil"])
+    with pytest.raises(ValueError, match="fitted on images of shape"):
+        cnn.fit(X, y, X_val=X[:, 2:], y_val=y)
+    with pytest.raises(ValueError, match="zero for all samples"):
+        cnn.fit(X, y, sample_weight=np.zeros(24))
+    with pytest.raises(ValueError, match="egative"):
+        cnn.fit(X, y, sample_weight=np.full(24, -1.0))
+    with pytest.raises(ValueError, match="fitted on images of shape"):
+        fitted.predict(X[:, 2:])
+
+
+def test_wrong_builders(X, y):
+    def fit(build):
+        return CNNClassifier(build, epochs=1).fit(X, y)
+
+    with pytest.raises(
+        ValueError, match=r"output has shape \(None, 5\), but 3 classes"
+    ):
+        fit(lambda meta: linear(meta, units=5))
+    with pytest.raises(TypeError, match="it returned NoneType"):
+        fit(lambda meta: None)
+    with pytest.raises(TypeError, match="got a network"):
+        fit(linear({"image_shape_": (24, 24, 3), "n_classes_": 3}))

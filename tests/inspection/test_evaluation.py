@@ -1,0 +1,100 @@
+"""Scores, tables and pictures, on ensembles that need no network."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, log_loss
+
+from skwbc import KFoldEnsembleClassifier
+from skwbc.inspection import (
+    describe_predictions,
+    evaluate,
+    plot_predictions,
+    training_table,
+)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return X, np.array(["setosa", "versicolor", "virginica"])[y]
+
+
+@pytest.fixture(scope="module")
+def ensemble(iris):
+    member = LogisticRegression(max_iter=500, C=0.02)
+    return KFoldEnsembleClassifier(member, random_state=0).fit(*iris)
+
+
+def test_scores(ensemble, iris):
+    X, y = iris
+    scores = evaluate(ensemble, X, y)
+    predicted = ensemble.predict(X)
+    assert scores["n_samples"] == 150
+    assert scores["accuracy"] == np.mean(predicted == y) < 1
+    assert scores["balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(y, predicted)
+    )
+    assert scores["log_loss"] == pytest.approx(log_loss(y, ensemble.predict_proba(X)))
+    assert np.sum(scores["confusion_matrix"]) == 150
+    assert scores["confusion_matrix"][1][2] == np.sum(
+        (y == "versicolor") & (predicted == "virginica")
+    )
+    setosa = scores["per_class"]["setosa"]
+    assert setosa == {"recall": 1.0, "precision": 1.0, "support": 50}
+
+
+def test_scores_where_a_class_does_not_occur(ensemble, iris):
+    X, y = iris
+    scores = evaluate(ensemble, X[:50], y[:50])
+    assert scores["balanced_accuracy"] == 1
+    assert scores["per_class"]["virginica"] == {
+        "recall": None,
+        "precision": None,
+        "support": 0,
+    }
+    with pytest.raises(ValueError, match=r"does not know the labels \['rose'\]"):
+        evaluate(ensemble, X[:2], ["setosa", "rose"])
+
+
+def test_agreement(ensemble, iris):
+    X, _ = iris
+    rows = describe_predictions(ensemble, X, range(150))
+    members = ensemble.predict_proba_members(X)
+    labels = ensemble.classes_[members.argmax(axis=2)]
+    assert rows[7]["image"] == "7"
+    assert sum(rows[7]["probabilities"].values()) == pytest.approx(1)
+    for k, row in enumerate(rows):
+        assert row["predicted"] == ensemble.predict(X[k : k + 1])[0]
+        assert row["agreement"] == np.sum(labels[:, k] == row["predicted"])
+    assert {row["agreement"] for row in rows} > {5}
+
+
+def test_training_table_of_members_without_history(ensemble):
+    with pytest.raises(ValueError, match="LogisticRegression, which records no"):
+        training_table(ensemble)
+
+
+def test_picture_of_predictions(tmp_path):
+    images = np.random.default_rng(0).integers(256, size=(5, 8, 8, 3), dtype=np.uint8)
+    proba = np.eye(3)[[0, 1, 2, 0, 1]] * 0.7 + 0.1
+    truth = ["a", "b", "c", "a", "c"]
+    figure = plot_predictions(images, proba, "abc", y_true=truth, columns=3)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["a (right)", "b (right)", "c (right)", "a (right)",
+                      "c, taken for b"]  # fmt: skip
+    figure.savefig(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 1000
+    plain = plot_predictions(images[..., :1], proba, "abc")
+    assert plain.axes[0].get_title() == "a"
+    with pytest.raises(ValueError, match="3 columns, but there are 2"):
+        plot_predictions(images, proba, "ab")
+    with pytest.raises(ValueError, match="inconsistent"):
+        plot_predictions(images, proba[:2], "abc")
+
+
+def test_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'skwbc\[plot\]'"):
+        plot_predictions(np.zeros((1, 2, 2, 3)), [[1.0]], "a")

@@ -1,0 +1,210 @@
+"""The command, mostly in this process: loading Keras takes seconds."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skwbc import cli, load_model
+from skwbc.datasets import make_blood_cells, save_image_folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder of 8 cells in each of three class folders, and one more."""
+    path = tmp_path_factory.mktemp("cells")
+    classes = ("eosinophil", "monocyte", "neutrophil", "basophil")
+    images, target = make_blood_cells(
+        8, classes=classes, image_size=(40, 40), random_state=0, return_X_y=True
+    )
+    save_image_folder(images, target, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.joblib"
+    code = cli.main(
+        ["train", str(folder), "--model", str(path), "--folds", "2", "--epochs", "1",
+         "--image-size", "16", "--classes", "neutrophil,eosinophil,monocyte"]
+    )  # fmt: skip
+    assert code == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    path = tmp_path_factory.mktemp("raw")
+    images, target = make_blood_cells(
+        6, image_size=(16, 16), random_state=0, return_X_y=True
+    )
+    (path / "c.raw").write_bytes(images.transpose(0, 3, 1, 2).tobytes())
+    codes = np.searchsorted(np.unique(target), target)
+    (path / "labels.txt").write_text("".join(map(str, codes)))
+    return path
+
+
+def run(capsys, *arguments):
+    capsys.readouterr()
+    code = cli.main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_train_tells_what_it_did(folder, tmp_path, capsys):
+    path = tmp_path / "m.joblib"
+    code, out, err = run(
+        capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 2,
+        "--image-size", 16, "--seed", 3,
+    )  # fmt: skip
+    assert code == 0
+    assert "4 classes: basophil, eosinophil" in err
+    assert "fold 2 of 2" in err
+    for word in ("val_loss", "val_accuracy", "best epoch", "mean", "flatters"):
+        assert word in out
+    assert load_model(path).random_state == 3
+
+
+def test_raw_files_from_training_to_prediction(raw, tmp_path, capsys):
+    path, labels = tmp_path / "a.joblib", raw / "labels.txt"
+    code, _, _ = run(
+        capsys, "train", raw / "c.raw", "--labels", labels, "--recipe", "article",
+        "--model", path, "--folds", 2, "--epochs", 1, "--image-size", 16,
+    )  # fmt: skip
+    assert code == 0
+    code, out, _ = run(capsys, "evaluate", path, raw / "c.raw", "--labels", labels)
+    assert code == 0
+    assert "balanced accuracy" in out
+    code, out, _ = run(capsys, "predict", path, raw / "c.raw", "--json")
+    rows = json.loads(out)
+    assert len(rows) == 18
+    assert set(rows[0]["probabilities"]) == {"0", "1", "2"}
+
+
+def test_evaluate(model, folder, capsys):
+    code, out, err = run(capsys, "evaluate", model, folder, "--json")
+    assert code == 0
+    scores = json.loads(out)
+    assert scores["classes"] == ["eosinophil", "monocyte", "neutrophil"]
+    assert scores["n_samples"] == 24
+    assert "left out, unknown to the model: basophil" in err
+    code, out, _ = run(capsys, "evaluate", model, folder)
+    for word in ("accuracy", "log loss", "recall", "precision", "as monocyte"):
+        assert word in out
+
+
+def test_predict(model, folder, tmp_path, capsys):
+    table = tmp_path / "p.csv"
+    code, out, _ = run(
+        capsys, "predict", model, folder / "monocyte", "--json", "--csv", table
+    )
+    assert code == 0
+    rows = json.loads(out)
+    assert len(rows) == 8
+    assert list(rows[0]) == ["image", "predicted", "probabilities", "agreement"]
+    assert rows[0]["image"].startswith(str(folder / "monocyte"))
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
+    assert rows[0]["agreement"] in (0, 1, 2)
+    with open(table, newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["image"] for row in written] == [row["image"] for row in rows]
+    assert float(written[0]["monocyte"]) == rows[0]["probabilities"]["monocyte"]
+    code, out, _ = run(capsys, "predict", model, folder)
+    assert code == 0
+    assert out.count(" of 2") == 32
+
+
+def test_images_that_cannot_be_read_do_not_stop_the_others(
+    model, folder, tmp_path, capsys
+):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    good = next((folder / "monocyte").iterdir())
+    code, out, err = run(
+        capsys, "predict", model, broken, good, tmp_path / "nowhere.png", "--json"
+    )
+    assert code == 1
+    assert [row["image"] for row in json.loads(out)] == [str(good)]
+    assert [line.split(":")[1] for line in err.splitlines()] == [" error"] * 2
+    assert "broken.png could not be decoded" in err
+    assert "nowhere.png: No such file" in err
+    code, out, _ = run(capsys, "predict", model, broken, "--json")
+    assert (code, out) == (2, "")
+
+
+def test_predictions_in_a_fresh_process_are_the_same(model, folder, capsys):
+    arguments = ["predict", str(model), str(folder), "--json"]
+    _, here, _ = run(capsys, *arguments)
+    fresh = subprocess.run(
+        [sys.executable, "-m", "skwbc.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert fresh.stdout == here  # Every digit of every probability.
+    assert fresh.stderr == ""
+
+
+def test_demo(tmp_path, capsys):
+    code, out, err = run(capsys, "demo", "--out", tmp_path / "d", "--epochs", 1)
+    assert code == 0
+    assert "about 2 minutes" in err
+    assert "of 12 test cells right" in out
+    assert "val_accuracy" in out
+    assert out.count(" of 5") == 12
+    made = {path.name for path in (tmp_path / "d").iterdir()}
+    assert made == {"cells", "model.joblib", "predictions.png"}
+    assert (tmp_path / "d" / "predictions.png").read_bytes()[1:4] == b"PNG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["train"], "Missing argument"),
+        (["train", "nowhere", "--model", "m.joblib"], "nowhere does not exist"),
+        (["train", "{folder}"], "Missing option '--model'"),
+        (["train", "{folder}", "--model", "no/m.joblib"], "folder that exists"),
+        (["train", "{folder}", "--model", "{folder}"], "folder that exists"),
+        (["train", "{folder}", "--model", "m", "--folds", "1"], "--folds"),
+        (["train", "{folder}", "--model", "m", "--epochs", "few"], "--epochs"),
+        (["train", "{folder}", "--model", "m", "--recipe", "best"], "compact, article"),
+        (["train", "{folder}", "--model", "m", "--classes", "a,b"], "no folder for"),
+        (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
+        (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
+        (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
+        (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
+        (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
+        (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
+        (["predict", "{model}"], "Missing argument"),
+        (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
+        (["evaluate", "{model}", "{folder}/monocyte"], "has no sub-folders"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(
+    arguments, message, folder, raw, model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    filled = [word.format(folder=folder, raw=raw, model=model) for word in arguments]
+    code, out, err = run(capsys, *filled)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert err.startswith("skwbc: error: ")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    with pytest.raises(NotADirectoryError):
+        cli.main(["train", str(tmp_path / "no"), "--model", "m", "--debug"])
+
+
+def test_help_and_no_command(capsys):
+    code, out, err = run(capsys)
+    assert code == 2
+    assert "predict" in out
+    assert err == ""
+    assert run(capsys, "train", "--help")[0] == 0

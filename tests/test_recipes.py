@@ -1,0 +1,165 @@
+"""The parts put together, as users get them."""
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_predict,
+    cross_val_score,
+)
+
+from skwbc import (
+    AugmentedImages,
+    CNNClassifier,
+    build_article_cnn,
+    load_model,
+    make_cell_classifier,
+    save_model,
+)
+from skwbc.recipes import expected_image_shape
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """The default recipe with a network and a time that tests can afford."""
+    classifier = make_cell_classifier(cv=2, epochs=2, random_state=0)
+    return classifier.set_params(
+        estimator__cnn__model__filters=(4, 8), estimator__cnn__batch_size=8
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(quick, cells):
+    return clone(quick).fit(cells.images, cells.target)
+
+
+def test_article_recipe_is_to_the_letter():
+    article = make_cell_classifier("article")
+    assert isinstance(article.cv, KFold)
+    assert article.cv.shuffle
+    assert article.cv.n_splits == 5
+    augmenter, cnn = article.estimator.named_steps.values()
+    params = augmenter.get_params()
+    assert params.pop("rescale") == 1 / 255
+    assert params.pop("samplewise_center") is True
+    assert params.pop("rotation_range") == 180
+    assert params.pop("horizontal_flip") is True
+    assert params.pop("fill_mode") == "nearest"
+    assert not any(params.values())
+    assert cnn.model is build_article_cnn
+    assert cnn.optimizer == "rmsprop"
+    assert cnn.loss == "categorical_crossentropy"
+    assert (cnn.epochs, cnn.batch_size, cnn.patience) == (50, 32, 10)
+    assert (cnn.monitor, cnn.learning_rate_schedule) == ("val_loss", "constant")
+
+
+def test_parameters_reach_the_parts():
+    made = make_cell_classifier(cv=3, epochs=7, n_jobs=2, random_state=1, verbose=1)
+    assert list(made.estimator.named_steps) == ["augmenter", "cnn"]
+    assert (made.cv, made.n_jobs, made.random_state, made.verbose) == (3, 2, 1, 1)
+    assert made.get_params()["estimator__cnn__epochs"] == 7
+    assert is_classifier(made)
+    with pytest.raises(ValueError, match="The 'recipe' parameter"):
+        make_cell_classifier("best")
+    with pytest.raises(ValueError, match="The 'epochs' parameter"):
+        make_cell_classifier(epochs=0)
+
+
+def test_members_watch_their_fold_unaugmented(monkeypatch, quick, cells):
+    seen = []
+    fit = CNNClassifier.fit
+
+    def spy(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        seen.append((X, X_val, y_val))
+        return fit(self, X, y, sample_weight, X_val=X_val, y_val=y_val)
+
+    monkeypatch.setattr(CNNClassifier, "fit", spy)
+    ensemble = clone(quick).fit(cells.images, cells.target)
+    for (X, X_val, y_val), (train, held_out), member in zip(
+        seen, ensemble.splits_, ensemble.estimators_, strict=True
+    ):
+        assert isinstance(X, AugmentedImages)
+        assert len(X) == len(train)
+        assert_array_equal(y_val, cells.target[held_out])
+        standardised = member[0].transform(cells.images[held_out])
+        assert_array_equal(X_val, standardised)
+        assert "val_loss" in member[-1].history_
+
+
+def test_reproducible(quick, fitted, cells):
+    again = clone(quick).fit(cells.images, cells.target)
+    proba = fitted.predict_proba(cells.images)
+    assert_array_equal(again.predict_proba(cells.images), proba)
+    assert_array_equal(again.oof_proba_, fitted.oof_proba_)
+    other = clone(quick).set_params(random_state=1).fit(cells.images, cells.target)
+    assert not np.allclose(other.predict_proba(cells.images), proba)
+
+
+def test_two_processes_give_what_one_gives(quick, fitted, cells):
+    parallel = clone(quick).set_params(n_jobs=2).fit(cells.images, cells.target)
+    np.testing.assert_allclose(
+        parallel.predict_proba(cells.images),
+        fitted.predict_proba(cells.images),
+        atol=1e-3,
+    )
+
+
+def test_model_selection_of_scikit_learn(quick, cells):
+    X, y = cells.images, cells.target
+    assert len(cross_val_score(quick, X, y, cv=2)) == 2
+    assert cross_val_predict(quick, X, y, cv=2, method="predict_proba").shape == (24, 3)
+    search = GridSearchCV(quick, {"estimator__cnn__epochs": [1, 2]}, cv=2).fit(X, y)
+    assert search.best_params_["estimator__cnn__epochs"] in (1, 2)
+    best = search.best_estimator_.estimators_[0][-1]
+    assert len(best.history_["loss"]) == search.best_params_["estimator__cnn__epochs"]
+
+
+class TestFiles:
+    def test_a_model_comes_back_as_it_was(self, fitted, cells, tmp_path):
+        save_model(fitted, tmp_path / "m.joblib")
+        loaded = load_model(tmp_path / "m.joblib")
+        assert_array_equal(
+            loaded.predict_proba(cells.images), fitted.predict_proba(cells.images)
+        )
+        # Two networks of 1,000 weights, and no image.
+        assert (tmp_path / "m.joblib").stat().st_size < cells.images.nbytes
+        assert expected_image_shape(loaded) == (24, 24, 3)
+
+    def test_a_failed_save_leaves_the_old_model(self, fitted, tmp_path, monkeypatch):
+        path = tmp_path / "m.joblib"
+        path.write_bytes(b"old")
+
+        def fail(model, file):
+            file.write_bytes(b"half")
+            raise OSError("no space left")
+
+        monkeypatch.setattr(joblib, "dump", fail)
+        with pytest.raises(OSError, match="no space left"):
+            save_model(fitted, path)
+        assert path.read_bytes() == b"old"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_files_that_are_no_model(self, fitted, tmp_path):
+        path = tmp_path / "m.joblib"
+        with pytest.raises(FileNotFoundError, match="m.joblib"):
+            load_model(path)
+        with pytest.raises(IsADirectoryError, match="is a folder"):
+            load_model(tmp_path)
+        path.write_bytes(b"no pickle")
+        with pytest.raises(ValueError, match="could not be read as a model"):
+            load_model(path)
+        save_model(fitted, path)
+        path.write_bytes(path.read_bytes()[:-900])
+        with pytest.raises(ValueError, match="could not be read as a model"):
+            load_model(path)
+        joblib.dump({"a": 1}, path)
+        with pytest.raises(ValueError, match="type dict, which is no fitted"):
+            load_model(path)
+
+    def test_a_model_that_takes_no_images(self):
+        with pytest.raises(ValueError, match="does not say which images"):
+            expected_image_shape(make_cell_classifier().estimator)
