@@ -1,0 +1,128 @@
+"""How well the recipes do on real cells, beside plain Keras on the same images.
+
+Two sets of Neutrophil, Eosinophil and Monocyte: the 76 cells in the article's file
+format with their 12 test files, and as many cells drawn from the folders with all the
+others to test on. The plain Keras baseline is the script given by ``--reference``; it
+is run as a process of its own on the same images, folds and seed.
+
+    python benchmarks/real_cells.py --data ../shared/data
+
+Prints two tables in Markdown. Test images are looked at once, after training; the
+out-of-fold column is what the held-out folds gave that also chose the epochs.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from skwbc import make_cell_classifier
+from skwbc.datasets import load_image_folder, load_raw_images
+from skwbc.inspection import evaluate
+
+CLASSES = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
+HEADER = """\
+| method | out-of-fold accuracy | test accuracy | balanced | log loss | seconds |
+|---|---|---|---|---|---|"""
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    for title, sets in (
+        ("Article's files: 76 cells, 12 to test", article_files(arguments.data)),
+        ("Folders: 30/30/16 cells, the rest to test", folders(arguments)),
+    ):
+        print(f"\n{title} (seed {arguments.seed}, {os.cpu_count()} cores)\n\n{HEADER}")
+        baseline(arguments, *sets)
+        for recipe in ("article", "compact"):
+            skwbc(recipe, arguments, *sets)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default="../shared/data")
+    parser.add_argument(
+        "--reference", type=Path, default="../shared/reference/article_keras.py"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, help="fewer, for a quick try")
+    return parser.parse_args()
+
+
+def article_files(data: Path) -> tuple[np.ndarray, ...]:
+    folder = data / "article"
+    X, y = load_raw_images(
+        folder / "blood_total.raw", folder / "blood_total_label.txt", return_X_y=True
+    )
+    files = sorted((folder / "test").glob("*.raw"))
+    X_test = np.concatenate([load_raw_images(file).images for file in files])
+    digits = (folder / "test_label.txt").read_text().strip()
+    y_test = np.array([int(digit) for digit in digits])
+    return X, y, X_test, y_test
+
+
+def folders(arguments: argparse.Namespace) -> tuple[np.ndarray, ...]:
+    cells = load_image_folder(arguments.data / "bccd", classes=list(CLASSES))
+    codes = np.searchsorted(cells.target_names, cells.target)
+    train = []
+    for name, count in CLASSES.items():
+        rows = np.flatnonzero(cells.target == name)
+        rows, _ = train_test_split(rows, train_size=count, random_state=arguments.seed)
+        train.extend(rows)
+    rest = np.setdiff1d(np.arange(len(codes)), train)
+    return cells.images[train], codes[train], cells.images[rest], codes[rest]
+
+
+def skwbc(recipe, arguments, X, y, X_test, y_test) -> None:
+    start = time.perf_counter()
+    model = make_cell_classifier(
+        recipe, epochs=arguments.epochs, random_state=arguments.seed
+    ).fit(X, y)
+    seconds = time.perf_counter() - start
+    scores = evaluate(model, X_test, y_test)
+    row(
+        f"skwbc, recipe {recipe}",
+        model.oof_score_,
+        scores["accuracy"],
+        scores["balanced_accuracy"],
+        scores["log_loss"],
+        seconds,
+    )
+
+
+def baseline(arguments, X, y, X_test, y_test) -> None:
+    if not arguments.reference.is_file():
+        print(f"| plain Keras | not run: {arguments.reference} is missing | | | | |")
+        return
+    command = [sys.executable, arguments.reference, "--seed", str(arguments.seed)]
+    if arguments.epochs:
+        command += ["--epochs", str(arguments.epochs)]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cells.npz"
+        np.savez(file, X=X, y=y, Xt=X_test, yt=y_test)
+        run = subprocess.run(
+            [*command, "--npz", file], capture_output=True, text=True, check=True
+        )
+    means = re.search(r"val_acc \[(.*)\]", run.stdout)[1].split()
+    test = re.search(r"test accuracy (\S+) balanced (\S+)", run.stdout)
+    seconds = re.search(r"fit (\S+) s", run.stdout)
+    row("plain Keras", means[3], test[1], test[2], None, seconds[1])
+
+
+def row(name, oof, accuracy, balanced, log_loss, seconds) -> None:
+    loss = "-" if log_loss is None else f"{log_loss:.3f}"
+    figures = " | ".join(f"{float(value):.3f}" for value in (oof, accuracy, balanced))
+    print(f"| {name} | {figures} | {loss} | {float(seconds):.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
