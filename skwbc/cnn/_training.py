@@ -9,7 +9,7 @@ import logging
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skwbc._progress import report
-from skwbc.cnn._batches import Batches
+from skwbc.cnn._batches import Batch, Batches
 
 
 class Training(NamedTuple):
@@ -96,15 +96,9 @@ def _train(
     network.stop_training = False
     stopper.on_train_begin()
     for epoch in range(epochs):
-        logs = _mean(
-            (network.train_on_batch(*batch, return_dict=True), len(batch.targets))
-            for batch in batches.shuffled(epoch)
-        )
+        logs = _mean(network, network.train_on_batch, batches.shuffled(epoch))
         if held_out is not None:
-            seen = _mean(
-                (network.test_on_batch(*batch, return_dict=True), len(batch.targets))
-                for batch in held_out.in_order()
-            )
+            seen = _mean(network, network.test_on_batch, held_out.in_order())
             logs |= {f"val_{name}": value for name, value in seen.items()}
             if monitor not in logs:
                 raise ValueError(
@@ -167,11 +161,17 @@ def _tracing_is_expected() -> Iterator[None]:
         logger.removeFilter(is_other)
 
 
-def _mean(results) -> dict[str, float]:
-    """Average the metrics of batches, each weighted by its number of samples."""
+def _mean(
+    network: keras.Model, step: Callable[..., dict], batches: Iterable[Batch]
+) -> dict[str, float]:
+    """Take a step on each batch; average the metrics by the number of samples."""
     total: dict[str, float] = defaultdict(float)
     samples = 0
-    for logs, size in results:
+    for batch in batches:
+        # Only newer versions of Keras do this by themselves.
+        network.reset_metrics()
+        logs = step(*batch, return_dict=True)
+        size = len(batch.targets)
         samples += size
         for name, value in logs.items():
             total[name] += float(value) * size
