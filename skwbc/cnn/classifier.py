@@ -83,7 +83,8 @@ class CNNClassifier(KerasClassifier):
         multiply `sample_weight`.
     random_state : int, RandomState instance or None, default=None
         Decides the initial weights, dropout and the order of the images. No global
-        state of Python, NumPy, Keras or TensorFlow is left changed.
+        state of Python, NumPy, Keras or TensorFlow is touched, so a `model` that draws
+        from one of those by itself has to be seeded by itself.
     verbose : int, default=0
         With 1 or more, print a line for each epoch.
     **parameters : dict

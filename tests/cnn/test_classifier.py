@@ -278,6 +278,26 @@ def test_in_several_threads(X, y):
     assert_array_equal(got[1], expected)
 
 
+def test_other_threads_that_draw_do_not_matter(X, y):
+    expected = tiny(epochs=1).fit(X, y).predict_proba(X)
+    stop = threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            random.random()
+            np.random.random()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        for _ in range(3):
+            got = tiny(epochs=1).fit(X, y).predict_proba(X)
+            assert_array_equal(got, expected)
+    finally:
+        stop.set()
+        thread.join()
+
+
 def test_article_network_is_to_the_letter():
     network = build_article_cnn({"image_shape_": (100, 100, 3), "n_classes_": 3})
     kinds = [type(layer).__name__ for layer in network.layers]
