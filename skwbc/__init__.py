@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skwbc import cnn, datasets, inspection
+    from skwbc import cnn, datasets, inspection, uncertainty
     from skwbc.augmentation import AugmentedImages, ImageAugmenter
     from skwbc.cnn import CNNClassifier, build_article_cnn, build_compact_cnn
     from skwbc.ensemble import KFoldEnsembleClassifier
@@ -28,7 +28,7 @@ _HOMES = {
     "make_cell_classifier": "skwbc.recipes",
     "save_model": "skwbc.persistence",
 }
-_ROOMS = ("cnn", "datasets", "inspection")
+_ROOMS = ("cnn", "datasets", "inspection", "uncertainty")
 
 __all__ = [
     "AugmentedImages",
@@ -44,6 +44,7 @@ __all__ = [
     "load_model",
     "make_cell_classifier",
     "save_model",
+    "uncertainty",
 ]
 
 

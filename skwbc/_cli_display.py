@@ -90,9 +90,9 @@ def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None
     table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
     out.print(table)
     out.print(
-        f"Out-of-fold accuracy {oof_score:.3f}. It flatters: the held-out folds also "
-        "chose the epochs.\nFor an honest figure use images the model has not seen "
-        "(skwbc evaluate)."
+        f"Out-of-fold accuracy {oof_score:.3f}, which is optimistic: "
+        "the held-out folds chose the epochs.\n"
+        "For an honest figure use images the model has not seen (skwbc evaluate)."
     )
 
 

@@ -96,14 +96,16 @@ def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
             f"Split {fold} has {len(train)} samples to train on and {len(held_out)} "
             "held out; both need at least one."
         )
-    shared = np.intersect1d(train, held_out)
+    trained_on = np.zeros(len(y), bool)
+    trained_on[train] = True
+    shared = held_out[trained_on[held_out]]
     if len(shared):
         raise ValueError(
-            f"Split {fold} trains on {len(shared)} of its own held-out samples (the "
-            f"first is {shared[0]}); the two parts of a split must have no sample in "
+            f"Split {fold} trains on {len(shared)} of its own held-out samples (one of "
+            f"them is {shared[0]}); the two parts of a split must have no sample in "
             "common."
         )
-    if len(np.unique(y[train])) < 2:
+    if (y[train] == y[train[0]]).all():
         raise ValueError(
             f"The training part of split {fold} holds the one class "
             f"{y[train].tolist()[0]!r}; each member needs at least 2. Use stratified "

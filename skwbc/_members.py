@@ -1,28 +1,51 @@
-"""One member of a fold ensemble being fitted, and several being averaged."""
+"""Members of a fold ensemble: fitting one, predicting with several, averaging them."""
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import accuracy_score
+from sklearn.utils import gen_batches, get_tags, indexable
 
+from skwbc._folds import Split
 from skwbc._progress import report
-from skwbc._sklearn_compat import safe_indexing
-from skwbc._validation_set import fit_member
+from skwbc._sklearn_compat import get_chunk_n_rows, num_samples, safe_indexing
+from skwbc._validation_set import fit_member, takes_validation_weights
+
+
+class FittedFold(NamedTuple):
+    """A member, and how it did on what was held out from it.
+
+    Attributes
+    ----------
+    member : estimator
+        Fitted.
+    proba : ndarray of shape (n_held_out, n_known_classes)
+        Its probabilities for the held-out samples.
+    seconds : float
+        How long fitting and predicting took.
+    """
+
+    member: Any
+    proba: np.ndarray
+    seconds: float
 
 
 def fit_one_fold(
     member: Any,
     X: Any,
     y: np.ndarray,
-    split: tuple[np.ndarray, np.ndarray],
+    split: Split,
     params: dict[str, Any],
     *,
     watch: bool,
     route: bool,
     fold: int,
     n_folds: int,
-) -> tuple[Any, np.ndarray, float, float]:
+    caller: Any = None,
+    context: Any = None,
+) -> FittedFold:
     """Fit a member on its fold and predict what was held out.
 
     Parameters
@@ -41,47 +64,107 @@ def fit_one_fold(
         As in :func:`~skwbc._validation_set.fit_member`.
     fold, n_folds : int
         Which fold it is, from 1, and of how many.
+    caller : estimator, default=None
+        The ensemble, for callbacks.
+    context : CallbackContext, default=None
+        The fold's task, for callbacks.
 
     Returns
     -------
-    member : estimator
-    proba : ndarray of shape (n_held_out, n_known_classes)
-        Its probabilities for the held-out samples.
-    score : float
-        Its accuracy on them.
-    seconds : float
-        How long it all took.
+    FittedFold
+        The member and what it says of its held-out fold.
     """
     report("fold_started", fold=fold, n_folds=n_folds)
     start = time.perf_counter()
     train, held_out = split
-    X_held_out = safe_indexing(X, held_out)
-    params = {
+    pairwise = get_tags(member).input_tags.pairwise
+    columns = train if pairwise else None
+    X_train = take(X, train, columns)
+    X_held_out = take(X, held_out, columns)
+    fit_params = {
         name: safe_indexing(value, train) if _is_per_sample(value, len(y)) else value
         for name, value in params.items()
     }
     if watch:
         # A member cannot be told of a class that it is not trained on.
-        known = np.isin(y[held_out], y[train])
-        if known.any():
-            rows = held_out[known]
-            params["X_val"] = X_held_out if known.all() else safe_indexing(X, rows)
-            params["y_val"] = y[rows]
+        rows = held_out[np.isin(y[held_out], y[train])]
+        if len(rows):
+            fit_params["X_val"] = take(X, rows, columns)
+            fit_params["y_val"] = y[rows]
+            weights = params.get("sample_weight")
+            if weights is not None and takes_validation_weights(member):
+                fit_params["sample_weight_val"] = safe_indexing(weights, rows)
     try:
-        fit_member(member, safe_indexing(X, train), y[train], params, route=route)
+        with context.propagate_callback_context(member) if context else nullcontext():
+            if context:
+                context.call_on_fit_task_begin(estimator=caller, X=X_train, y=y[train])
+            fit_member(member, X_train, y[train], fit_params, route=route)
+        if context:
+            context.call_on_fit_task_end(estimator=caller, X=X_train, y=y[train])
         proba = np.asarray(member.predict_proba(X_held_out))
     except Exception as error:
         error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
         raise
-    best = member.classes_[proba.argmax(axis=1)]
-    score = float(accuracy_score(y[held_out], best))
-    return member, proba, score, time.perf_counter() - start
+    return FittedFold(member, proba, time.perf_counter() - start)
+
+
+def take(X: Any, rows: Any, columns: np.ndarray | None = None) -> Any:
+    """Index `X` along its first axis, and along the second if it is a kernel."""
+    X = safe_indexing(X, rows)
+    return X if columns is None else safe_indexing(X, columns, axis=1)
 
 
 def _is_per_sample(value: Any, n_samples: int) -> bool:
     if isinstance(value, str | dict) or not hasattr(value, "__len__"):
         return False
     return len(value) == n_samples
+
+
+def as_rows(X: Any) -> Any:
+    """Return `X` as something that has rows: itself, wherever possible."""
+    (X,) = indexable(X)
+    if num_samples(X) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 "
+            "is required."
+        )
+    return X
+
+
+def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
+    """Predict with all members, in parts that fit scikit-learn's working memory.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier
+        Fitted.
+    X : array-like of shape (n_samples, ...)
+        Samples.
+
+    Yields
+    ------
+    ndarray of shape (n_members, n_rows, n_classes)
+        Probabilities for the next rows of `X`; NaN for a class that a member was never
+        shown.
+    """
+    X = as_rows(X)
+    n_samples = num_samples(X)
+    members, classes = ensemble.estimators_, ensemble.classes_
+    # In float32, with a copy to spare for what members make of it.
+    values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
+    at_a_time = get_chunk_n_rows(row_bytes=max(16 * values, 1))
+    for rows in gen_batches(n_samples, at_a_time):
+        whole = rows.start == 0 and rows.stop == n_samples
+        chunk = X if whole else safe_indexing(X, rows)
+        proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
+        for k, member in enumerate(members):
+            # A member wants a kernel's columns for the samples it was trained on.
+            pairwise = get_tags(member).input_tags.pairwise
+            train = ensemble.splits_[k][0] if pairwise else None
+            seen = chunk if train is None else safe_indexing(chunk, train, axis=1)
+            columns = np.searchsorted(classes, member.classes_)
+            proba[k][:, columns] = member.predict_proba(seen)
+        yield proba
 
 
 def average_members(proba: np.ndarray) -> np.ndarray:
@@ -100,6 +183,8 @@ def average_members(proba: np.ndarray) -> np.ndarray:
         member has anything to say of is NaN.
     """
     known = ~np.isnan(proba)
+    if known.all():
+        return proba.mean(axis=0)
     votes = known.sum(axis=0)
     total = np.where(known, proba, 0.0).sum(axis=0)
     mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)

@@ -4,6 +4,8 @@ Everything here is used by scikit-learn's own meta-estimators but carries no pro
 of stability, so a change between versions has to be mended in this file only.
 """
 
+from typing import Any
+
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._chunking import get_chunk_n_rows
@@ -19,6 +21,32 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class _NoCallbacks:
+        """Stands in for the callback context of scikit-learn 1.9 and newer."""
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args, **kwargs: self
+
+        def __bool__(self) -> bool:
+            return False
+
+        def __enter__(self) -> None:
+            return None
+
+        def __exit__(self, *exception: object) -> None:
+            return None
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """An estimator without callbacks, for scikit-learn before 1.9."""
+
+        def _init_callback_context(self, **_: Any) -> _NoCallbacks:
+            return _NoCallbacks()
+
+
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 num_samples = _num_samples
@@ -26,6 +54,7 @@ routing_enabled = _routing_enabled
 safe_indexing = _safe_indexing
 
 __all__ = [
+    "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 _MISSING = object()
+_HELD_OUT = {"X_val", "y_val", "sample_weight_val"}
 
 
 def final_step(estimator: Any) -> Any:
@@ -28,6 +29,11 @@ def takes_held_out_fold(estimator: Any) -> bool:
     """Tell whether ``fit`` of the estimator's final step has `X_val` and `y_val`."""
     step = final_step(estimator)
     return has_fit_parameter(step, "X_val") and has_fit_parameter(step, "y_val")
+
+
+def takes_validation_weights(estimator: Any) -> bool:
+    """Tell whether ``fit`` of the estimator's final step has `sample_weight_val`."""
+    return has_fit_parameter(final_step(estimator), "sample_weight_val")
 
 
 def fit_member(
@@ -62,7 +68,7 @@ def fit_member(
     """
     if not params or not isinstance(member, Pipeline):
         return member.fit(X, y, **params)
-    names = set(params) if route else {"X_val", "y_val"} & set(params)
+    names = set(params) if route else _HELD_OUT & set(params)
     routing = sklearn.config_context(enable_metadata_routing=True)
     with routing, _requesting(member, names):
         return member.fit(X, y, **params)

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -243,7 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in arguments
     arguments = [word for word in arguments if word != "--debug"]
     try:
-        code = app(arguments, prog_name="skwbc", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            code = app(arguments, prog_name="skwbc", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except typer.Abort:
         return INTERRUPTED
@@ -348,6 +351,11 @@ def _print_json(value: Any) -> None:
 
 def _complain(message: str, kind: str = "error") -> None:
     print(f"skwbc: {kind}: {message}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """Show a warning as one line, without the place in the code it comes from."""
+    _complain(str(message), "warning")
 
 
 def _load_keras() -> None:

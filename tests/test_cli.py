@@ -62,7 +62,7 @@ def test_train_tells_what_it_did(folder, tmp_path, capsys):
     assert code == 0
     assert "4 classes: basophil, eosinophil" in err
     assert "fold 2 of 2" in err
-    for word in ("val_loss", "val_accuracy", "best epoch", "mean", "flatters"):
+    for word in ("val_loss", "val_accuracy", "best epoch", "mean", "optimistic"):
         assert word in out
     assert load_model(path).random_state == 3
 

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
@@ -155,19 +156,21 @@ class TestHeldOutFold:
         assert member.transform_input is None
         assert not hasattr(ensemble.estimators_[1][0], "_metadata_request")
 
-    def test_gradient_boosting_stops_on_it(self, iris):
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_gradient_boosting_stops_on_it(self, iris, alone):
         X, y = iris
         boosting = HistGradientBoostingClassifier(
             early_stopping=True, n_iter_no_change=2, learning_rate=0.3, random_state=0
         )
-        pipeline = make_pipeline(StandardScaler(), boosting)
+        member = boosting if alone else make_pipeline(StandardScaler(), boosting)
         cv = list(KFold(3, shuffle=True, random_state=0).split(X))
         stops = []
         for labels in (y, np.random.default_rng(0).permutation(y)):
             mixed = y.copy()
             mixed[cv[0][1]] = labels[cv[0][1]]  # Held-out labels of fold 1 only.
-            ensemble = KFoldEnsembleClassifier(pipeline, cv=cv[:1]).fit(X, mixed)
-            stops.append(ensemble.estimators_[0][-1].n_iter_)
+            ensemble = KFoldEnsembleClassifier(member, cv=cv[:1]).fit(X, mixed)
+            fitted = ensemble.estimators_[0]
+            stops.append((fitted if alone else fitted[-1]).n_iter_)
         assert stops[1] < stops[0]
 
     def test_withheld_or_demanded(self, iris):
@@ -182,7 +185,9 @@ class TestHeldOutFold:
         X, y = iris
         train = np.flatnonzero(y != "virginica")
         split = [(train[::2], np.r_[train[1::2], np.flatnonzero(y == "virginica")])]
-        ensemble = KFoldEnsembleClassifier(Watcher(), cv=split).fit(X, y)
+        ensemble = KFoldEnsembleClassifier(Watcher(), cv=split)
+        with pytest.warns(UserWarning, match=r"fold 1: \['virginica'\]"):
+            ensemble.fit(X, y)
         assert set(ensemble.estimators_[0].seen_[4]) == {"setosa", "versicolor"}
 
 
@@ -190,7 +195,10 @@ def test_a_fold_without_a_class(iris):
     X, y = iris
     splits = list(KFold(3).split(X))  # iris is sorted: each fold is one class.
     ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=splits)
-    ensemble.fit(X, y)
+    listing = r"\(fold 1: \['setosa'\]; fold 2: \['versicolor'\]; fold 3: \['virgi"
+    with pytest.warns(UserWarning, match=listing) as caught:
+        ensemble.fit(X, y)
+    assert len(caught) == 1
     members = ensemble.predict_proba_members(X)
     assert np.isnan(members[0, :, 0]).all()
     assert not np.isnan(members[0, :, 1:]).any()
@@ -199,6 +207,18 @@ def test_a_fold_without_a_class(iris):
     assert_allclose(proba, expected / expected.sum(axis=1, keepdims=True))
     assert ensemble.score(X, y) > 0.9
     assert ensemble.oof_score_ == 0
+
+
+def test_a_member_that_failed_to_learn_is_named(iris):
+    X, y = iris
+    X = X.copy()
+    splits = list(KFold(3, shuffle=True, random_state=0).split(X))
+    X[splits[1][1]] = 0.0  # Nothing to tell the held-out samples of fold 2 by.
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=splits)
+    with pytest.warns(
+        ConvergenceWarning, match=r"class: fold 2 \(0.\d+, gue[^,]*\)\. "
+    ):
+        ensemble.fit(X, y)
 
 
 def test_average_of_members():
@@ -242,7 +262,7 @@ def test_prediction_in_chunks_is_the_same(iris, monkeypatch):
     X, y = iris
     ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500)).fit(X, y)
     whole = ensemble.predict_proba(X)
-    monkeypatch.setattr("skwbc.ensemble.get_chunk_n_rows", lambda row_bytes: 7)
+    monkeypatch.setattr("skwbc._members.get_chunk_n_rows", lambda row_bytes: 7)
     assert_allclose(ensemble.predict_proba(X), whole, rtol=1e-12)
 
 

@@ -3,7 +3,11 @@
 Importing it imports Keras and its backend, which takes some seconds.
 """
 
-from skwbc.cnn.architectures import build_article_cnn, build_compact_cnn
-from skwbc.cnn.classifier import CNNClassifier
+from skwbc.cnn._threads import share_cores
+
+share_cores()
+
+from skwbc.cnn.architectures import build_article_cnn, build_compact_cnn  # noqa: E402
+from skwbc.cnn.classifier import CNNClassifier  # noqa: E402
 
 __all__ = ["CNNClassifier", "build_article_cnn", "build_compact_cnn"]

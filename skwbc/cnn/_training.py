@@ -10,7 +10,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 import keras
@@ -37,6 +37,7 @@ def train(
     patience: int | None,
     monitor: str,
     verbose: int,
+    around_epoch: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Training:
     """Train a compiled network in place.
 
@@ -57,6 +58,8 @@ def train(
         follows from the metric, as in ``keras.callbacks.EarlyStopping``.
     verbose : int
         With 1 or more, print a line an epoch.
+    around_epoch : callable, default=nullcontext
+        Makes a context manager for each epoch to run in.
 
     Returns
     -------
@@ -74,7 +77,16 @@ def train(
         If the training loss is no longer finite; training then stops.
     """
     with _tracing_is_expected():
-        return _train(network, batches, held_out, epochs, patience, monitor, verbose)
+        return _train(
+            network,
+            batches,
+            held_out,
+            epochs,
+            patience,
+            monitor,
+            verbose,
+            around_epoch,
+        )
 
 
 def _train(
@@ -85,6 +97,7 @@ def _train(
     patience: int | None,
     monitor: str,
     verbose: int,
+    around_epoch: Callable[[], AbstractContextManager],
 ) -> Training:
     history: dict[str, list[float]] = defaultdict(list)
     stopper = keras.callbacks.EarlyStopping(
@@ -96,15 +109,13 @@ def _train(
     network.stop_training = False
     stopper.on_train_begin()
     for epoch in range(epochs):
-        logs = _mean(network, network.train_on_batch, batches.shuffled(epoch))
-        if held_out is not None:
-            seen = _mean(network, network.test_on_batch, held_out.in_order())
-            logs |= {f"val_{name}": value for name, value in seen.items()}
-            if monitor not in logs:
-                raise ValueError(
-                    f"monitor={monitor!r} is not among the metrics of this network: "
-                    f"{sorted(logs)}."
-                )
+        with around_epoch():
+            logs = _run_epoch(network, batches, held_out, epoch)
+        if held_out is not None and monitor not in logs:
+            raise ValueError(
+                f"monitor={monitor!r} is not among the metrics of this network: "
+                f"{sorted(logs)}."
+            )
         for name, value in logs.items():
             history[name].append(value)
         report("epoch", epoch=epoch + 1, epochs=epochs, logs=logs)
@@ -133,6 +144,17 @@ def _train(
     n_epochs = len(history["loss"])
     best = stopper.best_epoch + 1 if held_out is not None else n_epochs
     return Training(dict(history), best)
+
+
+def _run_epoch(
+    network: keras.Model, batches: Batches, held_out: Batches | None, epoch: int
+) -> dict[str, float]:
+    """Train on all batches once, then evaluate; return the metrics of both."""
+    logs = _mean(network, network.train_on_batch, batches.shuffled(epoch))
+    if held_out is not None:
+        seen = _mean(network, network.test_on_batch, held_out.in_order())
+        logs |= {f"val_{name}": value for name, value in seen.items()}
+    return logs
 
 
 def predict_in_batches(network: keras.Model, batches: Batches) -> np.ndarray:

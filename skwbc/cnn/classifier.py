@@ -2,7 +2,9 @@
 
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -21,6 +23,7 @@ from sklearn.utils.validation import (
 
 from skwbc._random import draw_seed
 from skwbc._sklearn_compat import (
+    CallbackSupportMixin,
     Interval,
     StrOptions,
     check_sample_weight,
@@ -39,7 +42,7 @@ _PREDICTION_BATCH = 64
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
 
 
-class CNNClassifier(KerasClassifier):
+class CNNClassifier(CallbackSupportMixin, KerasClassifier):
     """Train a convolutional network on images, with early stopping where it can.
 
     It is trained on an array of images, or batch by batch on the
@@ -192,6 +195,7 @@ class CNNClassifier(KerasClassifier):
         *,
         X_val: Any = None,
         y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Build a network and train it.
 
@@ -208,6 +212,8 @@ class CNNClassifier(KerasClassifier):
             Validation images, never augmented. They choose the epoch that is kept.
         y_val : array-like of shape (n_val,), default=None
             Their labels, each of them a label in `y`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights in the validation loss.
 
         Returns
         -------
@@ -244,7 +250,7 @@ class CNNClassifier(KerasClassifier):
         self.classes_ = classes
         self.n_classes_ = len(classes)
         self.image_shape_ = tuple(X.shape[1:])
-        val_codes = self._check_validation_set(X_val, y_val)
+        X_val, val_codes = self._check_validation_set(X_val, y_val)
 
         seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
         with seeded_build(int(seeds[0])):
@@ -262,7 +268,14 @@ class CNNClassifier(KerasClassifier):
         held_out = None
         if val_codes is not None:
             targets = encode(val_codes, network, self.n_classes_)
-            held_out = Batches(X_val, targets, None, size=_PREDICTION_BATCH)
+            val_weights = (
+                None
+                if sample_weight_val is None
+                else check_sample_weight(sample_weight_val, y_val, dtype=np.float32)
+            )
+            held_out = Batches(X_val, targets, val_weights, size=_PREDICTION_BATCH)
+        context = self._init_callback_context(max_subtasks=self.epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         training = train(
             network,
             batches,
@@ -271,7 +284,9 @@ class CNNClassifier(KerasClassifier):
             patience=self.patience,
             monitor=self.monitor,
             verbose=self.verbose,
+            around_epoch=partial(self._around_epoch, context),
         )
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         # A fresh network without the optimizer's state, as after loading from a file.
         self.model_ = unpack(pack(network))
         self.history_ = training.history
@@ -408,6 +423,14 @@ class CNNClassifier(KerasClassifier):
             f"{', '.join(route + '__' for route in _ROUTES)}."
         )
 
+    @contextmanager
+    def _around_epoch(self, context: Any) -> Iterator[None]:
+        """Tell scikit-learn's callbacks, where there are any, of an epoch."""
+        epoch = context.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=self)
+        yield
+        epoch.call_on_fit_task_end(estimator=self)
+
     def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> tuple:
         """Combine sample and class weights; leave out samples of weight zero."""
         if sample_weight is None and self.class_weight is None:
@@ -427,16 +450,17 @@ class CNNClassifier(KerasClassifier):
             return X, y, weights
         return X[kept], y[kept], weights[kept]
 
-    def _check_validation_set(self, X_val: Any, y_val: Any) -> np.ndarray | None:
-        """Return the validation labels as positions in `classes_`."""
+    def _check_validation_set(self, X_val: Any, y_val: Any) -> tuple:
+        """Return validation images, and their labels as positions in `classes_`."""
         if X_val is None and y_val is None:
-            return None
+            return None, None
         if X_val is None or y_val is None:
             raise ValueError(
                 "A validation set needs both X_val and y_val; got only "
                 f"{'y_val' if X_val is None else 'X_val'}."
             )
-        check_images(X_val, type(self).__name__, image_shape=self.image_shape_)
+        owner = type(self).__name__
+        X_val = check_images(X_val, owner, image_shape=self.image_shape_)
         y_val = column_or_1d(y_val, warn=True)
         check_consistent_length(X_val, y_val)
         unknown = np.setdiff1d(y_val, self.classes_)
@@ -445,7 +469,7 @@ class CNNClassifier(KerasClassifier):
                 f"y_val has labels that y does not have: {unknown.tolist()}. The "
                 f"classes in y are {self.classes_.tolist()}."
             )
-        return np.searchsorted(self.classes_, y_val)
+        return X_val, np.searchsorted(self.classes_, y_val)
 
     def _compile(self, network: keras.Model, steps: int) -> None:
         if not network.compiled:

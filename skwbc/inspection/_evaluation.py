@@ -133,7 +133,7 @@ def training_table(ensemble: Any) -> list[dict[str, float]]:
         "val_accuracy" in the epoch whose weights were kept, "best_epoch" (from 1) and
         "epochs" (how many were run). The training figures are of augmented images, and
         taken while the weights were still changing. The validation figures are of the
-        held-out fold, which also chose the epoch, so they flatter.
+        held-out fold, which also chose the epoch, so they are optimistic.
 
     Raises
     ------

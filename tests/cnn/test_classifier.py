@@ -109,6 +109,17 @@ def test_stops_when_patience_is_over(X, y):
     assert "val_loss" not in cnn.history_
 
 
+def test_weighted_validation_set_in_lists(X, y):
+    # Weights choose which images the validation loss is of.
+    weights = (np.arange(8) == 0).astype(float)
+    cnn = tiny(epochs=2, patience=None, batch_size=16)
+    cnn.fit(X.tolist(), y.tolist(), X_val=X[:8].tolist(), y_val=y[:8].tolist(),
+            sample_weight_val=weights)  # fmt: skip
+    chosen = cnn.predict_proba(X[:1])[0, np.searchsorted(cnn.classes_, y[0])]
+    # Keras divides by the number of samples.
+    assert min(cnn.history_["val_loss"]) == pytest.approx(-np.log(chosen) / 8, rel=1e-3)
+
+
 def test_another_monitor(X, y):
     cnn = tiny(monitor="val_accuracy", epochs=4).fit(X, y, X_val=X, y_val=y)
     assert cnn.best_epoch_ == np.argmax(cnn.history_["val_accuracy"]) + 1

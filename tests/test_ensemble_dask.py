@@ -1,0 +1,51 @@
+"""Members fitted by the workers of a Dask cluster."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.tree import DecisionTreeClassifier
+
+from skwbc import KFoldEnsembleClassifier, make_cell_classifier
+
+distributed = pytest.importorskip("distributed", reason="needs the extra dask")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes on this machine."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(processes=True, **options) as local,
+        distributed.Client(local) as client,
+    ):
+        yield client
+
+
+@pytest.mark.usefixtures("cluster")
+class TestDask:
+    def test_the_same_bits_as_here(self):
+        X, y = load_iris(return_X_y=True)
+        member = DecisionTreeClassifier(max_features=1)
+        ensemble = KFoldEnsembleClassifier(member, random_state=0)
+        expected = clone(ensemble).fit(X, y)
+        with parallel_config(backend="dask"):
+            ensemble.fit(X, y)
+        assert_array_equal(ensemble.predict_proba(X), expected.predict_proba(X))
+        assert_array_equal(ensemble.oof_proba_, expected.oof_proba_)
+
+    def test_networks(self, cells):
+        ensemble = make_cell_classifier(cv=2, epochs=2, random_state=0)
+        ensemble.set_params(
+            estimator__cnn__model__filters=(4, 8), estimator__cnn__batch_size=8
+        )
+        expected = clone(ensemble).fit(cells.images, cells.target)
+        with parallel_config(backend="dask"):
+            ensemble.fit(cells.images, cells.target)
+        np.testing.assert_allclose(
+            ensemble.predict_proba(cells.images),
+            expected.predict_proba(cells.images),
+            atol=1e-4,
+        )

@@ -1,0 +1,213 @@
+"""Fits that run in parallel, are watched, are killed and go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import sklearn
+from joblib import Memory, parallel_config
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.fixes import parse_version
+
+from skwbc import CNNClassifier, KFoldEnsembleClassifier
+
+WITH_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+class Counted(LogisticRegression):
+    """Notes each fit in a list of the class."""
+
+    fitted: ClassVar[list[int]] = []
+
+    def fit(self, X, y, sample_weight=None):
+        self.fitted.append(len(X))
+        return super().fit(X, y, sample_weight)
+
+
+class TestMemory:
+    @pytest.fixture
+    def run(self, tmp_path):
+        """Start the script above in a folder of its own."""
+
+        def start(memory="memory", max_depth=3, output="proba.npy"):
+            script = Path(__file__).with_name("killed_fit.py")
+            arguments = [memory, str(max_depth), output]
+            return subprocess.Popen([sys.executable, script, *arguments], cwd=tmp_path)
+
+        return start
+
+    def test_a_killed_fit_goes_on_where_it_was(self, run, tmp_path):
+        log = tmp_path / "fits.txt"
+
+        def fits():
+            return len(log.read_text().splitlines()) if log.exists() else 0
+
+        killed = run()
+        while fits() < 3:
+            assert killed.poll() is None
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert not (tmp_path / "proba.npy").exists()
+        assert run().wait() == 0
+        assert fits() == 3 + 3  # The third was not finished.
+        assert run(memory="", output="undisturbed.npy").wait() == 0
+        assert_array_equal(
+            np.load(tmp_path / "proba.npy"), np.load(tmp_path / "undisturbed.npy")
+        )
+        before = fits()
+        assert run(max_depth=2).wait() == 0
+        assert fits() == before + 5  # Another parameter, other members.
+
+    def test_what_is_kept_depends_on_data_and_parameters(self, iris, tmp_path):
+        X, y = iris
+
+        def fit(X=X, y=y, weights=None, seed=0, **params):
+            Counted.fitted.clear()
+            member = Counted(max_iter=500, **params)
+            ensemble = KFoldEnsembleClassifier(
+                member, cv=2, memory=Memory(tmp_path, verbose=0), random_state=seed
+            )
+            ensemble.fit(X, y, sample_weight=weights)
+            return len(Counted.fitted)
+
+        assert fit() == 2
+        assert fit() == 0
+        assert fit(C=0.5) == 2
+        assert fit(seed=1) == 2
+        assert fit(weights=np.ones(150)) == 2
+        assert fit(X=X + 1) == 2
+        assert fit(y=y[::-1]) == 2
+        assert fit() == 0
+
+    def test_a_damaged_entry_is_not_used(self, iris, tmp_path):
+        X, y = iris
+        tree = DecisionTreeClassifier(max_features=1)
+        ensemble = KFoldEnsembleClassifier(
+            tree, cv=2, memory=str(tmp_path), random_state=0
+        )
+        expected = clone(ensemble).set_params(memory=None).fit(X, y).predict_proba(X)
+        ensemble.fit(X, y)
+        entries = list(tmp_path.rglob("output.pkl"))
+        assert len(entries) == 2
+        entries[0].write_bytes(entries[0].read_bytes()[:100])
+        ensemble.fit(X, y)
+        assert_array_equal(ensemble.predict_proba(X), expected)
+
+
+class TestParallel:
+    @pytest.mark.parametrize("backend", ["loky", "threading"])
+    def test_the_same_bits_from_every_backend(self, iris, backend):
+        X, y = iris
+        member = make_pipeline(StandardScaler(), DecisionTreeClassifier(max_features=1))
+        ensemble = KFoldEnsembleClassifier(member, random_state=0)
+        expected = clone(ensemble).fit(X, y)
+        with parallel_config(backend=backend, n_jobs=2):
+            parallel = clone(ensemble).fit(X, y)
+        assert_array_equal(parallel.predict_proba(X), expected.predict_proba(X))
+        assert_array_equal(parallel.oof_proba_, expected.oof_proba_)
+
+    def test_networks_in_workers_share_the_cores(self, cells):
+        """TensorFlow has been used in this process before the workers start."""
+        X, y = cells.images / 255, cells.target
+        CNNClassifier(model__filters=(4,), epochs=1).fit(X, y)
+        network = CNNClassifier(threads_seen, epochs=1, model__where=os.getpid())
+        ensemble = KFoldEnsembleClassifier(network, cv=2, n_jobs=2, random_state=0)
+        ensemble.fit(X, y)
+        seen = [member.model_.name for member in ensemble.estimators_]
+        share = max((os.cpu_count() or 1) // 2, 1)
+        assert seen == [f"threads_{share}"] * 2
+
+
+def threads_seen(meta, where):
+    """Build a network whose name tells how many threads TensorFlow has for it."""
+    import keras
+    import tensorflow as tf
+
+    assert os.getpid() != where, "not in a worker"
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or int(
+        os.environ.get("TF_NUM_INTRAOP_THREADS", "0")
+    )
+    return keras.Sequential(
+        [
+            keras.layers.Input(meta["image_shape_"]),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+        ],
+        name=f"threads_{threads}",
+    )
+
+
+@pytest.mark.skipif(not WITH_CALLBACKS, reason="scikit-learn 1.9 brought callbacks")
+class TestCallbacks:
+    @pytest.fixture
+    def recorder(self):
+        class Recorder:
+            """Notes where in the tree of tasks fits begin and end."""
+
+            max_propagation_depth = None
+
+            def __init__(self):
+                self.begun, self.ended, self.running = [], [], 0
+
+            def setup(self, estimator, context):
+                self.running += 1
+
+            def on_fit_task_begin(self, estimator, context):
+                self.begun.append((context.estimator_name, context.task_name))
+
+            def on_fit_task_end(self, estimator, context):
+                self.ended.append((context.estimator_name, context.task_name))
+
+            def teardown(self, estimator, context):
+                self.running -= 1
+
+        return Recorder()
+
+    def test_folds_and_beneath_them_epochs(self, cells, recorder):
+        network = CNNClassifier(model__filters=(4,), epochs=2)
+        ensemble = KFoldEnsembleClassifier(network, cv=2, random_state=0)
+        ensemble.set_callbacks(recorder).fit(cells.images / 255, cells.target)
+        assert recorder.begun.count(("KFoldEnsembleClassifier", "fit")) == 1
+        assert recorder.begun.count(("CNNClassifier", "fit")) == 2
+        assert recorder.begun.count(("CNNClassifier", "epoch")) == 4
+        assert sorted(recorder.ended) == sorted(recorder.begun)
+        assert recorder.running == 0
+
+    def test_progress_bar_of_scikit_learn(self, iris, capsys):
+        from sklearn.callback import ProgressBar
+
+        X, y = iris
+        member = make_pipeline(StandardScaler(), LogisticRegression())
+        for n_jobs in (1, 2):
+            ensemble = KFoldEnsembleClassifier(member, cv=3, n_jobs=n_jobs)
+            ensemble.set_callbacks(ProgressBar(max_propagation_depth=2)).fit(X, y)
+            shown = capsys.readouterr().out
+            assert "KFoldEnsembleClassifier - fit" in shown
+            assert shown.count("fold") >= 3
+            assert "100%" in shown
+
+
+def test_without_callbacks_nothing_is_kept(iris):
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500)).fit(*iris)
+    kept = [name for name in vars(ensemble) if "callback" in name]
+    assert kept == []
+    kept = [name for name in vars(ensemble.estimators_[0]) if "callback" in name]
+    assert kept == []

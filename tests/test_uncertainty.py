@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose
+from scipy.stats import entropy
+
+from skwbc._members import average_members
+from skwbc.uncertainty import mutual_information, predictive_entropy, vote_disagreement
+
+
+@st.composite
+def member_probabilities(draw):
+    """Probabilities of up to 4 members, of which some do not know some classes."""
+    members, samples, classes = (draw(st.integers(1, 4)) for _ in range(3))
+    weights = draw(arrays(float, (members, samples, classes),
+                          elements=st.floats(0.01, 1)))  # fmt: skip
+    known = draw(arrays(bool, (members, classes)))
+    # Each member knows at least one class.
+    known[np.arange(members), draw(arrays(int, members, elements=st.integers(
+        0, classes - 1)))] = True  # fmt: skip
+    weights[~np.repeat(known[:, np.newaxis], samples, axis=1)] = np.nan
+    return weights / np.nansum(weights, axis=2, keepdims=True)
+
+
+@given(member_probabilities())
+def test_average_against_plain_loops(proba):
+    _, samples, classes = proba.shape
+    average = average_members(proba)
+    for sample in range(samples):
+        row = []
+        for label in range(classes):
+            said = [p for p in proba[:, sample, label] if not np.isnan(p)]
+            row.append(sum(said) / len(said) if said else 0.0)
+        assert_allclose(average[sample], np.array(row) / sum(row), rtol=1e-9)
+    if not np.isnan(proba).any():
+        assert (average == proba.mean(axis=0)).all()
+
+
+@given(member_probabilities())
+def test_bounds(proba):
+    members, _, classes = proba.shape
+    total = predictive_entropy(proba)
+    assert_allclose(total, entropy(average_members(proba), axis=1), atol=1e-9)
+    between = mutual_information(proba)
+    assert (between >= 0).all()
+    assert (total <= np.log(classes) + 1e-9).all()
+    if not np.isnan(proba).any():
+        assert (between <= np.log(min(members, classes)) + 1e-9).all()
+        within = entropy(proba, axis=2).mean(axis=0)
+        assert_allclose(between, total - within, atol=1e-9)
+    votes = vote_disagreement(proba)
+    assert ((votes >= 0) & (votes <= 1 - 1 / members + 1e-9)).all()
+
+
+def test_agreement_and_contradiction():
+    sure = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
+    contrary = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    unsure = np.full((2, 1, 2), 0.5)
+    assert_allclose(predictive_entropy(sure), 0)
+    for measure in (mutual_information, predictive_entropy):
+        assert_allclose(measure(contrary), np.log(2))
+    assert_allclose(predictive_entropy(unsure), np.log(2))
+    assert_allclose(mutual_information(unsure), 0)
+    assert_allclose(vote_disagreement(contrary), 0.5)
+    assert_allclose(vote_disagreement(sure), 0)
+
+
+@pytest.mark.parametrize("measure", [predictive_entropy, mutual_information])
+def test_wrong_input(measure):
+    with pytest.raises(ValueError, match="n_members, n_samples, n_classes"):
+        measure([[0.5, 0.5]])
+    with pytest.raises(ValueError, match="sum to 1"):
+        measure([[[0.5, 0.9]]])
+    with pytest.raises(ValueError, match="sum to 1"):
+        measure([[[-0.5, 1.5]]])
