@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from skwbc._folds import Split
-from skwbc._members import FittedFold, average_members
+from skwbc._members import FittedFold
 
 
 class _Answers(ClassifierMixin, BaseEstimator):
@@ -68,20 +68,47 @@ def score_held_out(
     -------
     HeldOutScores
     """
-    proba = np.full((len(folds), len(y), len(classes)), np.nan)
-    for k, (fold, (_, held_out)) in enumerate(zip(folds, splits, strict=True)):
-        columns = np.searchsorted(classes, fold.member.classes_)
-        proba[k][np.ix_(held_out, columns)] = fold.proba
-    oof_proba = average_members(proba)
-    seen = np.flatnonzero(~np.isnan(oof_proba).any(axis=1))
+    placed = [_in_columns(fold, classes) for fold in folds]
+    oof_proba = _average(placed, splits, folds, classes, len(y))
+    seen = np.flatnonzero(~np.isnan(oof_proba[:, 0]))
     oof_score = _score(scoring, classes, oof_proba[seen], y[seen])
+    held_out_labels = [y[held_out] for _, held_out in splits]
     fold_scores = [
-        _score(scoring, classes, np.nan_to_num(proba[k, held_out]), y[held_out])
-        for k, (_, held_out) in enumerate(splits)
+        _score(scoring, classes, proba, labels)
+        for proba, labels in zip(placed, held_out_labels, strict=True)
     ]
     _warn_of_unknown_classes(classes, [fold.member for fold in folds])
-    _warn_of_guessing(classes, splits, proba, y)
+    _warn_of_guessing(classes, placed, held_out_labels)
     return HeldOutScores(oof_proba, oof_score, np.array(fold_scores))
+
+
+def _in_columns(fold: FittedFold, classes: np.ndarray) -> np.ndarray:
+    """Return a fold's probabilities for all classes, 0 for those it does not know."""
+    proba = np.zeros((len(fold.proba), len(classes)))
+    proba[:, np.searchsorted(classes, fold.member.classes_)] = fold.proba
+    return proba
+
+
+def _average(
+    placed: Sequence[np.ndarray],
+    splits: Sequence[Split],
+    folds: Sequence[FittedFold],
+    classes: np.ndarray,
+    n_samples: int,
+) -> np.ndarray:
+    """Average what was held out over the members that know a class; NaN if never."""
+    shape = (n_samples, len(classes))
+    total, votes = np.zeros(shape), np.zeros(shape, int)
+    partly = np.zeros(n_samples, bool)
+    for proba, (_, held_out), fold in zip(placed, splits, folds, strict=True):
+        known = np.isin(classes, fold.member.classes_)
+        total[held_out] += proba
+        votes[held_out] += known
+        partly[held_out] |= not known.all()
+    mean = np.divide(total, votes, out=np.zeros(shape), where=votes > 0)
+    mean[partly] /= mean[partly].sum(axis=1, keepdims=True)
+    mean[votes.max(axis=1) == 0] = np.nan
+    return mean
 
 
 def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:
@@ -133,13 +160,17 @@ def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> Non
 
 
 def _warn_of_guessing(
-    classes: np.ndarray, splits: Sequence[Split], proba: np.ndarray, y: np.ndarray
+    classes: np.ndarray,
+    placed: Sequence[np.ndarray],
+    held_out_labels: Sequence[np.ndarray],
 ) -> None:
     """Warn of members that do no better than saying the same class of all samples."""
     failed = []
-    for fold, (_, held_out) in enumerate(splits, start=1):
-        guess = np.unique(y[held_out], return_counts=True)[1].max() / len(held_out)
-        score = accuracy(classes, np.nan_to_num(proba[fold - 1, held_out]), y[held_out])
+    for fold, (proba, labels) in enumerate(
+        zip(placed, held_out_labels, strict=True), start=1
+    ):
+        guess = np.unique(labels, return_counts=True)[1].max() / len(labels)
+        score = accuracy(classes, proba, labels)
         # A fold of one class cannot tell learning from guessing.
         if score <= guess < 1:
             failed.append(f"fold {fold} ({score:.3f}, guessing {guess:.3f})")
