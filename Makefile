@@ -23,7 +23,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) skwbc-demo .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) skwbc-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find skwbc tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml

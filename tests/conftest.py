@@ -1,8 +1,13 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
+
+# A busy machine is no failure, and a failure has to repeat.
+hypothesis.settings.register_profile("calm", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("calm")
 
 # TensorFlow reads it when it is loaded.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
