@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from skwbc._folds import Split
-from skwbc._members import FittedFold
+from skwbc._members import FittedFold, mean_over_known
 
 
 class _Answers(ClassifierMixin, BaseEstimator):
@@ -105,10 +105,7 @@ def _average(
         total[held_out] += proba
         votes[held_out] += known
         partly[held_out] |= not known.all()
-    mean = np.divide(total, votes, out=np.zeros(shape), where=votes > 0)
-    mean[partly] /= mean[partly].sum(axis=1, keepdims=True)
-    mean[votes.max(axis=1) == 0] = np.nan
-    return mean
+    return mean_over_known(total, votes, partly)
 
 
 def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:

@@ -187,9 +187,31 @@ def average_members(proba: np.ndarray) -> np.ndarray:
         return proba.mean(axis=0)
     votes = known.sum(axis=0)
     total = np.where(known, proba, 0.0).sum(axis=0)
+    partly = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
+    return mean_over_known(total, votes, partly)
+
+
+def mean_over_known(
+    total: np.ndarray, votes: np.ndarray, partly: np.ndarray
+) -> np.ndarray:
+    """Divide summed probabilities by the number of members that know each class.
+
+    Parameters
+    ----------
+    total : ndarray of shape (n_samples, n_classes)
+        Sums over the members.
+    votes : ndarray of shape (n_samples, n_classes), int
+        How many members each sum is of.
+    partly : ndarray of shape (n_samples,), bool
+        Where some member does not know all classes. Only these rows can fail to sum
+        to one and are scaled; the others stay the exact mean.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+        NaN in rows without any vote.
+    """
     mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)
-    # Only these rows can fail to sum to one; the others stay the exact mean.
-    uneven = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
-    mean[uneven] /= mean[uneven].sum(axis=1, keepdims=True)
+    mean[partly] /= mean[partly].sum(axis=1, keepdims=True)
     mean[~votes.any(axis=1)] = np.nan
     return mean

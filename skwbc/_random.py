@@ -1,7 +1,6 @@
 """Random numbers without the global NumPy state."""
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 MAX_SEED = np.iinfo(np.int32).max
 
@@ -39,7 +38,7 @@ def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> No
         Advanced once for each parameter, in the sorted order of their names.
     """
     seeds = {
-        name: int(check_random_state(random_state).randint(MAX_SEED))
+        name: int(random_state.randint(MAX_SEED))
         for name in sorted(estimator.get_params(deep=True))
         if name == "random_state" or name.endswith("__random_state")
     }

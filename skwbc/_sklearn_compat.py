@@ -13,10 +13,7 @@ from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    InvalidParameterError,
-    Options,
     StrOptions,
-    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import _check_sample_weight, _num_samples
@@ -33,12 +30,6 @@ except ImportError:
 
         def __bool__(self) -> bool:
             return False
-
-        def __enter__(self) -> None:
-            return None
-
-        def __exit__(self, *exception: object) -> None:
-            return None
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """An estimator without callbacks, for scikit-learn before 1.9."""
@@ -57,8 +48,6 @@ __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
-    "InvalidParameterError",
-    "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
@@ -66,6 +55,5 @@ __all__ = [
     "num_samples",
     "routing_enabled",
     "safe_indexing",
-    "validate_parameter_constraints",
     "validate_params",
 ]

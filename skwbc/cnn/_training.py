@@ -28,6 +28,22 @@ class Training(NamedTuple):
     best_epoch: int
 
 
+@contextmanager
+def _tracing_is_expected() -> Iterator[None]:
+    """Keep TensorFlow from warning that each of several networks is traced."""
+    logger = logging.getLogger("tensorflow")
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in str(record.msg)
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
+
+
+@_tracing_is_expected()
 def train(
     network: keras.Model,
     batches: Batches,
@@ -76,29 +92,6 @@ def train(
     ConvergenceWarning
         If the training loss is no longer finite; training then stops.
     """
-    with _tracing_is_expected():
-        return _train(
-            network,
-            batches,
-            held_out,
-            epochs,
-            patience,
-            monitor,
-            verbose,
-            around_epoch,
-        )
-
-
-def _train(
-    network: keras.Model,
-    batches: Batches,
-    held_out: Batches | None,
-    epochs: int,
-    patience: int | None,
-    monitor: str,
-    verbose: int,
-    around_epoch: Callable[[], AbstractContextManager],
-) -> Training:
     history: dict[str, list[float]] = defaultdict(list)
     stopper = keras.callbacks.EarlyStopping(
         monitor=monitor,
@@ -166,21 +159,6 @@ def predict_in_batches(network: keras.Model, batches: Batches) -> np.ndarray:
         for batch in batches.in_order()
     ]
     return np.concatenate(outputs).astype(np.float64)
-
-
-@contextmanager
-def _tracing_is_expected() -> Iterator[None]:
-    """Keep TensorFlow from warning that each of several networks is traced."""
-    logger = logging.getLogger("tensorflow")
-
-    def is_other(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in str(record.msg)
-
-    logger.addFilter(is_other)
-    try:
-        yield
-    finally:
-        logger.removeFilter(is_other)
 
 
 def _mean(

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skwbc import CNNClassifier, ImageAugmenter, build_article_cnn, build_compact_cnn
+from skwbc.cnn._networks import set_cosine_schedule
 
 
 def tiny(**params):
@@ -230,20 +231,34 @@ def test_weights_of_samples_and_classes(X, y):
     assert len(balanced.classes_) == 3
 
 
-def test_cosine_schedule(X, y):
-    rates = []
+def test_cosine_schedule():
+    optimizer = keras.optimizers.SGD(0.5)
+    set_cosine_schedule(optimizer, steps=12, warmup_fraction=0.5)
 
-    class Spy(keras.optimizers.SGD):
-        def update_step(self, gradient, variable, learning_rate):
-            rates.append(learning_rate)
-            return super().update_step(gradient, variable, learning_rate)
+    def rate(step):
+        optimizer.iterations.assign(step)
+        return float(optimizer.learning_rate)
 
-    cnn = tiny(
-        optimizer=Spy, learning_rate_schedule="cosine", warmup_fraction=0.5, epochs=4
-    )
-    cnn.fit(X, y)  # 3 batches an epoch, 12 steps, 6 of them rising.
-    assert rates
-    assert np.isfinite(cnn.history_["loss"]).all()
+    # Rising for six steps, then along half a cosine to zero.
+    rates = [rate(step) for step in (0, 3, 6, 9, 12)]
+    assert rates == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-6)
+    steady = keras.optimizers.SGD(0.5)
+    set_cosine_schedule(steady, steps=12, warmup_fraction=0)
+    assert float(steady.learning_rate) == 0.5
+
+
+def test_the_schedule_reaches_the_training(X, y):
+    # All steps are the rise, of which the first is at a rate of zero.
+    cnn = tiny(model=linear, learning_rate_schedule="cosine", warmup_fraction=1,
+               epochs=1, batch_size=24)  # fmt: skip
+    del cnn.model__filters
+    start = clone(cnn).set_params(optimizer__learning_rate=1e-30).fit(X, y)
+    for ours, theirs in zip(
+        cnn.fit(X, y).model_.get_weights(), start.model_.get_weights(), strict=True
+    ):
+        assert_array_equal(ours, theirs)
+    moved = clone(cnn).set_params(learning_rate_schedule="constant").fit(X, y)
+    assert not np.allclose(moved.predict_proba(X), start.predict_proba(X))
 
 
 def test_divergence_is_said(X, y):
