@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skwbc import cnn, datasets, inspection, uncertainty
-    from skwbc.augmentation import AugmentedImages, ImageAugmenter
+    from skwbc.augmentation import AugmentedImages, FlattenImages, ImageAugmenter
     from skwbc.cnn import CNNClassifier, build_article_cnn, build_compact_cnn
     from skwbc.ensemble import KFoldEnsembleClassifier
     from skwbc.persistence import load_model, save_model
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AugmentedImages": "skwbc.augmentation",
     "CNNClassifier": "skwbc.cnn",
+    "FlattenImages": "skwbc.augmentation",
     "ImageAugmenter": "skwbc.augmentation",
     "KFoldEnsembleClassifier": "skwbc.ensemble",
     "build_article_cnn": "skwbc.cnn",
@@ -33,6 +34,7 @@ _ROOMS = ("cnn", "datasets", "inspection", "uncertainty")
 __all__ = [
     "AugmentedImages",
     "CNNClassifier",
+    "FlattenImages",
     "ImageAugmenter",
     "KFoldEnsembleClassifier",
     "__version__",

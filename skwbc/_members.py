@@ -6,12 +6,22 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils import gen_batches, get_tags, indexable
 
 from skwbc._folds import Split
+from skwbc._lazy_array import (
+    is_lazy,
+    read_rows,
+    select_rows,
+    takes_lazy_arrays,
+)
 from skwbc._progress import report
-from skwbc._sklearn_compat import get_chunk_n_rows, num_samples, safe_indexing
+from skwbc._sklearn_compat import num_samples, safe_indexing
 from skwbc._validation_set import fit_member, takes_validation_weights
+
+# More samples at a time make prediction no faster. In units of working_memory, MiB.
+_MIB_AT_A_TIME = 64
 
 
 class FittedFold(NamedTuple):
@@ -79,8 +89,9 @@ def fit_one_fold(
     train, held_out = split
     pairwise = get_tags(member).input_tags.pairwise
     columns = train if pairwise else None
-    X_train = take(X, train, columns)
-    X_held_out = take(X, held_out, columns)
+    lazily = takes_lazy_arrays(member)
+    X_train = take(X, train, columns, lazily=lazily)
+    X_held_out = take(X, held_out, columns, lazily=lazily)
     fit_params = {
         name: safe_indexing(value, train) if _is_per_sample(value, len(y)) else value
         for name, value in params.items()
@@ -89,7 +100,7 @@ def fit_one_fold(
         # A member cannot be told of a class that it is not trained on.
         rows = held_out[np.isin(y[held_out], y[train])]
         if len(rows):
-            fit_params["X_val"] = take(X, rows, columns)
+            fit_params["X_val"] = take(X, rows, columns, lazily=lazily)
             fit_params["y_val"] = y[rows]
             weights = params.get("sample_weight")
             if weights is not None and takes_validation_weights(member):
@@ -108,8 +119,16 @@ def fit_one_fold(
     return FittedFold(member, proba, time.perf_counter() - start)
 
 
-def take(X: Any, rows: Any, columns: np.ndarray | None = None) -> Any:
-    """Index `X` along its first axis, and along the second if it is a kernel."""
+def take(
+    X: Any, rows: Any, columns: np.ndarray | None = None, *, lazily: bool = False
+) -> Any:
+    """Index `X` along its first axis, and along the second if it is a kernel.
+
+    With `lazily`, rows of arrays of more than two axes, such as images, are not copied
+    before they are used.
+    """
+    if lazily and isinstance(X, np.ndarray) and X.ndim > 2:
+        return select_rows(X, rows)
     X = safe_indexing(X, rows)
     return X if columns is None else safe_indexing(X, columns, axis=1)
 
@@ -132,7 +151,9 @@ def as_rows(X: Any) -> Any:
 
 
 def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
-    """Predict with all members, in parts that fit scikit-learn's working memory.
+    """Predict with all members, some samples at a time.
+
+    What is not in memory is read once for all members.
 
     Parameters
     ----------
@@ -152,10 +173,14 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     members, classes = ensemble.estimators_, ensemble.classes_
     # In float32, with a copy to spare for what members make of it.
     values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
-    at_a_time = get_chunk_n_rows(row_bytes=max(16 * values, 1))
+    working_memory = min(get_config()["working_memory"], _MIB_AT_A_TIME) * 2**20
+    at_a_time = max(1, int(working_memory / max(16 * values, 1)))
     for rows in gen_batches(n_samples, at_a_time):
         whole = rows.start == 0 and rows.stop == n_samples
-        chunk = X if whole else safe_indexing(X, rows)
+        if is_lazy(X):
+            chunk = read_rows(X, rows)
+        else:
+            chunk = X if whole else safe_indexing(X, rows)
         proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
         for k, member in enumerate(members):
             # A member wants a kernel's columns for the samples it was trained on.

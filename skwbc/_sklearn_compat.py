@@ -8,7 +8,6 @@ from typing import Any
 
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
-from sklearn.utils._chunking import get_chunk_n_rows
 from sklearn.utils._metadata_requests import _routing_enabled
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -51,7 +50,6 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
-    "get_chunk_n_rows",
     "num_samples",
     "routing_enabled",
     "safe_indexing",

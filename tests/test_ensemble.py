@@ -4,6 +4,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
@@ -258,12 +259,13 @@ def test_groups_stay_together_and_weights_are_sliced(iris):
         ensemble.fit(X, y, groups=groups, sample_wieght=weights)
 
 
-def test_prediction_in_chunks_is_the_same(iris, monkeypatch):
+def test_prediction_in_chunks_is_the_same(iris):
     X, y = iris
     ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500)).fit(X, y)
     whole = ensemble.predict_proba(X)
-    monkeypatch.setattr("skwbc._members.get_chunk_n_rows", lambda row_bytes: 7)
-    assert_allclose(ensemble.predict_proba(X), whole, rtol=1e-12)
+    # Seven rows of four values.
+    with config_context(working_memory=7 * 4 * 16 / 2**20):
+        assert_allclose(ensemble.predict_proba(X), whole, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Random changes to images while a classifier is trained. No Keras is needed here."""
 
-from skwbc.augmentation._lazy import AugmentedImages
+from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
 from skwbc.augmentation.augmenter import ImageAugmenter
+from skwbc.augmentation.flatten import FlattenImages
 
-__all__ = ["AugmentedImages", "ImageAugmenter"]
+__all__ = ["AugmentedImages", "FlattenImages", "ImageAugmenter", "StandardisedImages"]

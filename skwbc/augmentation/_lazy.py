@@ -1,16 +1,50 @@
-"""Images that are augmented when they are asked for."""
+"""Images that are augmented, or only standardised, when they are asked for."""
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from skwbc.augmentation._affine import RandomAffine
-from skwbc.augmentation._images import as_finite_float32
-from skwbc.augmentation._standardise import Standardisation
+from skwbc._lazy_array import LazyArray, as_index, read_rows
+from skwbc.augmentation._plan import Draws, Plan
 
 
-class AugmentedImages:
+class StandardisedImages(LazyArray):
+    """A lazy array of images, standardised whenever some of them are read.
+
+    This is what ``ImageAugmenter.transform`` returns for images that are not in memory.
+    ``np.asarray`` reads them all.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_samples, height, width, channels)
+        The images as they came in, a memory map or a lazy array.
+    plan : Plan
+        What is done to them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_samples, height, width, channels).
+    dtype : dtype
+        float32.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, images: Any, plan: Plan) -> None:
+        super().__init__(len(images))
+        self._images = images
+        self._plan = plan
+
+    @property
+    def _row_shape(self) -> tuple[int, ...]:
+        return tuple(self._images.shape[1:])
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        return self._plan.apply(read_rows(self._images, rows))
+
+
+class AugmentedImages(LazyArray):
     """A lazy array of images, augmented anew whenever a batch of them is drawn.
 
     This is what ``ImageAugmenter.fit_transform`` returns, and so what the last step of
@@ -23,15 +57,11 @@ class AugmentedImages:
     ----------
     images : array-like of shape (n_samples, height, width, channels)
         The images as they came in.
-    affine : RandomAffine
-        What to draw warps from.
-    standardisation : Standardisation
-        What is done to the pixel values of the warped images.
+    plan : Plan
+        What is drawn, and what is then done to the pixel values.
     seed : int
         Decides the one draw that array conversion gives, and is there for consumers to
         derive generators from.
-    rows : ndarray of int, default=None
-        Which of `images` these are; all, by default.
 
     Attributes
     ----------
@@ -43,6 +73,11 @@ class AugmentedImages:
         4.
     seed : int
         As given.
+
+    Notes
+    -----
+    An int as index reads one image. A slice, a boolean mask and an array of int select,
+    and what they return is lazy, too.
 
     Examples
     --------
@@ -58,33 +93,17 @@ class AugmentedImages:
     False
     """
 
-    ndim = 4
     dtype = np.dtype(np.float32)
 
-    def __init__(
-        self,
-        images: Any,
-        affine: RandomAffine,
-        standardisation: Standardisation,
-        seed: int,
-        rows: np.ndarray | None = None,
-    ) -> None:
+    def __init__(self, images: Any, plan: Plan, seed: int) -> None:
+        super().__init__(len(images))
         self._images = images
-        self._affine = affine
-        self._standardisation = standardisation
+        self._plan = plan
         self.seed = seed
-        self._rows = np.arange(len(images)) if rows is None else rows
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Return (n_samples, height, width, channels)."""
-        return (len(self._rows), *self._images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __repr__(self) -> str:
-        return f"AugmentedImages(shape={self.shape}, dtype={self.dtype})"
+    def _row_shape(self) -> tuple[int, ...]:
+        return tuple(self._images.shape[1:])
 
     def draw(self, indices: Any, rng: Any) -> np.ndarray:
         """Draw an augmented batch.
@@ -101,52 +120,40 @@ class AugmentedImages:
         Returns
         -------
         ndarray of shape (len(indices), height, width, channels), float32
-            Warped, then standardised.
+            Changed, then standardised.
         """
-        rows = self._rows[np.asarray(indices)]
-        batch = as_finite_float32(self._images[rows], type(self).__name__)
-        warps = self._affine.draw(len(rows), np.random.default_rng(rng))
-        warped = self._affine.apply(batch, warps)
-        return self._standardisation.apply(warped)
+        rows = self._rows[as_index(indices)]
+        draws = self._draw_parameters(len(rows), rng)
+        return self._plan.apply(read_rows(self._images, rows), draws)
 
-    def __getitem__(self, key: Any) -> Any:
-        """Return one drawn image for an int, and a lazy selection for all else.
+    def draw_parameters(self, n: int, rng: Any) -> dict[str, np.ndarray]:
+        """Tell what :meth:`draw` would change in `n` images with the same `rng`.
 
         Parameters
         ----------
-        key : int, slice, boolean mask or array-like of int
-            Selects images. As in NumPy it may come in a tuple before an ellipsis.
+        n : int
+            Number of images.
+        rng : Generator, int or sequence of int
+            As for :meth:`draw`.
 
         Returns
         -------
-        ndarray of shape (height, width, channels) or AugmentedImages
+        dict of str to ndarray of shape (n,) or (n, 2)
+            ``rotation`` and ``shear`` in degrees; ``shift`` in pixels, ``zoom`` and
+            ``flip``, each for rows and for columns; ``stain_scale`` and
+            ``stain_shift`` (optical density), each for haematoxylin and for eosin;
+            ``channel_shift``; ``brightness``.
         """
-        if isinstance(key, tuple):
-            if len(key) == 2 and key[1] is Ellipsis:
-                return self[key[0]]
-            raise IndexError(
-                "AugmentedImages can be indexed along its first axis only; use "
-                "np.asarray(images)[...] to index pixels of one draw."
-            )
-        if not isinstance(key, slice) and np.ndim(key) == 0:
-            row = self._rows[operator.index(key)]
-            return self._one_draw(np.array([row]))[0]
-        rows = self._rows[key if isinstance(key, slice) else np.asarray(key)]
-        return AugmentedImages(
-            self._images, self._affine, self._standardisation, self.seed, rows
-        )
+        warps, colours = self._draw_parameters(n, rng)
+        return {**warps._asdict(), **colours._asdict()}
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("AugmentedImages are made when asked for: always a copy.")
-        out = self._one_draw(self._rows)
-        return out if dtype is None else out.astype(dtype, copy=False)
+    def _draw_parameters(self, n: int, rng: Any) -> Draws:
+        return self._plan.draw(np.random.default_rng(rng).random((n, Plan.NUMBERS)))
 
-    def _one_draw(self, rows: np.ndarray) -> np.ndarray:
+    def _read(self, rows: np.ndarray) -> np.ndarray:
         """Augment each image by a generator of its own, so that a subset agrees."""
-        out = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for row, image in zip(rows, out, strict=True):
-            warp = self._affine.draw(1, np.random.default_rng((self.seed, int(row))))
-            batch = as_finite_float32(self._images[row : row + 1], type(self).__name__)
-            image[...] = self._affine.apply(batch, warp)[0]
-        return self._standardisation.apply(out)
+        numbers = np.empty((len(rows), Plan.NUMBERS))
+        for row, image_numbers in zip(rows, numbers, strict=True):
+            np.random.default_rng((self.seed, int(row))).random(out=image_numbers)
+        draws = self._plan.draw(numbers)
+        return self._plan.apply(read_rows(self._images, rows), draws)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skwbc._lazy_array import read_rows
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
 
@@ -19,7 +20,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Batches over images in memory, in a file, or augmented when they are drawn.
+    """Batches over images in memory, in files, or augmented when they are drawn.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ class Batches:
                 seed = (self.images.seed, epoch, number)
                 images = self.images.draw(rows, seed)
             else:
-                images = as_finite_float32(self.images[rows], "CNNClassifier")
+                images = read_rows(self.images, rows)
+                images = as_finite_float32(images, "CNNClassifier")
             weights = None if self.weights is None else self.weights[rows]
             yield Batch(images, self.targets[rows], weights)

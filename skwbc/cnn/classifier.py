@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from skwbc._lazy_array import select_rows
 from skwbc._random import draw_seed
 from skwbc._sklearn_compat import (
     CallbackSupportMixin,
@@ -148,6 +149,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
     # Read by scikeras; no parameters here.
     build_fn = None
     _random_state = None
+    _takes_lazy_arrays = True
     _routing_prefixes = set(_ROUTES)
 
     def __init__(
@@ -448,7 +450,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         weights = weights.astype(np.float32)
         if len(kept) == len(y):
             return X, y, weights
-        return X[kept], y[kept], weights[kept]
+        return select_rows(X, kept), y[kept], weights[kept]
 
     def _check_validation_set(self, X_val: Any, y_val: Any) -> tuple:
         """Return validation images, and their labels as positions in `classes_`."""

@@ -13,66 +13,11 @@ from sklearn.utils import Bunch
 from skwbc._files import reason, replacing
 from skwbc._sklearn_compat import StrOptions, validate_params
 from skwbc.datasets._checks import check_sides
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+from skwbc.datasets._image_files import SUFFIXES, ImageFiles, image_files, read_image
 
 _DESCR = """Images from the folders in {path}
 {count} images, resized to {size} (height, width), uint8 RGB.
 {classes}"""
-
-
-def read_image(path: str | os.PathLike, image_size: Sequence[int]) -> np.ndarray:
-    """Read one image file as RGB and bring it to a size.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A PNG, JPEG, BMP or TIFF file. Grey images are turned into RGB, an alpha channel
-        is dropped, 16 bits become 8, and the orientation in the file is heeded.
-    image_size : tuple of int
-        (height, width) in pixels of what is returned. The sides are scaled each to its
-        own length, by averaging areas where an image gets smaller and linearly where
-        it gets larger.
-
-    Returns
-    -------
-    ndarray of shape (height, width, 3), uint8
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be decoded.
-    OSError
-        If it cannot be read.
-    """
-    # Not cv2.imread: it says nothing of why it failed, and cannot read every path.
-    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise ValueError(
-            f"{path} could not be decoded as an image ({len(data)} bytes). Expected a "
-            "whole PNG, JPEG, BMP or TIFF file."
-        )
-    height, width = check_sides(image_size, "image_size", ("height", "width"))
-    if image.shape[:2] == (height, width):
-        return image
-    smaller = height * width < image.shape[0] * image.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=how)
-
-
-def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """List the image files of a folder in order; none whose name begins with a dot."""
-    pattern = "**/*" if recursive else "*"
-    return sorted(
-        file
-        for file in folder.glob(pattern)
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
 
 
 @validate_params(
@@ -81,6 +26,7 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
         "image_size": [tuple, list],
         "classes": ["array-like", None],
         "on_error": [StrOptions({"raise", "warn"})],
+        "lazy": ["boolean"],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -91,6 +37,7 @@ def load_image_folder(
     image_size: tuple[int, int] = (100, 100),
     classes: Sequence[str] | None = None,
     on_error: str = "raise",
+    lazy: bool = False,
     return_X_y: bool = False,
 ) -> Any:
     """Load images from a folder that has one folder for each class.
@@ -108,6 +55,10 @@ def load_image_folder(
     on_error : {"raise", "warn"}, default="raise"
         What to do about files that cannot be read or decoded: raise one error that
         names them all, or leave them out with one warning that does.
+    lazy : bool, default=False
+        Keep the images in their files, for more of them than fit into memory. Each file
+        is decoded once now, to find those that cannot be, and again whenever a batch
+        needs it.
     return_X_y : bool, default=False
         Return ``(images, target)`` only.
 
@@ -116,8 +67,8 @@ def load_image_folder(
     data : Bunch
         With the attributes
 
-        images : ndarray of shape (n_samples, height, width, 3), uint8
-            RGB.
+        images : ndarray or ImageFiles of shape (n_samples, height, width, 3), uint8
+            RGB. With `lazy`, an :class:`ImageFiles`.
         target : ndarray of shape (n_samples,), str
             Name of the class of each image.
         target_names : ndarray of shape (n_classes,), str
@@ -144,37 +95,36 @@ def load_image_folder(
     path = Path(path)
     size = check_sides(image_size, "image_size", ("height", "width"))
     folders = _choose(path, classes)
-    images, target, filenames, failures = [], [], [], []
-    for folder in folders:
-        files = image_files(folder)
-        if not files:
-            raise ValueError(
-                f"The class folder {folder} has no image. Expected files that end in "
-                f"{', '.join(SUFFIXES)}."
-            )
-        for file in files:
-            try:
-                images.append(read_image(file, size))
-            except (OSError, ValueError) as error:
-                failures.append(reason(error))
-                continue
-            target.append(folder.name)
-            filenames.append(str(file))
+    files = [(folder, file) for folder in folders for file in _images_of(folder)]
+    # Lazily, one image at a time is read into the same place.
+    room = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
+    target: list[str] = []
+    filenames: list[str] = []
+    failures: list[str] = []
+    for folder, file in files:
+        try:
+            room[0 if lazy else len(filenames)] = read_image(file, size)
+        except (OSError, ValueError) as error:
+            failures.append(reason(error))
+            continue
+        target.append(folder.name)
+        filenames.append(str(file))
     if failures:
-        message = f"{len(failures)} of {len(failures) + len(images)} images in {path} "
+        message = f"{len(failures)} of {len(files)} images in {path} "
         listing = "\n  ".join(failures)
         if on_error == "raise":
             raise ValueError(f"{message}could not be read:\n  {listing}")
-        if not images:
+        if not filenames:
             raise ValueError(f"{message}could not be read; none is left:\n  {listing}")
         warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
-    stacked, labels = np.stack(images), np.array(target)
+    images = ImageFiles(filenames, size) if lazy else room[: len(filenames)]
+    labels = np.array(target)
     if return_X_y:
-        return stacked, labels
+        return images, labels
     names, counts = np.unique(labels, return_counts=True)
     listing = ", ".join(f"{n}: {c}" for n, c in zip(names, counts, strict=True))
     return Bunch(
-        images=stacked,
+        images=images,
         target=labels,
         target_names=names,
         filenames=filenames,
@@ -234,6 +184,16 @@ def save_image_folder(
         with replacing(file) as temporary:
             temporary.write_bytes(data.tobytes())
         files.append(str(file))
+    return files
+
+
+def _images_of(folder: Path) -> list[Path]:
+    files = image_files(folder)
+    if not files:
+        raise ValueError(
+            f"The class folder {folder} has no image. Expected files that end in "
+            f"{', '.join(SUFFIXES)}."
+        )
     return files
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._files import reason
-from skwbc.datasets._folder import image_files, read_image
+from skwbc.datasets._image_files import image_files, read_image
 from skwbc.datasets._raw import load_raw_images
 
 

@@ -1,6 +1,13 @@
 """Looking at fitted ensembles: scores, tables and pictures."""
 
+from skwbc.inspection._augmentations import plot_augmentations
 from skwbc.inspection._evaluation import describe_predictions, evaluate, training_table
 from skwbc.inspection._plots import plot_predictions
 
-__all__ = ["describe_predictions", "evaluate", "plot_predictions", "training_table"]
+__all__ = [
+    "describe_predictions",
+    "evaluate",
+    "plot_augmentations",
+    "plot_predictions",
+    "training_table",
+]

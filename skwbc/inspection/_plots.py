@@ -31,7 +31,8 @@ def plot_predictions(
     Parameters
     ----------
     images : array-like of shape (n_samples, height, width, channels)
-        Images of 1 or 3 channels, as 0 to 255 integers or 0 to 1 floats.
+        Images as 0 to 255 integers or 0 to 1 floats. Of those that are neither grey nor
+        RGB the mean over the channels is shown.
     proba : array-like of shape (n_samples, n_classes)
         Class probabilities.
     classes : sequence of length n_classes
@@ -82,11 +83,25 @@ def plot_predictions(
     return figure
 
 
-def _draw_image(axes: Any, image: np.ndarray, predicted: str, truth: Any) -> None:
-    if image.shape[-1] == 1:
-        axes.imshow(image[..., 0], cmap="gray")
-    else:
+def show_image(axes: Any, image: np.ndarray) -> None:
+    """Show an image of any number of channels; more than RGB has are averaged.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to show it.
+    image : ndarray of shape (height, width, channels)
+        Integers from 0 to 255 or floats from 0 to 1.
+    """
+    if image.shape[-1] == 3:
         axes.imshow(image)
+    else:
+        white = 255 if image.dtype == np.uint8 else 1
+        axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=white)
+
+
+def _draw_image(axes: Any, image: np.ndarray, predicted: str, truth: Any) -> None:
+    show_image(axes, image)
     if truth is None:
         axes.set_title(predicted, fontsize=9)
     elif truth == predicted:

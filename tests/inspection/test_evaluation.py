@@ -6,10 +6,11 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from skwbc import KFoldEnsembleClassifier
+from skwbc import ImageAugmenter, KFoldEnsembleClassifier
 from skwbc.inspection import (
     describe_predictions,
     evaluate,
+    plot_augmentations,
     plot_predictions,
     training_table,
 )
@@ -94,7 +95,60 @@ def test_picture_of_predictions(tmp_path):
         plot_predictions(images, proba[:2], "abc")
 
 
+def shown(figure):
+    """Return what each axes of a picture shows."""
+    return [axes.images[0].get_array() for axes in figure.axes]
+
+
+@pytest.mark.parametrize(
+    ("convert", "data_format"),
+    [
+        (lambda X: X, "channels_last"),
+        (lambda X: X / 255, "channels_last"),
+        (lambda X: X.astype("uint16") * 257, "channels_last"),
+        (lambda X: np.moveaxis(X, -1, 1), "channels_first"),
+    ],
+    ids=["bytes", "fractions", "16 bits", "channels first"],
+)
+def test_picture_of_augmentations(convert, data_format):
+    images = np.random.default_rng(0).integers(256, size=(2, 8, 9, 3), dtype=np.uint8)
+    augmenter = ImageAugmenter(
+        horizontal_flip=True, rescale=3, samplewise_center=True, data_format=data_format
+    )
+    figure = plot_augmentations(augmenter, convert(images), n_draws=3)
+    assert [axes.get_title() for axes in figure.axes[:4]] == [
+        "original", "draw 1", "draw 2", "draw 3",
+    ]  # fmt: skip
+    pictures = shown(figure)
+    assert len(pictures) == 8
+    for row, image in enumerate(images / 255):
+        np.testing.assert_allclose(pictures[4 * row], image, atol=1e-6)
+        flipped = [np.allclose(p, image[:, ::-1]) for p in pictures[4 * row :][:4]]
+        same = [np.allclose(p, image) for p in pictures[4 * row :][:4]]
+        assert all(one or other for one, other in zip(flipped, same, strict=True))
+    assert not hasattr(augmenter, "image_shape_")
+
+
+def test_picture_of_augmented_layers():
+    images = np.random.default_rng(0).normal(size=(1, 8, 9, 5))
+    figure = plot_augmentations(ImageAugmenter(rotation_range=90), images, n_draws=2)
+    assert shown(figure)[1].shape == (8, 9)
+
+
+def test_nothing_to_show():
+    images = np.zeros((1, 8, 8, 3))
+    with pytest.raises(ValueError, match="No option of ImageAugmenter.* is random"):
+        plot_augmentations(ImageAugmenter(rescale=2), images)
+    with pytest.raises(ValueError, match="'augmenter' parameter"):
+        plot_augmentations("rotate", images)
+    with pytest.raises(ValueError, match="plot_augmentations|ImageAugmenter expected"):
+        plot_augmentations(ImageAugmenter(rotation_range=9), images[0])
+
+
 def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    images = np.zeros((1, 2, 2, 3))
     with pytest.raises(ImportError, match=r"pip install 'skwbc\[plot\]'"):
-        plot_predictions(np.zeros((1, 2, 2, 3)), [[1.0]], "a")
+        plot_predictions(images, [[1.0]], "a")
+    with pytest.raises(ImportError, match=r"pip install 'skwbc\[plot\]'"):
+        plot_augmentations(ImageAugmenter(rotation_range=9), images)

@@ -1,0 +1,120 @@
+"""Random changes of colour: stain, channel shift, brightness."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import cv2
+import numpy as np
+
+# Optical density of haematoxylin and eosin in red, green and blue: Ruifrok & Johnston,
+# "Quantification of histochemical staining by color deconvolution", Analytical and
+# Quantitative Cytology and Histology 23 (2001). The third direction is what neither
+# stain explains.
+_STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+_STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
+_RESIDUAL = np.cross(*_STAINS)
+_STAINS = np.vstack([_STAINS, _RESIDUAL / np.linalg.norm(_RESIDUAL)])
+_UNMIX = np.linalg.inv(_STAINS)
+# The darkest a pixel counts, as a part of white.
+_DARKEST = np.float32(1e-6)
+
+
+class Colours(NamedTuple):
+    """Drawn parameters, an entry for each image.
+
+    Attributes
+    ----------
+    stain_scale, stain_shift : ndarray of shape (n, 2)
+        What the concentrations of haematoxylin and eosin are multiplied by, and what is
+        added to them, in units of optical density.
+    channel_shift : ndarray of shape (n,)
+        Added to all channels.
+    brightness : ndarray of shape (n,)
+        Factor.
+    """
+
+    stain_scale: np.ndarray
+    stain_shift: np.ndarray
+    channel_shift: np.ndarray
+    brightness: np.ndarray
+
+    def select(self, images: slice) -> Self:
+        """Return the parameters of some of the images."""
+        return type(self)(*(parameter[images] for parameter in self))
+
+
+@dataclass(frozen=True)
+class RandomColour:
+    """The distribution that changes of colour are drawn from.
+
+    Attributes
+    ----------
+    stain : pair of float
+        The scale of a stain lies within 1 ± the first, its shift within ± the second.
+    channel_shift : float
+        Within ± this, on the scale of the input.
+    brightness : pair of float
+        Factors from and to.
+    white : float
+        The pixel value that counts as white.
+    """
+
+    stain: tuple[float, float] = (0.0, 0.0)
+    channel_shift: float = 0.0
+    brightness: tuple[float, float] = (1.0, 1.0)
+    white: float = 1.0
+
+    # How many uniform numbers each image takes, whatever the options are.
+    NUMBERS = 6
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether no draw can change an image."""
+        plain = self.brightness == (1.0, 1.0)
+        return plain and not (any(self.stain) or self.channel_shift)
+
+    def draw(self, numbers: np.ndarray) -> Colours:
+        """Turn uniform numbers from 0 to 1, of shape (n, NUMBERS), into parameters."""
+        scale, shift = self.stain
+        darkest, brightest = self.brightness
+        return Colours(
+            stain_scale=1 + (2 * numbers[:, 0:2] - 1) * scale,
+            stain_shift=(2 * numbers[:, 2:4] - 1) * shift,
+            channel_shift=(2 * numbers[:, 4] - 1) * self.channel_shift,
+            brightness=darkest + numbers[:, 5] * (brightest - darkest),
+        )
+
+    def apply(self, images: np.ndarray, colours: Colours) -> None:
+        """Change float32 images of shape (n, height, width, channels) in place."""
+        if any(self.stain):
+            matrices = self._stain_matrices(colours)
+            for image, matrix in zip(images, matrices, strict=True):
+                self._restain(image, matrix)
+        if self.channel_shift:
+            for image, shift in zip(images, colours.channel_shift, strict=True):
+                low, high = image.min(), image.max()
+                image += np.float32(shift)
+                np.clip(image, low, high, out=image)
+        if self.brightness != (1.0, 1.0):
+            factors = colours.brightness.astype(np.float32)
+            images *= factors[:, np.newaxis, np.newaxis, np.newaxis]
+            np.clip(images, 0, self.white, out=images)
+
+    def _stain_matrices(self, colours: Colours) -> np.ndarray:
+        """Return maps of logarithms (red, green, blue, 1) to (red, green, blue)."""
+        scale = np.ones((len(colours.stain_scale), 3))
+        scale[:, :2] = colours.stain_scale
+        linear = np.einsum("si,ns,js->nij", _STAINS, scale, _UNMIX)
+        density = colours.stain_shift @ _STAINS[:2]
+        # An optical density is a negative decadic logarithm.
+        offset = -np.log(10) * density
+        return np.concatenate([linear, offset[..., np.newaxis]], axis=2)
+
+    def _restain(self, image: np.ndarray, matrix: np.ndarray) -> None:
+        np.multiply(image, np.float32(1 / self.white), out=image)
+        np.maximum(image, _DARKEST, out=image)
+        cv2.log(image, dst=image)
+        logarithms = cv2.transform(image, matrix)
+        np.minimum(logarithms, 0, out=logarithms)
+        cv2.exp(logarithms, dst=image)
+        np.multiply(image, np.float32(self.white), out=image)

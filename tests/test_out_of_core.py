@@ -1,0 +1,159 @@
+"""Images that stay where they are: nothing in the package holds a copy of them all."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skwbc import CNNClassifier, FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
+from skwbc.datasets import ImageFiles, load_image_folder, save_image_folder
+
+# Of the 24 images of the fixture.
+MOST_AT_A_TIME = 8
+
+
+class Watched:
+    """Notes how many images are read at a time."""
+
+    most = 0
+
+    def __getitem__(self, key):
+        out = super().__getitem__(key)
+        if isinstance(out, np.ndarray) and out.ndim == 4:
+            Watched.most = max(Watched.most, len(out))
+        return out
+
+
+class WatchedArray(Watched, np.ndarray):
+    """An array in memory."""
+
+
+class WatchedMap(Watched, np.memmap):
+    """A memory map."""
+
+
+class WatchedFiles(ImageFiles):
+    """Files."""
+
+    def _read(self, rows):
+        Watched.most = max(Watched.most, len(rows))
+        return super()._read(rows)
+
+
+@pytest.fixture(params=["array", "memory map", "files"])
+def images(request, cells, tmp_path):
+    Watched.most = 0
+    if request.param == "array":
+        return cells.images.view(WatchedArray)
+    if request.param == "memory map":
+        np.save(tmp_path / "x.npy", cells.images)
+        return np.load(tmp_path / "x.npy", mmap_mode="r").view(WatchedMap)
+    return WatchedFiles(
+        save_image_folder(cells.images, cells.target, tmp_path), (24, 24)
+    )
+
+
+def make():
+    augmenter = ImageAugmenter(
+        rotation_range=180,
+        featurewise_std_normalization=True,
+        samplewise_center=True,
+        random_state=0,
+    )
+    cnn = CNNClassifier(
+        epochs=1, batch_size=MOST_AT_A_TIME, model__filters=(4, 8), random_state=0
+    )
+    return make_pipeline(augmenter, cnn)
+
+
+@pytest.fixture(scope="module")
+def expected(cells):
+    ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)
+    ensemble.fit(cells.images, cells.target)
+    return ensemble.oof_proba_, ensemble.predict_proba(cells.images)
+
+
+def test_the_ensemble_reads_a_batch_at_a_time(images, cells, expected, monkeypatch):
+    monkeypatch.setattr(
+        "skwbc.augmentation._statistics._AT_A_TIME", 4 * 24 * 24 * 3 * 4
+    )
+    monkeypatch.setattr("skwbc.cnn.classifier._PREDICTION_BATCH", MOST_AT_A_TIME)
+    ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)
+    with config_context(working_memory=MOST_AT_A_TIME * 24 * 24 * 3 * 16 / 2**20):
+        ensemble.fit(images, cells.target)
+        proba = ensemble.predict_proba(images)
+    assert 0 < Watched.most <= MOST_AT_A_TIME
+    assert_allclose(ensemble.oof_proba_, expected[0], atol=1e-5)
+    assert_allclose(proba, expected[1], atol=1e-5)
+
+
+def test_zero_weights_copy_nothing(images, cells):
+    weights = np.ones(24)
+    weights[::4] = 0
+    cnn = CNNClassifier(epochs=1, batch_size=8, model__filters=(4,), random_state=0)
+    cnn.fit(images, cells.target, weights)
+    assert 0 < Watched.most <= MOST_AT_A_TIME
+
+
+def test_scikit_learn_takes_lazy_images(images, cells):
+    y = cells.target
+    X_train, X_test, *_ = train_test_split(images, y, stratify=y, random_state=0)
+    assert X_train.shape == (18, 24, 24, 3)
+    assert type(X_test) is type(images)
+    linear = make_pipeline(FlattenImages(), LogisticRegression(C=1e-3))
+    assert cross_val_score(linear, images, y, cv=2).shape == (2,)
+
+
+def test_a_pipeline_with_steps_that_want_arrays_gets_arrays(cells):
+    X, y = cells.images, cells.target
+    for flatten in (
+        FlattenImages(),
+        FunctionTransformer(lambda X: X.reshape(len(X), -1)),
+        FunctionTransformer(lambda X: X.swapaxes(1, 2).reshape(len(X), -1)),
+    ):
+        pipeline = make_pipeline(
+            ImageAugmenter(rescale=1 / 255), flatten, LogisticRegression(C=1e-3)
+        )
+        ensemble = KFoldEnsembleClassifier(pipeline, cv=2, random_state=0).fit(X, y)
+        assert ensemble.predict(X).shape == (24,)
+
+
+class TestLazyFolder:
+    @pytest.fixture
+    def folder(self, cells, tmp_path):
+        save_image_folder(cells.images, cells.target, tmp_path / "cells")
+        return tmp_path / "cells"
+
+    def test_it_is_the_folder(self, folder):
+        eager = load_image_folder(folder, image_size=(16, 20))
+        lazy = load_image_folder(folder, image_size=(16, 20), lazy=True)
+        assert isinstance(lazy.images, ImageFiles)
+        assert lazy.images.shape == (24, 16, 20, 3)
+        assert lazy.images.dtype == np.uint8
+        assert_array_equal(lazy.images, eager.images)
+        assert_array_equal(lazy.target, eager.target)
+        assert lazy.filenames == lazy.images.filenames == eager.filenames
+        assert lazy.images[[3, 1]].filenames == [eager.filenames[k] for k in (3, 1)]
+        X, _ = load_image_folder(folder, lazy=True, return_X_y=True)
+        assert X.shape == (24, 100, 100, 3)
+
+    def test_bad_files_are_found_before_they_are_needed(self, folder):
+        bad = folder / "monocyte" / "cell_99.png"
+        bad.write_bytes(b"no picture")
+        with pytest.raises(ValueError, match=r"1 of 25 images.*\n.*cell_99.png could"):
+            load_image_folder(folder, lazy=True)
+        with pytest.warns(UserWarning, match="1 of 25 images .* were left out"):
+            data = load_image_folder(folder, lazy=True, on_error="warn")
+        assert len(data.images) == len(data.target) == 24
+
+    def test_a_file_that_vanishes_is_named(self, folder):
+        data = load_image_folder(folder, lazy=True, image_size=(24, 24))
+        augmented = ImageAugmenter(rotation_range=9).fit_transform(data.images)
+        gone = folder / "neutrophil" / data.filenames[-1].rpartition("/")[2]
+        gone.unlink()
+        with pytest.raises(FileNotFoundError, match=gone.name):
+            augmented.draw([0, 23], 0)
