@@ -11,6 +11,8 @@ from typing import NamedTuple, Self
 import cv2
 import numpy as np
 
+from skwbc.augmentation._opencv import scratch
+
 BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
     "nearest": cv2.BORDER_REPLICATE,
@@ -207,20 +209,24 @@ class RandomAffine:
         # quickest before the values become floats.
         quick = channels == 3 and height * width >= _LARGE
         if quick:
-            images = cv2.cvtColor(_rows(images), cv2.COLOR_RGB2RGBA)
-            images = images.reshape(n, height, width, 4)
-            target = np.empty(images.shape, np.float32)
+            target = scratch("warped", (n, height, width, 4), np.float32)
+            layers = scratch("layers", target.shape, images.dtype)
+            cv2.cvtColor(_rows(images), cv2.COLOR_RGB2RGBA, _rows(layers))
             side, top = moves.beyond
             if border != cv2.BORDER_CONSTANT and max(side, top) <= min(height, width):
                 shape = (n, height + 2 * top, width + 2 * side, 4)
-                padded = np.empty(shape, images.dtype)
+                padded = scratch("padded", shape, images.dtype)
                 for k in chosen:
                     cv2.copyMakeBorder(
-                        images[k], top, top, side, side, border, padded[k]
+                        layers[k], top, top, side, side, border, padded[k]
                     )
-                images = padded
+                layers = padded
                 matrices = matrices + np.array([[0, 0, side], [0, 0, top]])
-        images = images.astype(np.float32, copy=False)
+            images = layers
+        if images.dtype != np.float32:
+            floats = scratch("floats", images.shape, np.float32)
+            np.copyto(floats, images)
+            images = floats
         size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         for k in chosen:
             cv2.warpAffine(images[k], matrices[k], size, target[k], flags, border, cval)

@@ -92,13 +92,17 @@ class RandomColour:
                 self._restain(image, matrix)
         if self.channel_shift:
             for image, shift in zip(images, colours.channel_shift, strict=True):
-                low, high = image.min(), image.max()
+                low, high, *_ = cv2.minMaxLoc(image.reshape(len(image), -1))
                 image += np.float32(shift)
-                np.clip(image, low, high, out=image)
+                # Beyond one end only.
+                if shift > 0:
+                    np.minimum(image, np.float32(high), out=image)
+                else:
+                    np.maximum(image, np.float32(low), out=image)
         if self.brightness != (1.0, 1.0):
             factors = colours.brightness.astype(np.float32)
             images *= factors[:, np.newaxis, np.newaxis, np.newaxis]
-            np.clip(images, 0, self.white, out=images)
+            np.minimum(images, np.float32(self.white), out=images)
 
     def _stain_matrices(self, colours: Colours) -> np.ndarray:
         """Return maps of logarithms (red, green, blue, 1) to (red, green, blue)."""

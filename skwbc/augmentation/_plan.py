@@ -13,7 +13,7 @@ from skwbc.augmentation._standardise import Standardisation
 
 # Bytes of float32 images that are taken through all steps together: they stay in the
 # processor's cache.
-_AT_A_TIME = 2**19
+_AT_A_TIME = 2**20
 
 
 class Draws(NamedTuple):
