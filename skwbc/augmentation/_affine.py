@@ -5,6 +5,7 @@ once, bilinearly, whatever was asked for. OpenCV 5 does that to float rounding; 
 rounds the coordinates to 1/32 pixel. Moves by whole pixels and flips are copies.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -202,34 +203,35 @@ class RandomAffine:
     ) -> None:
         """Interpolate the chosen images, of 1, 3 or 4 channels, into `out`."""
         n, height, width, channels = images.shape
-        matrices, target = moves.matrices, out
         border, cval = BORDERS[self.fill_mode], (self.cval,) * 4
+        size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        target, matrices = out, moves.matrices
+        side, top = moves.beyond
         # OpenCV takes less than half the time for four channels as for three, and for
         # an image that has what lies beyond its border. Both are quick to add, and
         # quickest before the values become floats.
         quick = channels == 3 and height * width >= _LARGE
+        pad = quick and border != cv2.BORDER_CONSTANT and max(side, top) <= min(size)
         if quick:
             target = scratch("warped", (n, height, width, 4), np.float32)
             layers = scratch("layers", target.shape, images.dtype)
             cv2.cvtColor(_rows(images), cv2.COLOR_RGB2RGBA, _rows(layers))
-            side, top = moves.beyond
-            if border != cv2.BORDER_CONSTANT and max(side, top) <= min(height, width):
-                shape = (n, height + 2 * top, width + 2 * side, 4)
-                padded = scratch("padded", shape, images.dtype)
-                for k in chosen:
-                    cv2.copyMakeBorder(
-                        layers[k], top, top, side, side, border, padded[k]
-                    )
-                layers = padded
-                matrices = matrices + np.array([[0, 0, side], [0, 0, top]])
             images = layers
-        if images.dtype != np.float32:
-            floats = scratch("floats", images.shape, np.float32)
-            np.copyto(floats, images)
-            images = floats
-        size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        if pad:
+            matrices = matrices + np.array([[0, 0, side], [0, 0, top]])
+            height, width = height + 2 * top, width + 2 * side
+        # One image at a time, which stays in the processor's cache.
+        padded = scratch("padded", (height, width, images.shape[3]), images.dtype)
+        floats = scratch("floats", padded.shape, np.float32)
+        convert = images.dtype != np.float32
         for k in chosen:
-            cv2.warpAffine(images[k], matrices[k], size, target[k], flags, border, cval)
+            image = images[k]
+            if pad:
+                image = cv2.copyMakeBorder(image, top, top, side, side, border, padded)
+            if convert:
+                np.copyto(floats, image)
+                image = floats
+            cv2.warpAffine(image, matrices[k], size, target[k], flags, border, cval)
         if quick:
             cv2.cvtColor(_rows(target), cv2.COLOR_RGBA2RGB, _rows(out))
 
@@ -294,9 +296,10 @@ def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
 def _beyond(matrices: np.ndarray, height: int, width: int) -> tuple[int, int]:
     """Return how far maps reach beyond the sides and beyond top and bottom."""
     x, y = (width - 1) / 2, (height - 1) / 2
-    extent = np.abs(matrices[:, :, :2]) @ (x, y)
-    centre = matrices @ (x, y, 1)
-    reached = (np.abs(centre - (x, y)) + extent).max(axis=0, initial=0.0)
+    horizontal, vertical, offset = matrices.transpose(2, 0, 1)
+    extent = np.abs(horizontal) * x + np.abs(vertical) * y
+    middle = horizontal * x + vertical * y + offset
+    reached = np.maximum(extent + middle, extent - middle + (2 * x, 2 * y))
+    side, top = reached.max(axis=0, initial=0.0) - (2 * x, 2 * y)
     # One more for rounding errors.
-    side, top = np.ceil(reached - (x, y)).astype(int) + 1
-    return max(int(side), 0), max(int(top), 0)
+    return max(math.ceil(side) + 1, 0), max(math.ceil(top) + 1, 0)

@@ -100,9 +100,10 @@ class RandomColour:
                 else:
                     np.maximum(image, np.float32(low), out=image)
         if self.brightness != (1.0, 1.0):
-            factors = colours.brightness.astype(np.float32)
-            images *= factors[:, np.newaxis, np.newaxis, np.newaxis]
-            np.minimum(images, np.float32(self.white), out=images)
+            for image, factor in zip(images, colours.brightness, strict=True):
+                image *= np.float32(factor)
+                if factor > 1:
+                    np.minimum(image, np.float32(self.white), out=image)
 
     def _stain_matrices(self, colours: Colours) -> np.ndarray:
         """Return maps of logarithms (red, green, blue, 1) to (red, green, blue)."""

@@ -11,9 +11,9 @@ from skwbc.augmentation._images import as_finite_float32
 from skwbc.augmentation._opencv import threads_for
 from skwbc.augmentation._standardise import Standardisation
 
-# Bytes of float32 images that are taken through all steps together: they stay in the
-# processor's cache.
-_AT_A_TIME = 2**20
+# Bytes of float32 images that are taken through all steps together: few enough to stay
+# in the processor's cache, enough not to spend the time between the steps.
+_AT_A_TIME = 2**21
 
 
 class Draws(NamedTuple):
