@@ -68,7 +68,7 @@ class Standardisation:
             images *= np.float32(self.rescale)
 
     def apply(self, images: np.ndarray) -> None:
-        """Standardise float32 images in place."""
+        """Standardise C-contiguous float32 images in place."""
         self.prepare(images)
         # OpenCV adds up in double precision, and several times as quickly as NumPy.
         rows = images.reshape(len(images), -1)
