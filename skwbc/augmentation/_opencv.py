@@ -6,15 +6,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import cv2
 import numpy as np
+from numpy.typing import DTypeLike
 
 _local = threading.local()
 # Bytes of memory that a thread keeps under one name.
 _KEPT = 2**23
 
 
-def scratch(
-    name: str, shape: tuple[int, ...], dtype: np.typing.DTypeLike
-) -> np.ndarray:
+def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return memory of this thread, with whatever is in it.
 
     To get such memory from the system and to give it back, for each few images, can
