@@ -31,6 +31,18 @@ def cells():
     return make_blood_cells(8, image_size=(24, 24), random_state=0)
 
 
+@pytest.fixture(scope="session")
+def X(cells):
+    """The synthetic cells as a network takes them: float32 of 0 to 1."""
+    return (cells.images / 255).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def y(cells):
+    """Their labels."""
+    return cells.target
+
+
 @pytest.fixture
 def noise():
     """Six random colour images, 13 x 10 pixels, of values 0 to 1."""

@@ -1,5 +1,7 @@
 """What a classifier has to know of the networks that builders give it."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -66,25 +68,46 @@ def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarra
     return np.eye(n_classes, dtype=np.float32)[codes]
 
 
-def set_cosine_schedule(
+def cosine_rates(
     optimizer: keras.optimizers.Optimizer, steps: int, warmup_fraction: float
-) -> None:
-    """Let the learning rate rise from zero to its value, then fall along a cosine.
+) -> Iterator[float]:
+    """Give the learning rate of each training step, rising, then along a cosine.
+
+    The values are those of ``keras.optimizers.schedules.CosineDecay``, which
+    would become part of what is compiled, anew for each number of steps.
 
     Parameters
     ----------
     optimizer : keras.optimizers.Optimizer
-        Changed in place; its learning rate becomes the highest.
+        Its learning rate becomes the highest.
     steps : int
         Training steps in all.
     warmup_fraction : float
-        Part of them in which it rises.
+        Part of them in which it rises from zero.
+
+    Returns
+    -------
+    iterator of float
+        As many values as there are steps.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer has a schedule already.
     """
-    warmup = round(warmup_fraction * steps)
+    if not isinstance(optimizer.learning_rate, keras.Variable):
+        raise ValueError(
+            "learning_rate_schedule='cosine' needs an optimizer whose learning rate is "
+            "a number; this one has a schedule of its own. Choose "
+            "learning_rate_schedule='constant' to follow that."
+        )
     peak = float(optimizer.learning_rate)
-    optimizer.learning_rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else peak,
-        decay_steps=max(steps - warmup, 1),
-        warmup_target=peak if warmup else None,
-        warmup_steps=warmup,
-    )
+    warmup = round(warmup_fraction * steps)
+
+    def rates() -> Iterator[float]:
+        yield from (peak * step / warmup for step in range(warmup))
+        fall = max(steps - warmup, 1)
+        for step in range(steps - warmup):
+            yield peak * (1 + math.cos(math.pi * step / fall)) / 2
+
+    return rates()

@@ -33,10 +33,13 @@ def build_article_cnn(meta: Mapping[str, Any], dropout: float = 0.5) -> keras.Mo
     return keras.Sequential(
         [
             layers.Input(meta["image_shape_"]),
-            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            # Pooled before it is rectified: the same values from a quarter of the work.
+            layers.Conv2D(32, 3, padding="same"),
             layers.MaxPooling2D(2),
-            layers.Conv2D(64, 2, padding="same", activation="relu"),
+            layers.ReLU(),
+            layers.Conv2D(64, 2, padding="same"),
             layers.MaxPooling2D(2),
+            layers.ReLU(),
             layers.Flatten(),
             layers.Dense(256, activation="relu"),
             layers.Dropout(dropout),

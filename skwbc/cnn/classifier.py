@@ -1,7 +1,6 @@
 """A Keras network as a scikit-learn classifier of images."""
 
 import difflib
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,10 +31,12 @@ from skwbc._sklearn_compat import (
 )
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
-from skwbc.cnn._networks import check_network, encode, set_cosine_schedule
+from skwbc.cnn._networks import check_network, cosine_rates, encode
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
+from skwbc.cnn._prediction import predict_in_batches
+from skwbc.cnn._reuse import trainer_for
 from skwbc.cnn._seeding import seeded_build
-from skwbc.cnn._training import predict_in_batches, train
+from skwbc.cnn._training import train
 from skwbc.cnn.architectures import build_compact_cnn
 
 # Images that go through the network at a time when no gradient is needed.
@@ -258,8 +259,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         with seeded_build(int(seeds[0])):
             network = self._build_keras_model()
             check_network(network, self.n_classes_)
-            steps = math.ceil(len(y) / self.batch_size) * self.epochs
-            self._compile(network, steps)
+            self._compile(network)
         batches = Batches(
             X,
             encode(codes, network, self.n_classes_),
@@ -267,6 +267,10 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
             size=self.batch_size,
             seed=int(seeds[1]),
         )
+        rates = None
+        if self.learning_rate_schedule == "cosine":
+            steps = len(batches) * self.epochs
+            rates = cosine_rates(network.optimizer, steps, self.warmup_fraction)
         held_out = None
         if val_codes is not None:
             targets = encode(val_codes, network, self.n_classes_)
@@ -278,16 +282,18 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
             held_out = Batches(X_val, targets, val_weights, size=_PREDICTION_BATCH)
         context = self._init_callback_context(max_subtasks=self.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        training = train(
-            network,
-            batches,
-            held_out,
-            epochs=self.epochs,
-            patience=self.patience,
-            monitor=self.monitor,
-            verbose=self.verbose,
-            around_epoch=partial(self._around_epoch, context),
-        )
+        with trainer_for(network) as trainer:
+            training = train(
+                trainer,
+                batches,
+                held_out,
+                epochs=self.epochs,
+                patience=self.patience,
+                monitor=self.monitor,
+                verbose=self.verbose,
+                rates=rates,
+                around_epoch=partial(self._around_epoch, context),
+            )
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         # A fresh network without the optimizer's state, as after loading from a file.
         self.model_ = unpack(pack(network))
@@ -473,7 +479,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
             )
         return X_val, np.searchsorted(self.classes_, y_val)
 
-    def _compile(self, network: keras.Model, steps: int) -> None:
+    def _compile(self, network: keras.Model) -> None:
         if not network.compiled:
             arguments = self._get_compile_kwargs()
             optimizer = arguments["optimizer"]
@@ -481,8 +487,6 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
                 # An instance given by the user: fit must not change it.
                 optimizer = type(optimizer).from_config(optimizer.get_config())
             network.compile(**{**arguments, "optimizer": optimizer})
-        if self.learning_rate_schedule == "cosine":
-            set_cosine_schedule(network.optimizer, steps, self.warmup_fraction)
 
 
 def _is_routed(name: str) -> bool:

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skwbc import CNNClassifier, ImageAugmenter, build_article_cnn, build_compact_cnn
-from skwbc.cnn._networks import set_cosine_schedule
+from skwbc.cnn._networks import cosine_rates
 
 
 def tiny(**params):
@@ -28,16 +28,6 @@ def tiny(**params):
         "random_state": 0,
     }
     return CNNClassifier(**{**defaults, **params})
-
-
-@pytest.fixture(scope="module")
-def X(cells):
-    return (cells.images / 255).astype("float32")
-
-
-@pytest.fixture(scope="module")
-def y(cells):
-    return cells.target
 
 
 @pytest.fixture(scope="module")
@@ -231,20 +221,15 @@ def test_weights_of_samples_and_classes(X, y):
     assert len(balanced.classes_) == 3
 
 
-def test_cosine_schedule():
-    optimizer = keras.optimizers.SGD(0.5)
-    set_cosine_schedule(optimizer, steps=12, warmup_fraction=0.5)
-
-    def rate(step):
-        optimizer.iterations.assign(step)
-        return float(optimizer.learning_rate)
-
-    # Rising for six steps, then along half a cosine to zero.
-    rates = [rate(step) for step in (0, 3, 6, 9, 12)]
-    assert rates == pytest.approx([0, 0.25, 0.5, 0.25, 0], abs=1e-6)
-    steady = keras.optimizers.SGD(0.5)
-    set_cosine_schedule(steady, steps=12, warmup_fraction=0)
-    assert float(steady.learning_rate) == 0.5
+@pytest.mark.parametrize("warmup", [0, 5, 12])
+def test_cosine_schedule_is_that_of_keras(warmup):
+    rates = cosine_rates(keras.optimizers.SGD(0.5), 12, warmup / 12)
+    start, target = (0.0, 0.5) if warmup else (0.5, None)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        start, max(12 - warmup, 1), warmup_target=target, warmup_steps=warmup
+    )
+    expected = [float(schedule(step)) for step in range(12)]
+    assert list(rates) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_schedule_reaches_the_training(X, y):
@@ -328,12 +313,12 @@ def test_article_network_is_to_the_letter():
     network = build_article_cnn({"image_shape_": (100, 100, 3), "n_classes_": 3})
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds == [
-        "Conv2D", "MaxPooling2D", "Conv2D", "MaxPooling2D", "Flatten", "Dense",
-        "Dropout", "Dense",
+        "Conv2D", "MaxPooling2D", "ReLU", "Conv2D", "MaxPooling2D", "ReLU", "Flatten",
+        "Dense", "Dropout", "Dense",
     ]  # fmt: skip
     shapes = [w.shape for w in network.trainable_weights if len(w.shape) > 1]
     assert shapes == [(3, 3, 3, 32), (2, 2, 32, 64), (40000, 256), (256, 3)]
-    assert network.layers[6].rate == 0.5
+    assert network.layers[8].rate == 0.5
 
 
 def test_compact_network():

@@ -1,0 +1,47 @@
+"""Passing images forward through networks, compiled once for all that are alike."""
+
+import threading
+import weakref
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from skwbc.cnn._batches import Batches
+from skwbc.cnn._identity import identity
+
+Forward = Callable[[keras.Model, np.ndarray], np.ndarray]
+
+# By network, and by what networks compute: one compiled pass serves all members of an
+# ensemble, and any number of images.
+_of_network: "weakref.WeakKeyDictionary[keras.Model, Forward]"
+_of_network = weakref.WeakKeyDictionary()
+_of_kind: dict[str, Forward] = {}
+_compiling = threading.Lock()
+
+
+def predict_in_batches(network: keras.Model, batches: Batches) -> np.ndarray:
+    """Return the outputs of `network`, float64, shape (n_samples, n_outputs)."""
+    forward = _of_network.get(network)
+    if forward is None:
+        with _compiling:
+            forward = _of_network[network] = _find(network)
+    outputs = [forward(network, batch.images) for batch in batches.in_order()]
+    return np.concatenate(outputs).astype(np.float64)
+
+
+def _find(network: keras.Model) -> Forward:
+    if keras.backend.backend() != "tensorflow":
+        return _directly
+    from skwbc.cnn import _tensorflow
+
+    kind = identity(network, compiled=False)
+    if kind is None or not _tensorflow.is_plainly_run(network):
+        return _directly
+    if kind not in _of_kind:
+        _of_kind[kind] = _tensorflow.compile_prediction(network) or _directly
+    return _of_kind[kind]
+
+
+def _directly(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(network(images, training=False))

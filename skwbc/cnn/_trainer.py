@@ -1,0 +1,116 @@
+"""Taking the training and evaluation steps of an epoch on a compiled network."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+
+from skwbc.cnn._batches import Batch
+
+Logs = dict[str, float]
+
+
+class Trainer:
+    """Takes the steps that Keras compiles, whatever it runs on.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled; trained in place.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self.network = network
+
+    def train(
+        self, batches: Iterable[Batch], rates: Iterator[float] | None = None
+    ) -> Logs:
+        """Take a training step on each batch; return the mean of the metrics.
+
+        Parameters
+        ----------
+        batches : iterable of Batch
+            An epoch.
+        rates : iterator of float, default=None
+            Gives the learning rate of each step. By default it is left as it is.
+
+        Returns
+        -------
+        dict of str to float
+            Each metric over the samples of all batches.
+        """
+        return self._take("train", self._rated(batches, rates))
+
+    def evaluate(self, batches: Iterable[Batch]) -> Logs:
+        """Return the mean of the metrics over the samples of all batches."""
+        return self._take("test", batches)
+
+    def _rated(
+        self, batches: Iterable[Batch], rates: Iterator[float] | None
+    ) -> Iterator[Batch]:
+        """Set the learning rate before each batch is taken."""
+        for batch in batches:
+            if rates is not None:
+                self.network.optimizer.learning_rate = next(rates)
+            yield batch
+
+    def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
+        step = getattr(self.network, f"{kind}_on_batch")
+        total: dict[str, float] = defaultdict(float)
+        samples = 0
+        for batch in batches:
+            # Only newer versions of Keras do this by themselves.
+            self.network.reset_metrics()
+            logs = step(*batch, return_dict=True)
+            size = len(batch.targets)
+            samples += size
+            for name, value in logs.items():
+                total[name] += float(value) * size
+        return {name: value / samples for name, value in total.items()}
+
+
+class CompiledTrainer(Trainer):
+    """Takes the same steps with TensorFlow, compiled once for batches of any size.
+
+    Keras compiles a step for the first size of batch and, when it meets another one, a
+    second time for all sizes.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled, for TensorFlow; trained in place.
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        from skwbc.cnn import _tensorflow
+
+        super().__init__(network)
+        self._tensorflow = _tensorflow
+        self._steps: dict[tuple, Callable[..., dict]] = {}
+        if not network.optimizer.built:
+            network.optimizer.build(network.trainable_variables)
+
+    def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
+        logs: dict[str, Any] = {}
+        for number, batch in enumerate(batches):
+            step = self._compiled(kind, batch)
+            if number == 0:
+                # The metrics add up over the epoch; they are read at its end.
+                self.network.reset_metrics()
+            logs = step(*(part for part in batch if part is not None))
+        return {name: float(value) for name, value in logs.items()}
+
+    def _compiled(self, kind: str, batch: Batch) -> Callable[..., dict]:
+        parts = [part for part in batch if part is not None]
+        key = (kind, *((part.shape[1:], part.dtype) for part in parts))
+        if key not in self._steps:
+            if not self._steps:
+                # Makes the metrics' variables, or TensorFlow would compile it twice.
+                self.network.test_step(tuple(p if p is None else p[:1] for p in batch))
+            self._steps[key] = self._tensorflow.compile_step(
+                getattr(self.network, f"{kind}_step"),
+                parts,
+                jit_compile=self.network.jit_compile,
+            )
+        return self._steps[key]

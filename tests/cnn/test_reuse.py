@@ -1,0 +1,198 @@
+"""Networks that are alike are compiled once, and nothing of one is left in the next."""
+
+import gc
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skwbc import CNNClassifier, build_article_cnn, build_compact_cnn
+from skwbc.cnn import _reuse
+
+
+@pytest.fixture
+def nothing_kept(monkeypatch):
+    """Let the fits of a test compile everything themselves."""
+    monkeypatch.setattr(_reuse, "_kept", _reuse._Kept())
+
+
+def compact(**params):
+    defaults = {"model__filters": (4, 8), "epochs": 2, "batch_size": 7}
+    return CNNClassifier(**{**defaults, "random_state": 0, **params})
+
+
+def weights(cnn, X, y):
+    return np.concatenate([w.ravel() for w in cnn.fit(X, y).model_.get_weights()])
+
+
+def test_a_fit_leaves_nothing_for_the_next(X, y, nothing_kept):
+    first = compact(optimizer="adam").fit(X, y, X_val=X, y_val=y)
+    other = compact(optimizer="adam", random_state=1).fit(X, y)
+    again = compact(optimizer="adam").fit(X, y, X_val=X, y_val=y)
+    assert again.history_ == first.history_
+    assert_array_equal(again.predict_proba(X), first.predict_proba(X))
+    assert not np.allclose(other.predict_proba(X), first.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer__learning_rate": 0.01},
+        {"optimizer__rho": 0.5},
+        {"optimizer": "sgd"},
+        {"loss": keras.losses.CategoricalCrossentropy(label_smoothing=0.3)},
+        {"model__dropout": 0.7},
+        {"learning_rate_schedule": "cosine"},
+        {"class_weight": {"eosinophil": 9.0}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_settings_are_not_mixed_up(X, y, change, monkeypatch):
+    monkeypatch.setattr(_reuse, "_kept", _reuse._Kept())
+    alone = weights(compact(**change), X, y)
+    monkeypatch.setattr(_reuse, "_kept", _reuse._Kept())
+    plain = weights(compact(), X, y)
+    assert_array_equal(weights(compact(**change), X, y), alone)
+    assert not np.allclose(plain, alone)
+    assert_array_equal(weights(compact(), X, y), plain)
+
+
+def test_functions_are_not_told_apart_by_name(X, y):
+    def categorical_crossentropy(y_true, y_pred):
+        return 0 * keras.ops.sum(y_pred, axis=-1)
+
+    compact().fit(X, y)
+    mute = compact(loss=categorical_crossentropy).fit(X, y)
+    assert mute.history_["loss"] == [0.0, 0.0]
+    assert min(compact().fit(X, y).history_["loss"]) > 0.1
+
+
+@keras.saving.register_keras_serializable("tests")
+class Scale(keras.layers.Layer):
+    """A layer of somebody's own, whose description does not tell what it computes."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_layers_of_ones_own_are_compiled_anew(X, y, monkeypatch):
+    def build(meta):
+        return keras.Sequential(
+            [
+                keras.layers.Input(meta["image_shape_"]),
+                keras.layers.GlobalAveragePooling2D(),
+                Scale(),
+                keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+            ]
+        )
+
+    cnn = CNNClassifier(build, epochs=2, random_state=0)
+    small = cnn.fit(X, y).predict_proba(X)
+    monkeypatch.setattr(Scale, "factor", 100.0)
+    large = cnn.fit(X, y).predict_proba(X)
+    assert large.max() > small.max() + 0.1
+
+
+def test_variables_without_weight_decay(X, y):
+    def build(meta, exempt):
+        network = build_compact_cnn(meta, filters=(4,))
+        optimizer = keras.optimizers.AdamW(1e-9, weight_decay=9e8)
+        if exempt:
+            optimizer.exclude_from_weight_decay(var_names=["kernel"])
+        network.compile(optimizer, "categorical_crossentropy")
+        return network
+
+    def largest(exempt):
+        cnn = CNNClassifier(build, model__exempt=exempt, epochs=1, random_state=0)
+        return np.abs(cnn.fit(X, y).model_.get_weights()[0]).max()
+
+    decayed, kept = largest(False), largest(True)
+    assert kept > 5 * decayed
+    assert largest(False) == decayed
+
+
+def test_nothing_is_compiled_twice(X, y, monkeypatch, nothing_kept):
+    traced = []
+    update, call = keras.optimizers.SGD.update_step, keras.layers.Conv2D.call
+
+    def count_update(*args):
+        traced.append("step")
+        return update(*args)
+
+    def count_call(*args):
+        traced.append("forward pass")
+        return call(*args)
+
+    monkeypatch.setattr(keras.optimizers.SGD, "update_step", count_update)
+    cnn = compact(optimizer="sgd", model__filters=(5,)).fit(X, y)
+    assert traced
+    traced.clear()
+    # Other images, batches of another size, a last batch of yet another.
+    other = compact(optimizer="sgd", model__filters=(5,), batch_size=5).fit(
+        X[1:], y[1:]
+    )
+    assert not traced
+    cnn.predict_proba(X)
+    monkeypatch.setattr(keras.layers.Conv2D, "call", count_call)
+    for n in (1, 3, 24, 70):
+        cnn.predict_proba(X[np.arange(n) % 24])
+        other.predict_proba(X[np.arange(n) % 24])
+    assert not traced
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+def test_large_layers_learn_as_in_keras(X, y, optimizer):
+    """A dense layer whose update is fused, against ``keras.Model.fit``."""
+    X = X.repeat(2, axis=1).repeat(2, axis=2)
+    cnn = CNNClassifier(
+        build_article_cnn, model__dropout=0.0, optimizer=optimizer, random_state=0,
+        epochs=2, batch_size=10, optimizer__learning_rate=1e-4,
+    )  # fmt: skip
+    network = cnn.fit(X, y).model_
+    assert max(w.size for w in network.get_weights()) > 1_000_000
+    cnn.set_params(optimizer__learning_rate=1e-30, epochs=1)
+    start = cnn.fit(X, y).model_
+    twin = keras.models.clone_model(start)
+    twin.set_weights(start.get_weights())
+    chosen = keras.optimizers.get(optimizer)
+    chosen.learning_rate = 1e-4
+    twin.compile(chosen, "categorical_crossentropy")
+    codes = np.eye(3)[np.searchsorted(cnn.classes_, y)]
+    seed = int(np.random.SeedSequence(0).generate_state(2)[1])
+    for epoch in range(2):
+        order = np.random.default_rng((seed, epoch)).permutation(len(y))
+        twin.fit(X[order], codes[order], batch_size=10, shuffle=False, verbose=0)
+    for ours, theirs, before in zip(
+        network.get_weights(), twin.get_weights(), start.get_weights(), strict=True
+    ):
+        moved = np.abs(theirs - before).mean()
+        assert np.abs(ours - theirs).mean() < 1e-3 * moved
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
+def test_fits_do_not_pile_up_in_memory(X, y):
+    def resident():
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * 4096 / 1e6
+
+    def build(meta):
+        return keras.Sequential(
+            [
+                keras.layers.Input(meta["image_shape_"]),
+                keras.layers.Flatten(),
+                keras.layers.Dense(2_000, activation="relu"),
+                keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+            ]
+        )
+
+    sizes = []
+    for seed in range(9):
+        CNNClassifier(build, epochs=1, random_state=seed).fit(X, y).predict(X)
+        sizes.append(resident())
+    # Weights and the optimizer's state are 14 MB each.
+    assert sizes[-1] - sizes[2] < 6 * 5
