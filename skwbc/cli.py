@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 _FIGURE = "predictions.png"
+# Of pickles, and of joblib's compressed ones. For anything else Keras is not loaded.
+_FIRST_BYTES = {b"\x80", b"x", b"\x1f", b"B", b"]", b"\xfd", b"\x04"}
 
 app = typer.Typer(
     name="skwbc",
@@ -178,6 +180,7 @@ def evaluate(
     from skwbc import _cli_display as display
 
     _must_exist(model, data)
+    _check_labels(data, labels)
     fitted, shape = _load_model(model)
     cells = _labelled_images(data, labels, shape, known=fitted.classes_)
     from skwbc.inspection import evaluate as score
@@ -281,20 +284,14 @@ def _labelled_images(
     """
     from skwbc.datasets import class_names, load_image_folder, load_raw_images
 
-    if data.suffix.lower() == ".raw":
+    _check_labels(data, labels)
+    if _is_raw(data):
         if classes is not None:
             raise ValueError(
                 "--classes chooses class folders; the images of a .raw file have the "
                 "digits in --labels as their classes."
             )
-        if labels is None:
-            raise ValueError(f"{data} needs its labels: add --labels FILE.")
         return load_raw_images(data, labels, image_shape=shape)
-    if labels is not None:
-        raise ValueError(
-            f"--labels goes with a .raw file; in {data} the names of the folders are "
-            "the labels."
-        )
     if known is not None:
         found = class_names(data)
         classes = [name for name in found if name in set(map(str, known))]
@@ -309,9 +306,32 @@ def _labelled_images(
     return load_image_folder(data, image_size=shape[:2], classes=classes)
 
 
+def _is_raw(data: Path) -> bool:
+    return data.suffix.lower() == ".raw"
+
+
+def _check_labels(data: Path, labels: Path | None) -> None:
+    """Check that the images are labelled in one of the two ways."""
+    from skwbc.datasets import class_names
+
+    if _is_raw(data):
+        if labels is None:
+            raise ValueError(f"{data} needs its labels: add --labels FILE.")
+        return
+    if labels is not None:
+        raise ValueError(
+            f"--labels goes with a .raw file; in {data} the names of the folders are "
+            "the labels."
+        )
+    class_names(data)
+
+
 def _load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
     """Load a model, and the shape of the images that it takes."""
-    _load_keras()
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(1) in _FIRST_BYTES:
+                _load_keras()
     from skwbc.ensemble import KFoldEnsembleClassifier
     from skwbc.persistence import load_model
     from skwbc.recipes import expected_image_shape

@@ -159,30 +159,30 @@ def test_demo(tmp_path, capsys):
     assert (tmp_path / "d" / "predictions.png").read_bytes()[1:4] == b"PNG"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["fly"], "No such command 'fly'"),
-        (["train"], "Missing argument"),
-        (["train", "nowhere", "--model", "m.joblib"], "nowhere does not exist"),
-        (["train", "{folder}"], "Missing option '--model'"),
-        (["train", "{folder}", "--model", "no/m.joblib"], "folder that exists"),
-        (["train", "{folder}", "--model", "{folder}"], "folder that exists"),
-        (["train", "{folder}", "--model", "m", "--folds", "1"], "--folds"),
-        (["train", "{folder}", "--model", "m", "--epochs", "few"], "--epochs"),
-        (["train", "{folder}", "--model", "m", "--recipe", "best"], "compact, article"),
-        (["train", "{folder}", "--model", "m", "--classes", "a,b"], "no folder for"),
-        (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
-        (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
-        (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
-        (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
-        (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
-        (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
-        (["predict", "{model}"], "Missing argument"),
-        (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
-        (["evaluate", "{model}", "{folder}/monocyte"], "has no sub-folders"),
-    ],
-)
+WRONG_USE = [
+    (["fly"], "No such command 'fly'"),
+    (["train"], "Missing argument"),
+    (["train", "nowhere", "--model", "m.joblib"], "nowhere does not exist"),
+    (["train", "{folder}"], "Missing option '--model'"),
+    (["train", "{folder}", "--model", "no/m.joblib"], "folder that exists"),
+    (["train", "{folder}", "--model", "{folder}"], "folder that exists"),
+    (["train", "{folder}", "--model", "m", "--folds", "1"], "--folds"),
+    (["train", "{folder}", "--model", "m", "--epochs", "few"], "--epochs"),
+    (["train", "{folder}", "--model", "m", "--recipe", "best"], "compact, article"),
+    (["train", "{folder}", "--model", "m", "--classes", "a,b"], "no folder for"),
+    (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
+    (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
+    (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
+    (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
+    (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
+    (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
+    (["predict", "{model}"], "Missing argument"),
+    (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
+    (["evaluate", "{model}", "{folder}/monocyte"], "has no sub-folders"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG_USE)
 def test_wrong_use_is_one_line_and_code_2(
     arguments, message, folder, raw, model, tmp_path, monkeypatch, capsys
 ):
@@ -195,6 +195,26 @@ def test_wrong_use_is_one_line_and_code_2(
     assert err.startswith("skwbc: error: ")
     assert message in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_help_and_wrong_use_do_not_wait_for_keras(folder, raw, model, tmp_path):
+    cases = [["--help"], ["train", "--help"], []]
+    cases += [
+        [word.format(folder=folder, raw=raw, model=model) for word in arguments]
+        for arguments, _ in WRONG_USE
+    ]
+    code = """
+import json, sys
+from skwbc import cli
+for arguments in json.loads(sys.argv[1]):
+    cli.main(arguments)
+    for name in ("tensorflow", "keras"):
+        assert name not in sys.modules, arguments
+"""
+    subprocess.run(
+        [sys.executable, "-c", code, json.dumps(cases)],
+        check=True, cwd=tmp_path, capture_output=True,
+    )  # fmt: skip
 
 
 def test_debug_shows_the_traceback(tmp_path):

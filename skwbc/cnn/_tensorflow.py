@@ -156,6 +156,6 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
 
     def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
         values = [variable.value.read_value() for variable in network.variables]
-        return compiled(*values, tf.constant(images)).numpy()
+        return compiled(values, tf.constant(images)).numpy()
 
     return predict

@@ -1,0 +1,108 @@
+"""What the benchmarks share: the machine in words, turns, and rows of a table."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+HEADER = """\
+| what | baseline | skwbc | ratio | goal |
+|---|---|---|---|---|"""
+
+
+def describe_machine() -> str:
+    """Return processor, accelerators and versions in one line."""
+    packages = map(import_module, ("numpy", "sklearn", "keras", "tensorflow"))
+    versions = ", ".join(f"{each.__name__} {each.__version__}" for each in packages)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    devices = [f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB", *gpus()]
+    python = platform.python_version()
+    return f"{'; '.join(devices)}; {platform.system()}, Python {python}, {versions}"
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.machine()
+
+
+def gpus() -> list[str]:
+    try:
+        listing = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return listing.stdout.split("\n")[:-1]
+
+
+def in_turn(
+    contestants: Mapping[str, Callable[[], float | None]], rounds: int
+) -> dict[str, np.ndarray]:
+    """Let all run in turn; return what they return, or the seconds that they took."""
+    figures: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            figure = run()
+            seconds = time.perf_counter() - start
+            figures[name].append(seconds if figure is None else figure)
+    return {name: np.array(values) for name, values in figures.items()}
+
+
+def print_row(
+    what: str,
+    baseline: np.ndarray | None,
+    ours: np.ndarray,
+    goal: str = "-",
+    unit: str = "s",
+) -> None:
+    """Print medians with their spread, and the median of the ratios by round."""
+    if baseline is None:
+        print(f"| {what} | - | {_cell(ours, unit)} | - | {goal} |", flush=True)
+        return
+    ratio = np.median(ours / baseline)
+    cells = f"{_cell(baseline, unit)} | {_cell(ours, unit)} | {ratio:.2f}"
+    print(f"| {what} | {cells} | {goal} |", flush=True)
+
+
+def _cell(values: np.ndarray, unit: str) -> str:
+    if unit == "s" and np.median(values) < 1:
+        values, unit = values * 1000, "ms"
+    low, middle, high = np.quantile(values, [0, 0.5, 1])
+    if len(values) == 1:
+        return f"{_number(middle)} {unit}"
+    return f"{_number(middle)} {unit} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def resident() -> float:
+    """Return the resident memory of this process in MB. It is read from /proc."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def run_again(*arguments: object) -> str:
+    """Run the calling script with other arguments in a process of its own."""
+    return subprocess.run(
+        [sys.executable, sys.argv[0], *map(str, arguments)],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout

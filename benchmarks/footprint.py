@@ -1,0 +1,215 @@
+"""What skwbc costs besides training: start-up, files, and memory of repeated fits.
+
+    pip install 'skwbc[plot]'
+    python benchmarks/footprint.py
+
+Every figure is from processes of their own, baseline and skwbc in turn. For imports the
+baseline is the part of scikit-learn that one cannot do without; for files, the five
+networks saved by Keras; for repeated fits, scikeras around the article's network.
+Memory is read from /proc, so that line is for Linux only.
+"""
+
+import argparse
+import functools
+import os
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from _common import (
+    HEADER,
+    describe_machine,
+    in_turn,
+    print_row,
+    resident,
+    run_again,
+)
+
+IMPORTS = [
+    ("import sklearn.base", "import skwbc", "1.1"),
+    ("import sklearn.ensemble", "from skwbc import KFoldEnsembleClassifier", "1.15"),
+]
+FITS = 30
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--task", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.task:
+        name, *rest = arguments.task
+        print(TASKS[name](*rest))
+        return
+    print(describe_machine(), end="\n\n")
+    print(HEADER, flush=True)
+    for baseline, ours, goal in IMPORTS:
+        compare(f"`{ours}` / `{baseline}`", "import", baseline, ours, goal, arguments)
+    compare("`skwbc --help` / `import tensorflow`", "command", "", "--help", "-",
+            arguments)  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        for recipe, goal in (("article", "1.05"), ("compact", "1.2")):
+            sizes = run_again("--task", "save", recipe, folder).split()
+            weights, file = (np.array([float(size)]) for size in sizes)
+            what = f"joblib file, {recipe}, five members / their float32 weights"
+            print_row(what, weights, file, goal, "MB")
+            compare(f"load it and predict an image, {recipe} / five .keras files",
+                    "load", f"{folder}/{recipe}.keras", f"{folder}/{recipe}.joblib",
+                    "-", arguments, 3)  # fmt: skip
+            compare(f"the same in a fresh process, {recipe}",
+                    "answer", f"{folder}/{recipe}.keras", f"{folder}/{recipe}.joblib",
+                    "-", arguments, 3)  # fmt: skip
+    figures = {
+        who: np.array(run_again("--task", "fits", who).split(), float)
+        for who in ("scikeras", "skwbc")
+    }
+    for number, name in enumerate(("memory a fit", "memory at the end")):
+        baseline, ours = (values[number : number + 1] for values in figures.values())
+        what = f"{name}, GridSearchCV of {FITS} article networks / scikeras"
+        print_row(what, baseline, ours, "5 MB" if number == 0 else "-", "MB")
+
+
+def compare(what, task, baseline, ours, goal, arguments, rounds=None) -> None:
+    contestants = {
+        name: functools.partial(ask, task, detail)
+        for name, detail in (("baseline", baseline), ("ours", ours))
+    }
+    # Once to bring all files into the system's cache.
+    in_turn(contestants, 1)
+    seconds = in_turn(contestants, rounds or arguments.rounds)
+    print_row(what, seconds["baseline"], seconds["ours"], goal)
+
+
+def ask(task: str, detail: str) -> float:
+    """Run a task in a process of its own, which says how long it took."""
+    return float(run_again("--task", task, detail))
+
+
+def time_import(statement: str) -> float:
+    return float(
+        _python(f"""
+import time
+start = time.perf_counter()
+{statement}
+print(time.perf_counter() - start)
+""")
+    )
+
+
+def _python(code: str) -> str:
+    import subprocess
+    import sys
+
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def time_command(option: str) -> float:
+    """Time the command, or TensorFlow's import, as a whole process."""
+    start = time.perf_counter()
+    if option:
+        _python(f"import sys; sys.argv[1:] = [{option!r}]\n"
+                "from skwbc.cli import main; main()")  # fmt: skip
+    else:
+        _python("import tensorflow")
+    return time.perf_counter() - start
+
+
+def save(recipe: str, folder: str) -> str:
+    """Save a fitted ensemble and its networks; return bytes of weights and of file."""
+    import joblib
+
+    from skwbc import make_cell_classifier
+    from skwbc.datasets import make_blood_cells
+
+    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
+    clf = make_cell_classifier(recipe, epochs=1, random_state=0).fit(X, y)
+    file = Path(folder) / f"{recipe}.joblib"
+    joblib.dump(clf, file)
+    networks = [member["cnn"].model_ for member in clf.estimators_]
+    keras_files = Path(folder) / f"{recipe}.keras"
+    keras_files.mkdir()
+    for number, network in enumerate(networks):
+        network.save(keras_files / f"{number}.keras")
+    weights = 4 * sum(network.count_params() for network in networks)
+    return f"{weights / 1e6} {file.stat().st_size / 1e6}"
+
+
+def time_load(path: str) -> float:
+    """Time loading and the first prediction, without imports."""
+    if path.endswith(".keras"):
+        import keras
+    else:
+        import skwbc.cnn  # noqa: F401
+    start = time.perf_counter()
+    if path.endswith(".keras"):
+        networks = [keras.models.load_model(file) for file in Path(path).iterdir()]
+        image = np.zeros((1, 100, 100, 3), np.float32)
+        np.mean([network.predict(image, verbose=0) for network in networks], axis=0)
+    else:
+        from skwbc import load_model
+
+        load_model(path).predict_proba(np.zeros((1, 100, 100, 3), np.uint8))
+    return time.perf_counter() - start
+
+
+def time_answer(path: str) -> float:
+    """Time a whole process that loads and predicts an image."""
+    start = time.perf_counter()
+    run_again("--task", "load", path)
+    return time.perf_counter() - start
+
+
+def fit_many(who: str) -> str:
+    """Return MB that each fit after the third adds, and what is taken at the end."""
+    from sklearn.model_selection import GridSearchCV
+
+    from skwbc.datasets import make_blood_cells
+
+    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
+    if who == "scikeras":
+        import plain_keras
+        from scikeras.wrappers import KerasClassifier
+
+        def build():
+            return plain_keras.build_network()
+
+        X = plain_keras.prepare(X)
+        # scikeras wants targets as the network's loss does.
+        y = np.unique(y, return_inverse=True)[1]
+        model = KerasClassifier(build, loss="sparse_categorical_crossentropy",
+                                epochs=1, verbose=0)  # fmt: skip
+        grid = {"batch_size": list(range(8, 8 + FITS // 3))}
+    else:
+        from skwbc import make_cell_classifier
+
+        model = make_cell_classifier("article", epochs=1, random_state=0).estimator
+        grid = {"cnn__batch_size": list(range(8, 8 + FITS // 3))}
+    sizes = []
+
+    def score(estimator, X, y) -> float:
+        value = np.mean(estimator.predict(X) == y)
+        sizes.append(resident())
+        return float(value)
+
+    GridSearchCV(model, grid, cv=3, scoring=score, refit=False).fit(X, y)
+    assert len(sizes) == FITS
+    slope = np.polyfit(np.arange(FITS - 3), sizes[3:], 1)[0]
+    return f"{slope} {sizes[-1]}"
+
+
+TASKS = {
+    "import": time_import,
+    "command": time_command,
+    "save": save,
+    "load": time_load,
+    "answer": time_answer,
+    "fits": fit_many,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""How long training and predicting take, beside the same work in plain Keras.
+
+    pip install 'skwbc[plot]'
+    python benchmarks/speed.py
+
+Baseline (``plain_keras.py``) and skwbc take turns. The table has the median of the
+rounds, the fastest and the slowest, and the median of each round's ratio. Last, a
+figure of where the time of an epoch goes is drawn: docs/images/epoch.png.
+
+Times are of 90 synthetic cells of 100 x 100 pixels, 72 to train on and 18 held out,
+unless a line says otherwise. `--data` is a folder with real cells in the article's
+format; without it the line that needs them is left out.
+"""
+
+import argparse
+import functools
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import plain_keras
+import tensorflow as tf
+from _common import HEADER, IMAGES, describe_machine, in_turn, print_row
+
+from skwbc import make_cell_classifier
+from skwbc._progress import listening
+from skwbc.cnn._batches import Batch, Batches
+from skwbc.cnn._reuse import trainer_for
+from skwbc.datasets import load_raw_images, make_blood_cells
+
+EPOCHS = 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--recipe-rounds", type=int, default=2)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    arguments = parser.parse_args()
+    print(describe_machine(), end="\n\n")
+    print(HEADER, flush=True)
+    X, y = make_blood_cells(30, random_state=0, return_X_y=True)
+    compare_epochs(X, y, arguments.rounds)
+    compare_prediction(X, y, arguments.rounds)
+    files = arguments.data / "article"
+    if arguments.recipe_rounds:
+        compare_recipes(X, y, "90 synthetic cells", arguments.recipe_rounds, jobs=True)
+    if arguments.recipe_rounds and files.is_dir():
+        X, y = load_raw_images(
+            files / "blood_total.raw", files / "blood_total_label.txt", return_X_y=True
+        )
+        compare_recipes(X, y, "76 real cells", arguments.recipe_rounds)
+    draw_parts(make_blood_cells(30, random_state=0).images)
+
+
+def compare_epochs(X, y, rounds: int) -> None:
+    """Compare the article's epochs, after the first one that compiles."""
+    rows = np.random.default_rng(0).permutation(len(X))
+    train, held_out = rows[18:], rows[:18]
+    prepared, codes = plain_keras.prepare(X), plain_keras.one_hot(y)
+    firsts, laters = {}, {}
+
+    def baseline() -> float:
+        _, clock = plain_keras.fit_member(
+            prepared, codes, train, held_out, epochs=EPOCHS
+        )
+        seconds = np.subtract(clock.ended, clock.begun)
+        return note(baseline, seconds)
+
+    def ours() -> float:
+        return note(ours, np.array(time_epochs("article", X, y, train, held_out)))
+
+    def note(who, seconds) -> float:
+        firsts.setdefault(who, []).append(seconds[0])
+        laters.setdefault(who, []).append(np.median(seconds[1:]))
+        return laters[who][-1]
+
+    in_turn({"keras": baseline, "skwbc": ours}, rounds)
+    print_row(
+        "epoch, article's recipe",
+        np.array(laters[baseline]),
+        np.array(laters[ours]),
+        "0.45",
+    )
+    # The first member of a process compiles its network, later ones do not.
+    print_row(
+        "first epoch of a later member",
+        np.array(firsts[baseline][1:]),
+        np.array(firsts[ours][1:]),
+    )
+
+
+def time_epochs(recipe: str, X, y, train, held_out) -> list[float]:
+    """Return the seconds of each epoch of one member."""
+    member = make_cell_classifier(recipe, epochs=EPOCHS, random_state=0).estimator
+    augmenter, cnn = member["augmenter"], member["cnn"].set_params(patience=None)
+    images = augmenter.fit_transform(X[train])
+    times = []
+
+    def listen(event, **details) -> None:
+        times.append(time.perf_counter())
+
+    with listening(listen):
+        start = time.perf_counter()
+        cnn.fit(
+            images, y[train], X_val=augmenter.transform(X[held_out]), y_val=y[held_out]
+        )
+    return np.diff([start, *times]).tolist()
+
+
+def compare_prediction(X, y, rounds: int) -> None:
+    for recipe, goal in (("article", "0.1"), ("compact", "0.1")):
+        clf = make_cell_classifier(recipe, epochs=1, random_state=0).fit(X, y)
+        networks = [member["cnn"].model_ for member in clf.estimators_]
+        one, many = X[:1], np.resize(X, (1000, *X.shape[1:]))
+        prepared = clf.estimators_[0]["augmenter"].transform(one)
+        forward = [
+            tf.function(functools.partial(net, training=False)) for net in networks
+        ]
+        prepared_many = clf.estimators_[0]["augmenter"].transform(many)
+
+        def by_keras(networks=networks, prepared=prepared) -> None:
+            for network in networks:
+                network.predict(prepared, verbose=0)
+
+        def bare(forward=forward, images=prepared_many) -> None:
+            for pass_on in forward:
+                for start in range(0, len(images), 64):
+                    pass_on(images[start : start + 64]).numpy()
+
+        contestants = {
+            "predict": by_keras,
+            "one": functools.partial(ask, clf, one),
+            "bare": bare,
+            "many": functools.partial(ask, clf, many),
+        }
+        in_turn(contestants, 1)
+        seconds = in_turn(contestants, max(rounds, 5))
+        what = f"{recipe}, five members, "
+        print_row(
+            what + "one image / `model.predict`",
+            seconds["predict"],
+            seconds["one"],
+            goal,
+        )
+        print_row(
+            what + "1,000 images / bare passes",
+            seconds["bare"],
+            seconds["many"],
+            "1.15",
+        )
+
+
+def ask(clf, images) -> None:
+    clf.predict_proba(images)
+
+
+def compare_recipes(X, y, title: str, rounds: int, jobs: bool = False) -> None:
+    def fit(n_jobs=None) -> None:
+        make_cell_classifier(n_jobs=n_jobs, random_state=0).fit(X, y)
+
+    contestants = {
+        "keras": functools.partial(discard, plain_keras.fit_folds, X, y),
+        "skwbc": fit,
+    }
+    if jobs:
+        start = time.perf_counter()
+        make_cell_classifier(n_jobs=2, cv=2, epochs=1, random_state=0).fit(X, y)
+        started = time.perf_counter() - start
+        contestants["jobs"] = functools.partial(fit, 2)
+    seconds = in_turn(contestants, rounds)
+    print_row(
+        f"default recipe, whole, {title} / Keras' 5 x 50 epochs",
+        seconds["keras"],
+        seconds["skwbc"],
+        "1",
+    )
+    if jobs:
+        print_row(
+            "the same with n_jobs=2 / n_jobs=1", seconds["skwbc"], seconds["jobs"], "1"
+        )
+        print_row("start of two workers, once", None, np.array([started]))
+
+
+def discard(function, *arguments) -> None:
+    function(*arguments)
+
+
+def draw_parts(X) -> None:
+    """Draw where the time of an epoch goes, each part timed by itself."""
+    import matplotlib.pyplot as plt
+
+    y = np.arange(len(X)) % 3
+    parts = {
+        "plain Keras,\narticle": parts_of_keras(X, y),
+        "skwbc,\narticle": parts_of_skwbc("article", X, y),
+        "skwbc,\ncompact": parts_of_skwbc("compact", X, y),
+    }
+    print("\nWhere the time of an epoch goes, ms\n")
+    names = list(next(iter(parts.values())))
+    print(f"| | {' | '.join(names)} | whole |\n|{'---|' * (len(names) + 2)}")
+    figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
+    left = np.zeros(len(parts))
+    for name in names:
+        widths = np.array([part[name] * 1000 for part in parts.values()])
+        axes.barh(list(parts), widths, left=left, height=0.6, label=name)
+        left += widths
+    for title, part in parts.items():
+        values = " | ".join(f"{part[name] * 1000:.0f}" for name in names)
+        whole = sum(part.values()) * 1000
+        print(f"| {title.replace(chr(10), ' ')} | {values} | {whole:.0f} |")
+    axes.invert_yaxis()
+    axes.set_xlabel("milliseconds an epoch (72 images to train on, 18 held out)")
+    axes.legend(loc="lower right", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(IMAGES / "epoch.png", dpi=110)
+
+
+def parts_of_keras(X, y) -> dict[str, float]:
+    prepared, codes = plain_keras.prepare(X), plain_keras.one_hot(y)
+    train, held_out = np.arange(18, 90), np.arange(18)
+    network, clock = plain_keras.fit_member(
+        prepared, codes, train, held_out, epochs=EPOCHS
+    )
+    flow = plain_keras.make_generator().flow(prepared[train], codes[train], 32)
+    batches = [flow[number] for number in range(len(flow))]
+    steps = [functools.partial(network.train_on_batch, *batch) for batch in batches]
+    return _parts(
+        draws=lambda: [flow[number] for number in range(len(flow))],
+        steps=lambda: [step() for step in steps],
+        evaluation=np.median(np.subtract(clock.ended, clock.trained)[1:]),
+        whole=np.median(np.subtract(clock.ended, clock.begun)[1:]),
+    )
+
+
+def parts_of_skwbc(recipe: str, X, y) -> dict[str, float]:
+    train, held_out = np.arange(18, 90), np.arange(18)
+    member = make_cell_classifier(recipe, random_state=0).estimator
+    augmenter, cnn = member["augmenter"], member["cnn"]
+    codes = plain_keras.one_hot(y)
+    batches = Batches(
+        augmenter.fit_transform(X[train]), codes[train], None, size=cnn.batch_size
+    )
+    fixed = list(batches.shuffled(0))
+    kept = [Batch(augmenter.transform(X[held_out]), codes[held_out], None)]
+    network = cnn.model({"image_shape_": X.shape[1:], "n_classes_": 3})
+    optimizer = keras.optimizers.get(cnn.optimizer)
+    network.compile(optimizer, cnn.loss, metrics=["accuracy"])
+    whole = np.median(time_epochs(recipe, X, y, train, held_out)[1:])
+    with trainer_for(network) as trainer:
+        return _parts(
+            draws=lambda: list(batches.shuffled(0)),
+            steps=lambda: trainer.train(fixed),
+            evaluation=lambda: trainer.evaluate(kept),
+            whole=whole,
+        )
+
+
+def _parts(draws, steps, evaluation, whole) -> dict[str, float]:
+    parts = {"augmentation": draws, "training steps": steps, "evaluation": evaluation}
+    seconds = {
+        name: _median_seconds(part) if callable(part) else float(part)
+        for name, part in parts.items()
+    }
+    rest = max(0.0, whole - sum(seconds.values()))
+    return {**seconds, "the rest": rest}
+
+
+def _median_seconds(run) -> float:
+    run()
+    return float(np.median(in_turn({"": lambda: discard(run)}, 9)[""]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Networks on Keras' other backends."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+CODE = """
+import sys
+import joblib, keras, numpy as np
+from skwbc import make_cell_classifier
+from skwbc.datasets import make_blood_cells
+
+assert keras.backend.backend() == sys.argv[1]
+X, y = make_blood_cells(8, image_size=(16, 16), random_state=0, return_X_y=True)
+clf = make_cell_classifier(cv=2, epochs=6, random_state=0)
+clf.set_params(estimator__cnn__model__filters=(4, 8)).fit(X, y)
+proba = clf.predict_proba(X)
+np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
+losses = clf.estimators_[0]["cnn"].history_["val_loss"]
+assert len(losses) == 6 and min(losses) < losses[0]
+joblib.dump(clf, "clf.joblib")
+np.testing.assert_array_equal(joblib.load("clf.joblib").predict_proba(X), proba)
+np.save("proba.npy", clf.fit(X, y).predict_proba(X) - proba)
+"""
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_train_predict_and_store(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    subprocess.run(
+        [sys.executable, "-c", CODE, backend],
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    # The same seeds give the same networks there, too.
+    assert np.abs(np.load(tmp_path / "proba.npy")).max() < 1e-4
