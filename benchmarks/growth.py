@@ -30,9 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--counts", type=int, nargs="+",
-        default=[100, 1_000, 2_500, 5_000, 10_000, 15_000, 20_000],
+        default=[100, 2_500, 5_000, 10_000, 20_000],
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
