@@ -1,60 +1,33 @@
 """Procedural drawing of one white blood cell on a stained smear.
 
-Everything is measured in micrometres, so that cells keep their natural sizes
-relative to one another whatever the zoom.  Shapes deposit amounts of four stains;
-the amounts become light only once, by the Beer-Lambert law with one optical
-density vector a stain, as in the colour model of [1]_, so overlapping cells darken
-each other as they do on glass.
-
-References
-----------
-.. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining
-       by color deconvolution", Analytical and Quantitative Cytology and Histology,
-       23(4), 291-299, 2001.
+Everything is measured in micrometres, so that cells keep their natural sizes relative
+to one another whatever the zoom. Shapes deposit amounts of four stains; the amounts
+become light only once, so overlapping cells darken each other as they do on glass.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-NUCLEAR, AZURE, EOSIN, HAEMOGLOBIN = range(4)
-
-# Optical density of a unit amount of each stain in red, green and blue.
-_OPTICAL_DENSITY = np.array(
-    [
-        [0.40, 0.64, 0.19],  # nuclear: the violet azure-eosin complex on DNA
-        [0.34, 0.26, 0.12],  # azure: grey blue
-        [0.06, 0.32, 0.25],  # eosin: orange pink
-        [0.08, 0.20, 0.21],  # haemoglobin taking up eosin: salmon
-    ]
+from skwbc.datasets._camera import photograph
+from skwbc.datasets._smear import (
+    AZURE,
+    EOSIN,
+    HAEMOGLOBIN,
+    NUCLEAR,
+    SHAPE_BITS,
+    Smear,
+    blob,
+    draw_discs,
+    draw_oval,
+    fixed,
+    inside,
+    noise,
+    open_window,
 )
-_SHAPE_BITS = 4  # fixed-point bits of the coordinates given to OpenCV
-
-
-@dataclass
-class _Smear:
-    """The stain amounts being drawn, and what every shape on them needs."""
-
-    rng: np.random.Generator
-    stains: np.ndarray  # (4, height, width) float32
-    scale: float  # pixels per micrometre
-
-    @property
-    def size(self):
-        """Width and height in micrometres."""
-        return np.array(self.stains.shape[:0:-1]) / self.scale
-
-
-class _Window(NamedTuple):
-    """The part of the smear around a shape, clipped at the border."""
-
-    area: tuple
-    centre: np.ndarray  # (x, y) of the shape in pixels of the window
-    shape: tuple
 
 
 @dataclass(frozen=True)
@@ -80,7 +53,7 @@ def render_cell(cell, height, width, rng):
     """Return one (height, width, 3) uint8 RGB image of a `CellType`."""
     factor = 3 if max(height, width) <= 160 else 2 if max(height, width) <= 320 else 1
     field_of_view = rng.uniform(19, 26)
-    smear = _Smear(
+    smear = Smear(
         rng,
         np.zeros((4, height * factor, width * factor), np.float32),
         min(height, width) * factor / field_of_view,
@@ -92,89 +65,7 @@ def render_cell(cell, height, width, rng):
     _draw_red_cells(smear, centre, radius)
     _draw_platelets(smear, centre, radius)
     _draw_white_cell(smear, cell, centre, radius)
-    return _photograph(smear, height, width)
-
-
-# --- primitives ------------------------------------------------------------------
-
-
-def _noise(rng, shape, period, octaves=1):
-    """Smooth value noise of about unit variance; `period` in pixels."""
-    total = None
-    for octave in range(octaves):
-        step = max(period / 2**octave, 1.0)
-        grid = [int(np.ceil(side / step)) + 1 for side in shape]
-        finer = rng.standard_normal(grid, dtype=np.float32) * (1.3 / 2**octave)
-        total = finer if total is None else finer + _enlarged(total, grid)
-    return _enlarged(total, shape)
-
-
-def _enlarged(values, shape):
-    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_CUBIC)
-
-
-def _window(smear, centre, radius):
-    """Window reaching `radius` micrometres around `centre`; None if outside."""
-    x, y = np.asarray(centre) * smear.scale
-    reach = radius * smear.scale + 2
-    rows, columns = smear.stains.shape[1:]
-    top, bottom = max(int(y - reach), 0), min(int(y + reach) + 1, rows)
-    left, right = max(int(x - reach), 0), min(int(x + reach) + 1, columns)
-    if top >= bottom or left >= right:
-        return None
-    return _Window(
-        (slice(top, bottom), slice(left, right)),
-        np.array([x - left, y - top]),
-        (bottom - top, right - left),
-    )
-
-
-def _blob(smear, window, radius, *, irregularity=0.05, aspect=1.0):
-    """Distance from the centre relative to a smooth random closed contour.
-
-    The contour is an ellipse whose radius is perturbed by low-order Fourier terms:
-    the result is 1 on it and less inside.
-    """
-    rng = smear.rng
-    rows, columns = window.shape
-    x = np.arange(columns, dtype=np.float32) - np.float32(window.centre[0])
-    y = np.arange(rows, dtype=np.float32) - np.float32(window.centre[1])
-    x, y = np.meshgrid(x, y)
-    turn = rng.uniform(0, np.pi)
-    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    stretch = np.float32(np.sqrt(aspect))
-    distance, angle = cv2.cartToPolar(
-        (x * cos + y * sin) / stretch, (y * cos - x * sin) * stretch
-    )
-    angles = np.linspace(0, 2 * np.pi, 512, endpoint=False)
-    orders = np.arange(2, 7)[:, None]
-    heights = rng.normal(0, irregularity, (5, 1)) * 2 / orders
-    phases = rng.uniform(0, 2 * np.pi, (5, 1))
-    contour = 1 + (heights * np.cos(orders * angles + phases)).sum(axis=0)
-    inverse = (1 / (np.maximum(contour, 0.3) * radius * smear.scale)).astype("f4")
-    step = (angle * np.float32(512 / (2 * np.pi))).astype(np.intp)
-    return distance * inverse.take(step, mode="wrap")
-
-
-def _inside(distance, edge):
-    """Soft mask of where a relative distance is below 1."""
-    return np.clip((1 - distance) / np.float32(edge) + 0.5, 0, 1)
-
-
-def _fixed(points):
-    """Pixel coordinates in the fixed-point form OpenCV draws at sub-pixels."""
-    return np.round(np.asarray(points) * 2**_SHAPE_BITS).astype(np.int32)
-
-
-def _draw_discs(mask, centres, radii, values):
-    discs = zip(_fixed(centres), _fixed(radii), values, strict=True)
-    for centre, radius, value in discs:
-        cv2.circle(mask, centre.tolist(), int(radius), float(value), -1, 8, _SHAPE_BITS)
-
-
-def _draw_oval(mask, centre, axes, turn):
-    centre, axes = _fixed(centre).tolist(), _fixed(axes).tolist()
-    cv2.ellipse(mask, centre, axes, turn, 0, 360, 255, -1, 8, _SHAPE_BITS)
+    return photograph(smear, height, width)
 
 
 # --- the slide and what lies between the white cells -------------------------------
@@ -200,13 +91,13 @@ def _draw_red_cells(smear, white_centre, white_radius):
 
 def _draw_red_cell(smear, centre, radius, pallor, amount):
     rng = smear.rng
-    window = _window(smear, centre, radius * 1.35)
+    window = open_window(smear, centre, radius * 1.35)
     aspect = 1 + abs(rng.normal(0, 0.13))
     if window is None:
         return
-    distance = _blob(smear, window, radius, irregularity=0.02, aspect=aspect)
+    distance = blob(smear, window, radius, irregularity=0.02, aspect=aspect)
     hollow = cv2.exp(-((distance / rng.uniform(0.4, 0.65)) ** 2))
-    thickness = amount * rng.uniform(0.85, 1.15) * _inside(distance, 0.3 / radius)
+    thickness = amount * rng.uniform(0.85, 1.15) * inside(distance, 0.3 / radius)
     thickness *= 1 - min(pallor * rng.uniform(0.7, 1.1), 0.95) * hollow
     smear.stains[HAEMOGLOBIN][window.area] += thickness * (0.85 + 0.15 * distance)
 
@@ -215,12 +106,12 @@ def _draw_platelets(smear, white_centre, white_radius):
     rng = smear.rng
     for centre in rng.uniform(0, smear.size, (rng.poisson(0.7), 2)):
         radius = rng.uniform(0.5, 1.3)
-        window = _window(smear, centre, radius * 1.6)
+        window = open_window(smear, centre, radius * 1.6)
         if np.hypot(*(centre - white_centre)) < white_radius + radius:
             continue
-        distance = _blob(smear, window, radius, irregularity=0.15)
-        speckle = 1 + 0.4 * _noise(rng, window.shape, 0.25 * smear.scale)
-        body = _inside(distance, 0.5) * speckle
+        distance = blob(smear, window, radius, irregularity=0.15)
+        speckle = 1 + 0.4 * noise(rng, window.shape, 0.25 * smear.scale)
+        body = inside(distance, 0.5) * speckle
         smear.stains[NUCLEAR][window.area] += body * rng.uniform(0.25, 0.6)
         smear.stains[AZURE][window.area] += body * rng.uniform(0.1, 0.4)
 
@@ -243,10 +134,10 @@ def lobed_nucleus(rng, window, radius, *, counts, chances, size, spread, bridge)
     centres += window.centre - pull * centres.mean(axis=0)
     mask = np.zeros(window.shape, np.uint8)
     for centre in centres:
-        _draw_oval(mask, centre, lobe * rng.uniform(0.8, 1.2, 2), rng.uniform(0, 180))
-    for start, stop in pairwise(_fixed(centres)):
+        draw_oval(mask, centre, lobe * rng.uniform(0.8, 1.2, 2), rng.uniform(0, 180))
+    for start, stop in pairwise(fixed(centres)):
         width = max(int(radius * rng.uniform(*bridge)), 1)
-        cv2.line(mask, start.tolist(), stop.tolist(), 255, width, 8, _SHAPE_BITS)
+        cv2.line(mask, start.tolist(), stop.tolist(), 255, width, 8, SHAPE_BITS)
     return mask
 
 
@@ -262,7 +153,7 @@ def bent_nucleus(rng, window, radius):
     arc = arc @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
     widths = width / 2 * (1 + 0.15 * np.sin(angles + rng.uniform(0, 6)))
     mask = np.zeros(window.shape, np.uint8)
-    _draw_discs(mask, window.centre + bend * arc, widths, np.full(12, 255))
+    draw_discs(mask, window.centre + bend * arc, widths, np.full(12, 255))
     return mask
 
 
@@ -271,7 +162,7 @@ def round_nucleus(rng, window, radius):
     mask = np.zeros(window.shape, np.uint8)
     shift = rng.normal(0, 0.06, 2) * radius
     axes = radius * rng.uniform(0.76, 0.92, 2)
-    _draw_oval(mask, window.centre + shift, axes, rng.uniform(0, 180))
+    draw_oval(mask, window.centre + shift, axes, rng.uniform(0, 180))
     return mask
 
 
@@ -280,15 +171,15 @@ def round_nucleus(rng, window, radius):
 
 def _draw_white_cell(smear, cell, centre, radius):
     rng = smear.rng
-    window = _window(smear, centre, radius * 1.35)
+    window = open_window(smear, centre, radius * 1.35)
     outline = cell.outline * rng.uniform(0.5, 1.3)
     aspect = 1 + abs(rng.normal(0, 0.1))
-    distance = _blob(smear, window, radius, irregularity=outline, aspect=aspect)
-    body = _inside(distance, 0.35 / radius)
+    distance = blob(smear, window, radius, irregularity=outline, aspect=aspect)
+    body = inside(distance, 0.35 / radius)
     nucleus = _nucleus_mask(smear, cell, window, radius, distance)
     layers = _cytoplasm(smear, cell, window, radius)
     granules = _granule_mask(smear, cell, window, radius)
-    texture = _noise(rng, window.shape, 1.1 * smear.scale, octaves=3)
+    texture = noise(rng, window.shape, 1.1 * smear.scale, octaves=3)
     chromatin = rng.uniform(*cell.chromatin) * nucleus
     chromatin *= np.maximum(1 + rng.uniform(*cell.lace) * texture, 0.45)
     layers *= 1 - 0.75 * nucleus
@@ -309,20 +200,20 @@ def _nucleus_mask(smear, cell, window, radius, distance):
     mask = cell.nucleus(rng, window, pixels)
     rows, columns = np.indices(window.shape, dtype=np.float32)
     warp = np.float32(pixels * rng.uniform(0.02, 0.07))
-    columns += warp * _noise(rng, window.shape, pixels * 0.5)
-    rows += warp * _noise(rng, window.shape, pixels * 0.5)
+    columns += warp * noise(rng, window.shape, pixels * 0.5)
+    rows += warp * noise(rng, window.shape, pixels * 0.5)
     mask = cv2.remap(mask, columns, rows, cv2.INTER_LINEAR)
     # Blurring and then cutting at one half rounds the joints of discs and bridges.
     mask = cv2.GaussianBlur(mask, (0, 0), pixels * 0.035).astype(np.float32) / 255
     mask = np.clip((mask - 0.5) * 3 + 0.5, 0, 1)
-    return mask * _inside(distance * 1.04, 0.4 / radius)
+    return mask * inside(distance * 1.04, 0.4 / radius)
 
 
 def _cytoplasm(smear, cell, window, radius):
     """Stain amounts over the window, mottled and pierced by vacuoles."""
     rng = smear.rng
     layers = np.zeros((3, *window.shape), np.float32)
-    mottle = 1 + 0.18 * _noise(rng, window.shape, 2 * smear.scale, 3)
+    mottle = 1 + 0.18 * noise(rng, window.shape, 2 * smear.scale, 3)
     layers[AZURE] = mottle * rng.uniform(*cell.azure)
     # Where one dye is dense the other finds less to bind to.
     layers[EOSIN] = (2 - mottle) * rng.uniform(*cell.eosin)
@@ -331,7 +222,7 @@ def _cytoplasm(smear, cell, window, radius):
         mask = np.zeros(window.shape, np.float32)
         centres = _scatter(rng, window, radius * smear.scale, count)
         sizes = rng.uniform(0.25, 0.7, count) * smear.scale
-        _draw_discs(mask, centres, sizes, rng.uniform(0.4, 0.9, count))
+        draw_discs(mask, centres, sizes, rng.uniform(0.4, 0.9, count))
         layers *= 1 - cv2.GaussianBlur(mask, (0, 0), 0.1 * smear.scale)
     return layers
 
@@ -342,7 +233,7 @@ def _granule_mask(smear, cell, window, radius):
     count = rng.poisson(rng.uniform(*cell.granules) * np.pi * radius**2)
     centres = _scatter(rng, window, radius * smear.scale, count)
     sizes = rng.uniform(*cell.granule_radius) * rng.uniform(0.75, 1.25, count)
-    _draw_discs(mask, centres, sizes * smear.scale, rng.uniform(0.4, 1.2, count))
+    draw_discs(mask, centres, sizes * smear.scale, rng.uniform(0.4, 1.2, count))
     return mask
 
 
@@ -352,41 +243,3 @@ def _scatter(rng, window, radius, count):
     reach = radius * np.sqrt(rng.uniform(0, 1.1, count))
     offsets = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach[:, None]
     return window.centre + offsets
-
-
-# --- the camera --------------------------------------------------------------------
-
-
-def _photograph(smear, height, width):
-    """Light through the stains, optics, sensor."""
-    rng = smear.rng
-    densities = _OPTICAL_DENSITY * rng.normal(1, 0.09, (4, 3)) * rng.normal(1, 0.12)
-    # The pH of the buffer trades blue stains against red ones.
-    balance = rng.normal(0, 0.14)
-    densities *= np.exp(balance * np.array([[0.3], [1.0], [-1.0], [-0.6]]))
-    # Not a matrix product: its last bits may depend on the number of threads.
-    exponents = (-np.log(10) * densities).astype(np.float32)
-    light = np.exp(np.einsum("sc,shw->chw", exponents, smear.stains))
-    side = min(height, width)
-    # Lenses focus every colour at its own depth.
-    blurs = side / 100 * (rng.gamma(3.0, 0.25) * rng.uniform(0.8, 1.2, 3) + 0.3)
-    image = np.empty((height, width, 3), np.float32)
-    for i, blur in enumerate(blurs):
-        channel = cv2.resize(light[i], (width, height), interpolation=cv2.INTER_AREA)
-        image[..., i] = cv2.GaussianBlur(channel, (0, 0), blur)
-    image *= _illumination(rng, height, width)[..., None]
-    image *= (rng.uniform(0.76, 0.96) * rng.normal(1, 0.03, 3)).astype("f4")
-    grain = rng.standard_normal(image.shape, dtype=np.float32)
-    grain *= rng.uniform(0.005, 0.02)
-    image += grain * np.sqrt(np.maximum(image, 0))
-    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
-
-
-def _illumination(rng, height, width):
-    """Make a slow gradient, some vignetting and unevenness of the glass."""
-    x = np.linspace(-1, 1, width, dtype=np.float32)
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    tilt = rng.normal(0, 0.035, 2).astype(np.float32)
-    vignette = rng.uniform(0, 0.05)
-    uneven = 0.015 * _noise(rng, (height, width), height / 3)
-    return 1 + tilt[0] * x + tilt[1] * y - vignette * (x**2 + y**2) + uneven
