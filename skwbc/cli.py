@@ -6,27 +6,27 @@ becomes one line on standard error and exit code 2.
 
 import csv
 import json
-import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
+from skwbc._cli_data import (
+    check_labels,
+    complain,
+    labelled_images,
+    load_keras,
+    load_model,
+)
 from skwbc._files import reason, replacing
-
-if TYPE_CHECKING:
-    from sklearn.utils import Bunch
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 _FIGURE = "predictions.png"
-# Of pickles, and of joblib's compressed ones. For anything else Keras is not loaded.
-_FIRST_BYTES = {b"\x80", b"x", b"\x1f", b"B", b"]", b"\xfd", b"\x04"}
 
 app = typer.Typer(
     name="skwbc",
@@ -79,7 +79,7 @@ def demo(
     import_optional("matplotlib", "plot", "The picture of the demo")
     out.mkdir(parents=True, exist_ok=True)
     display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
-    _load_keras()
+    load_keras()
     from skwbc.datasets import make_blood_cells, save_image_folder
     from skwbc.inspection import describe_predictions, plot_predictions, training_table
     from skwbc.persistence import save_model
@@ -147,8 +147,8 @@ def train(
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
-    cells = _labelled_images(data, labels, (image_size, image_size, 3), chosen)
-    _load_keras()
+    cells = labelled_images(data, labels, (image_size, image_size, 3), chosen)
+    load_keras()
     from skwbc.inspection import training_table
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
@@ -180,9 +180,9 @@ def evaluate(
     from skwbc import _cli_display as display
 
     _must_exist(model, data)
-    _check_labels(data, labels)
-    fitted, shape = _load_model(model)
-    cells = _labelled_images(data, labels, shape, known=fitted.classes_)
+    check_labels(data, labels)
+    fitted, shape = load_model(model)
+    cells = labelled_images(data, labels, shape, known=fitted.classes_)
     from skwbc.inspection import evaluate as score
 
     scores = score(fitted, cells.images, cells.target)
@@ -210,10 +210,10 @@ def predict(
     _must_exist(model)
     if csv_file is not None and (csv_file.is_dir() or not csv_file.parent.is_dir()):
         raise ValueError(f"--csv {csv_file}: expected a file in a folder that exists.")
-    fitted, shape = _load_model(model)
+    fitted, shape = load_model(model)
     cells = gather_images(images, image_shape=shape)
     for line in cells.errors:
-        _complain(line)
+        complain(line)
     if not len(cells.images):
         raise typer.Exit(WRONG_USE)
     from skwbc.inspection import describe_predictions
@@ -259,90 +259,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, TyperException):
             # Without a message the help has been printed already.
             if message := error.format_message().rstrip("."):
-                _complain(f"{message}. See skwbc --help.")
+                complain(f"{message}. See skwbc --help.")
         elif isinstance(error, ValueError | OSError | ImportError):
-            _complain(reason(error))
+            complain(reason(error))
         else:
-            _complain(
+            complain(
                 f"something unforeseen happened: {type(error).__name__}: {error}. "
                 "Run it again with --debug to see where, and please report it."
             )
             return SOME_FAILED
         return WRONG_USE
-
-
-def _labelled_images(
-    data: Path,
-    labels: Path | None,
-    shape: tuple[int, int, int],
-    classes: list[str] | None = None,
-    known: Any = None,
-) -> "Bunch":
-    """Load what `train` and `evaluate` work on.
-
-    `known` are the classes of a model: other class folders are left out, aloud.
-    """
-    from skwbc.datasets import class_names, load_image_folder, load_raw_images
-
-    _check_labels(data, labels)
-    if _is_raw(data):
-        if classes is not None:
-            raise ValueError(
-                "--classes chooses class folders; the images of a .raw file have the "
-                "digits in --labels as their classes."
-            )
-        return load_raw_images(data, labels, image_shape=shape)
-    if known is not None:
-        found = class_names(data)
-        classes = [name for name in found if name in set(map(str, known))]
-        others = [name for name in found if name not in classes]
-        if not classes:
-            raise ValueError(
-                f"{data} has the class folders {found}, but the model knows "
-                f"{[str(label) for label in known]}."
-            )
-        if others:
-            _complain(f"left out, unknown to the model: {', '.join(others)}", "note")
-    return load_image_folder(data, image_size=shape[:2], classes=classes)
-
-
-def _is_raw(data: Path) -> bool:
-    return data.suffix.lower() == ".raw"
-
-
-def _check_labels(data: Path, labels: Path | None) -> None:
-    """Check that the images are labelled in one of the two ways."""
-    from skwbc.datasets import class_names
-
-    if _is_raw(data):
-        if labels is None:
-            raise ValueError(f"{data} needs its labels: add --labels FILE.")
-        return
-    if labels is not None:
-        raise ValueError(
-            f"--labels goes with a .raw file; in {data} the names of the folders are "
-            "the labels."
-        )
-    class_names(data)
-
-
-def _load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
-    """Load a model, and the shape of the images that it takes."""
-    if path.is_file():
-        with open(path, "rb") as file:
-            if file.read(1) in _FIRST_BYTES:
-                _load_keras()
-    from skwbc.ensemble import KFoldEnsembleClassifier
-    from skwbc.persistence import load_model
-    from skwbc.recipes import expected_image_shape
-
-    model = load_model(path)
-    if not isinstance(model, KFoldEnsembleClassifier):
-        raise ValueError(
-            f"{path} holds a {type(model).__name__}; expected an ensemble that "
-            "`skwbc train` wrote."
-        )
-    return model, expected_image_shape(model)
 
 
 def _must_exist(*paths: Path) -> None:
@@ -369,41 +295,9 @@ def _print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def _complain(message: str, kind: str = "error") -> None:
-    print(f"skwbc: {kind}: {message}", file=sys.stderr)
-
-
 def _show_warning(message: Warning | str, *_: Any) -> None:
     """Show a warning as one line, without the place in the code it comes from."""
-    _complain(str(message), "warning")
-
-
-def _load_keras() -> None:
-    """Import Keras without the lines that TensorFlow writes when it is loaded."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_only_on_failure():
-        import skwbc.cnn  # noqa: F401
-
-
-@contextmanager
-def _stderr_only_on_failure() -> Iterator[None]:
-    """Hold back what the process writes to stderr, below Python, unless it raises."""
-    import tempfile
-
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            os.dup2(kept, 2)
-            held.seek(0)
-            os.write(2, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    complain(str(message), "warning")
 
 
 if __name__ == "__main__":

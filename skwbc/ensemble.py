@@ -32,6 +32,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from skwbc._cross_validated import take_members
 from skwbc._folds import decide_splits
 from skwbc._held_out import accuracy, score_held_out
 from skwbc._members import (
@@ -417,31 +418,12 @@ class KFoldEnsembleClassifier(
         >>> KFoldEnsembleClassifier.from_cross_validate(results).predict(X[:2])
         array([0, 0])
         """
-        members = list(results.get("estimator", ()))
-        if not members:
-            raise ValueError(
-                "results has no estimators; call cross_validate with "
-                "return_estimator=True."
-            )
-        for member in members:
-            if not (hasattr(member, "predict_proba") and hasattr(member, "classes_")):
-                raise ValueError(
-                    f"results holds a {type(member).__name__} without predict_proba "
-                    "or classes_; expected fitted classifiers."
-                )
-        if get_tags(members[0]).input_tags.pairwise and "indices" not in results:
-            raise ValueError(
-                "These estimators take a kernel or distances, so the ensemble has to "
-                "know what each was trained on; call cross_validate with "
-                "return_indices=True."
-            )
+        members, splits = take_members(results)
         ensemble = cls(clone(members[0]))
         ensemble.estimators_ = members
         ensemble.classes_ = np.unique(np.concatenate([m.classes_ for m in members]))
-        if "indices" in results:
-            indices = results["indices"]
-            ensemble.splits_ = list(zip(indices["train"], indices["test"], strict=True))
-            ensemble.cv = ensemble.splits_
+        if splits is not None:
+            ensemble.cv = ensemble.splits_ = splits
         ensemble._describe_input()
         return ensemble
 

@@ -28,8 +28,8 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
     Returns
     -------
     str or None
-        None if the network has parts that are not Keras' own: what those compute need
-        not follow from what they say of themselves.
+        None if what the network computes need not follow from what its parts say of
+        themselves, as when they are not Keras' own.
     """
     if not all(map(_is_plain_layer, network._flatten_layers())):
         return None
@@ -58,9 +58,10 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
 def _is_plain_layer(layer: keras.layers.Layer) -> bool:
     """Tell whether a layer is Keras' own, with no function of somebody else's.
 
-    A function describes itself by its name only.
+    Of a function the description has only the name.
     """
-    if isinstance(layer, keras.layers.Lambda):
+    if isinstance(layer, keras.layers.Lambda) or hasattr(layer, "finalize_state"):
+        # The latter keep constants besides their variables, as Normalization does.
         return False
     parts = [type(layer), *(v for v in vars(layer).values() if _is_function(v))]
     return all(part.__module__.partition(".")[0] == "keras" for part in parts)

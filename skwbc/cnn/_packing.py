@@ -47,4 +47,8 @@ def unpack(packed: PackedNetwork) -> Any:
             f"{error}"
         ) from error
     network.set_weights(packed.weights)
+    for layer in network._flatten_layers():
+        # Layers such as Normalization derive constants from their weights.
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
     return network

@@ -18,6 +18,8 @@ _of_network: "weakref.WeakKeyDictionary[keras.Model, Forward]"
 _of_network = weakref.WeakKeyDictionary()
 _of_kind: dict[str, Forward] = {}
 _compiling = threading.Lock()
+# Kinds that are kept at the most, for networks that may still come.
+_MOST = 32
 
 
 def predict_in_batches(network: keras.Model, batches: Batches) -> np.ndarray:
@@ -39,6 +41,8 @@ def _find(network: keras.Model) -> Forward:
     if kind is None or not _tensorflow.is_plainly_run(network):
         return _directly
     if kind not in _of_kind:
+        while len(_of_kind) >= _MOST:
+            del _of_kind[next(iter(_of_kind))]
         _of_kind[kind] = _tensorflow.compile_prediction(network) or _directly
     return _of_kind[kind]
 

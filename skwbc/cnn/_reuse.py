@@ -8,7 +8,6 @@ without those values, and lent to the next such network.
 
 import gc
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -75,23 +74,20 @@ class _Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._trainers: OrderedDict[str, list[CompiledTrainer]] = OrderedDict()
+        self._trainers: list[tuple[str, CompiledTrainer]] = []
 
     def take(self, key: str) -> CompiledTrainer | None:
         with self._lock:
-            trainers = self._trainers.get(key)
-            return trainers.pop() if trainers else None
+            for number, (known, trainer) in enumerate(self._trainers):
+                if known == key:
+                    del self._trainers[number]
+                    return trainer
+        return None
 
     def put(self, key: str, trainer: CompiledTrainer) -> None:
         with self._lock:
-            self._trainers.setdefault(key, []).append(trainer)
-            self._trainers.move_to_end(key)
-            while sum(map(len, self._trainers.values())) > _MOST:
-                oldest = next(iter(self._trainers))
-                if self._trainers[oldest]:
-                    self._trainers[oldest].pop()
-                if not self._trainers[oldest]:
-                    del self._trainers[oldest]
+            self._trainers.append((key, trainer))
+            del self._trainers[:-_MOST]
 
 
 _kept = _Kept()

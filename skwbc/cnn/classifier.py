@@ -12,7 +12,6 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn.base import BaseEstimator
 from sklearn.utils import ClassifierTags
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -20,17 +19,16 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from skwbc._lazy_array import select_rows
 from skwbc._random import draw_seed
 from skwbc._sklearn_compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
-    check_sample_weight,
     fit_context,
 )
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
+from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._networks import check_network, cosine_rates, encode
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
 from skwbc.cnn._prediction import predict_in_batches
@@ -117,6 +115,14 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
     --------
     build_article_cnn, build_compact_cnn : The networks that come along.
     KFoldEnsembleClassifier : Several of these, each with a validation set.
+
+    Notes
+    -----
+    What TensorFlow compiled for a network serves all later ones in the process that
+    differ from it in nothing but the values of their variables, so that a fold ensemble
+    or a search compiles once, and memory does not grow with the number of fits. A
+    network with a layer, loss or other function that is not Keras' own is compiled for
+    each fit, and TensorFlow keeps it until the process ends.
 
     References
     ----------
@@ -243,7 +249,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         check_consistent_length(X, y)
-        X, y, weights = self._weigh(X, y, sample_weight)
+        X, y, weights = weigh(X, y, sample_weight, self.class_weight)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
@@ -253,8 +259,9 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         self.classes_ = classes
         self.n_classes_ = len(classes)
         self.image_shape_ = tuple(X.shape[1:])
-        X_val, val_codes = self._check_validation_set(X_val, y_val)
-
+        validation = check_validation_set(
+            X_val, y_val, sample_weight_val, owner, self.image_shape_, classes
+        )
         seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
         with seeded_build(int(seeds[0])):
             network = self._build_keras_model()
@@ -272,14 +279,13 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
             steps = len(batches) * self.epochs
             rates = cosine_rates(network.optimizer, steps, self.warmup_fraction)
         held_out = None
-        if val_codes is not None:
-            targets = encode(val_codes, network, self.n_classes_)
-            val_weights = (
-                None
-                if sample_weight_val is None
-                else check_sample_weight(sample_weight_val, y_val, dtype=np.float32)
+        if validation is not None:
+            held_out = Batches(
+                validation.images,
+                encode(validation.codes, network, self.n_classes_),
+                validation.weights,
+                size=_PREDICTION_BATCH,
             )
-            held_out = Batches(X_val, targets, val_weights, size=_PREDICTION_BATCH)
         context = self._init_callback_context(max_subtasks=self.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with trainer_for(network) as trainer:
@@ -438,46 +444,6 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         epoch.call_on_fit_task_begin(estimator=self)
         yield
         epoch.call_on_fit_task_end(estimator=self)
-
-    def _weigh(self, X: Any, y: np.ndarray, sample_weight: Any) -> tuple:
-        """Combine sample and class weights; leave out samples of weight zero."""
-        if sample_weight is None and self.class_weight is None:
-            return X, y, None
-        if sample_weight is not None and not np.any(sample_weight):
-            raise ValueError(
-                "sample_weight is zero for all samples, so there is nothing to learn."
-            )
-        weights = check_sample_weight(
-            sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
-        )
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
-        kept = np.flatnonzero(weights)
-        weights = weights.astype(np.float32)
-        if len(kept) == len(y):
-            return X, y, weights
-        return select_rows(X, kept), y[kept], weights[kept]
-
-    def _check_validation_set(self, X_val: Any, y_val: Any) -> tuple:
-        """Return validation images, and their labels as positions in `classes_`."""
-        if X_val is None and y_val is None:
-            return None, None
-        if X_val is None or y_val is None:
-            raise ValueError(
-                "A validation set needs both X_val and y_val; got only "
-                f"{'y_val' if X_val is None else 'X_val'}."
-            )
-        owner = type(self).__name__
-        X_val = check_images(X_val, owner, image_shape=self.image_shape_)
-        y_val = column_or_1d(y_val, warn=True)
-        check_consistent_length(X_val, y_val)
-        unknown = np.setdiff1d(y_val, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"y_val has labels that y does not have: {unknown.tolist()}. The "
-                f"classes in y are {self.classes_.tolist()}."
-            )
-        return X_val, np.searchsorted(self.classes_, y_val)
 
     def _compile(self, network: keras.Model) -> None:
         if not network.compiled:

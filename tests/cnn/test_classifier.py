@@ -232,6 +232,15 @@ def test_cosine_schedule_is_that_of_keras(warmup):
     assert list(rates) == pytest.approx(expected, abs=1e-6)
 
 
+def test_two_schedules_are_one_too_many(X, y):
+    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    cnn = tiny(optimizer=keras.optimizers.SGD(decay), epochs=1)
+    del cnn.optimizer__learning_rate
+    assert cnn.fit(X, y).score(X, y) <= 1
+    with pytest.raises(ValueError, match="this one has a schedule of its own"):
+        cnn.set_params(learning_rate_schedule="cosine").fit(X, y)
+
+
 def test_the_schedule_reaches_the_training(X, y):
     # All steps are the rise, of which the first is at a rate of zero.
     cnn = tiny(model=linear, learning_rate_schedule="cosine", warmup_fraction=1,

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skwbc import CNNClassifier, build_article_cnn, build_compact_cnn
 from skwbc.cnn import _reuse
@@ -95,6 +95,36 @@ def test_layers_of_ones_own_are_compiled_anew(X, y, monkeypatch):
     monkeypatch.setattr(Scale, "factor", 100.0)
     large = cnn.fit(X, y).predict_proba(X)
     assert large.max() > small.max() + 0.1
+
+
+def test_layers_that_were_adapted(X, y):
+    def build(meta, shift):
+        normalise = keras.layers.Normalization()
+        normalise.adapt(X * shift)
+        return keras.Sequential(
+            [
+                keras.layers.Input(meta["image_shape_"]),
+                normalise,
+                keras.layers.Flatten(),
+                keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+            ]
+        )
+
+    def fit(shift):
+        cnn = CNNClassifier(
+            build, model__shift=shift, epochs=2, batch_size=24, random_state=0
+        )
+        return cnn.fit(X * shift, y, X_val=X * shift, y_val=y)
+
+    first, second = fit(1.0), fit(100.0)
+    assert second.history_["loss"] == pytest.approx(first.history_["loss"], rel=1e-3)
+    assert_allclose(
+        second.predict_proba(X * 100), first.predict_proba(X), rtol=1e-2, atol=1e-3
+    )
+    proba = second.predict_proba(X * 100)
+    chosen = proba[np.arange(24), np.searchsorted(second.classes_, y)]
+    lowest = min(second.history_["val_loss"])
+    assert -np.log(chosen).mean() == pytest.approx(lowest, rel=1e-3)
 
 
 def test_variables_without_weight_decay(X, y):

@@ -1,0 +1,120 @@
+"""What the command loads: labelled images, models, and Keras without its noise."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+# Of pickles, and of joblib's compressed ones. For anything else Keras is not loaded.
+_FIRST_BYTES = {b"\x80", b"x", b"\x1f", b"B", b"]", b"\xfd", b"\x04"}
+
+
+def complain(message: str, kind: str = "error") -> None:
+    """Write a line to standard error."""
+    print(f"skwbc: {kind}: {message}", file=sys.stderr)
+
+
+def labelled_images(
+    data: Path,
+    labels: Path | None,
+    shape: tuple[int, int, int],
+    classes: list[str] | None = None,
+    known: Any = None,
+) -> "Bunch":
+    """Load what `train` and `evaluate` work on.
+
+    `known` are the classes of a model: other class folders are left out, aloud.
+    """
+    from skwbc.datasets import class_names, load_image_folder, load_raw_images
+
+    check_labels(data, labels)
+    if _is_raw(data):
+        if classes is not None:
+            raise ValueError(
+                "--classes chooses class folders; the images of a .raw file have the "
+                "digits in --labels as their classes."
+            )
+        return load_raw_images(data, labels, image_shape=shape)
+    if known is not None:
+        found = class_names(data)
+        classes = [name for name in found if name in set(map(str, known))]
+        others = [name for name in found if name not in classes]
+        if not classes:
+            raise ValueError(
+                f"{data} has the class folders {found}, but the model knows "
+                f"{[str(label) for label in known]}."
+            )
+        if others:
+            complain(f"left out, unknown to the model: {', '.join(others)}", "note")
+    return load_image_folder(data, image_size=shape[:2], classes=classes)
+
+
+def _is_raw(data: Path) -> bool:
+    return data.suffix.lower() == ".raw"
+
+
+def check_labels(data: Path, labels: Path | None) -> None:
+    """Check that the images are labelled in one of the two ways."""
+    from skwbc.datasets import class_names
+
+    if _is_raw(data):
+        if labels is None:
+            raise ValueError(f"{data} needs its labels: add --labels FILE.")
+        return
+    if labels is not None:
+        raise ValueError(
+            f"--labels goes with a .raw file; in {data} the names of the folders are "
+            "the labels."
+        )
+    class_names(data)
+
+
+def load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
+    """Load a model, and the shape of the images that it takes."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            if file.read(1) in _FIRST_BYTES:
+                load_keras()
+    from skwbc import persistence
+    from skwbc.ensemble import KFoldEnsembleClassifier
+    from skwbc.recipes import expected_image_shape
+
+    model = persistence.load_model(path)
+    if not isinstance(model, KFoldEnsembleClassifier):
+        raise ValueError(
+            f"{path} holds a {type(model).__name__}; expected an ensemble that "
+            "`skwbc train` wrote."
+        )
+    return model, expected_image_shape(model)
+
+
+def load_keras() -> None:
+    """Import Keras without the lines that TensorFlow writes when it is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_only_on_failure():
+        import skwbc.cnn  # noqa: F401
+
+
+@contextmanager
+def _stderr_only_on_failure() -> Iterator[None]:
+    """Hold back what the process writes to stderr, below Python, unless it raises."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

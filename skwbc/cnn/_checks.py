@@ -1,0 +1,119 @@
+"""What a classifier of images checks of samples, weights and a validation set."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skwbc._lazy_array import select_rows
+from skwbc._sklearn_compat import check_sample_weight
+from skwbc.augmentation._images import check_images
+
+
+class ValidationSet(NamedTuple):
+    """Images, the positions of their labels in the classes, and weights or None."""
+
+    images: Any
+    codes: np.ndarray
+    weights: np.ndarray | None
+
+
+def weigh(X: Any, y: np.ndarray, sample_weight: Any, class_weight: Any) -> tuple:
+    """Combine sample and class weights; leave out samples of weight zero.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, height, width, channels)
+        Images.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the samples.
+    class_weight : dict, "balanced" or None
+        Weights of the classes.
+
+    Returns
+    -------
+    tuple
+        Images, labels and weights (float32, or None if all weigh the same) of the
+        samples that are left.
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, of another number than samples, or all zero.
+    """
+    if sample_weight is None and class_weight is None:
+        return X, y, None
+    if sample_weight is not None and not np.any(sample_weight):
+        raise ValueError(
+            "sample_weight is zero for all samples, so there is nothing to learn."
+        )
+    weights = check_sample_weight(
+        sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
+    )
+    if class_weight is not None:
+        weights = weights * compute_sample_weight(class_weight, y)
+    kept = np.flatnonzero(weights)
+    weights = weights.astype(np.float32)
+    if len(kept) == len(y):
+        return X, y, weights
+    return select_rows(X, kept), y[kept], weights[kept]
+
+
+def check_validation_set(
+    X_val: Any,
+    y_val: Any,
+    sample_weight_val: Any,
+    owner: str,
+    image_shape: tuple[int, ...],
+    classes: np.ndarray,
+) -> ValidationSet | None:
+    """Check a validation set against what is trained on.
+
+    Parameters
+    ----------
+    X_val : array-like of shape (n_val, height, width, channels) or None
+        Images.
+    y_val : array-like of shape (n_val,) or None
+        Labels.
+    sample_weight_val : array-like of shape (n_val,) or None
+        Weights.
+    owner : str
+        Name of the estimator, for the messages.
+    image_shape : tuple of int
+        The (height, width, channels) of the training images.
+    classes : ndarray
+        The sorted labels of the training images.
+
+    Returns
+    -------
+    ValidationSet or None
+        None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If only one of images and labels is given, or they do not fit.
+    """
+    if X_val is None and y_val is None:
+        return None
+    if X_val is None or y_val is None:
+        raise ValueError(
+            "A validation set needs both X_val and y_val; got only "
+            f"{'y_val' if X_val is None else 'X_val'}."
+        )
+    X_val = check_images(X_val, owner, image_shape=image_shape)
+    y_val = column_or_1d(y_val, warn=True)
+    check_consistent_length(X_val, y_val)
+    unknown = np.setdiff1d(y_val, classes)
+    if len(unknown):
+        raise ValueError(
+            f"y_val has labels that y does not have: {unknown.tolist()}. The "
+            f"classes in y are {classes.tolist()}."
+        )
+    weights = None
+    if sample_weight_val is not None:
+        weights = check_sample_weight(sample_weight_val, y_val, dtype=np.float32)
+    return ValidationSet(X_val, np.searchsorted(classes, y_val), weights)
