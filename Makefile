@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@echo "make demo   set up, train on synthetic blood cells, show the results"
 	@echo "make test   set up, check style and types, run the tests"
 	@echo "make lint   check style and types only"
+	@echo "make bench  set up, time everything beside plain Keras (half an hour)"
 	@echo "make clean  remove what the other targets made"
 
 demo: $(VENV)/.installed-demo
@@ -21,6 +22,11 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.installed-demo
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/footprint.py
+	$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf $(VENV) skwbc-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -22,6 +22,8 @@ from skwbc._validation_set import fit_member, takes_validation_weights
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
+# Chunks are multiples of it: networks predict so many images at a time.
+_WHOLE = 64
 
 
 class FittedFold(NamedTuple):
@@ -175,6 +177,10 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
     working_memory = min(get_config()["working_memory"], _MIB_AT_A_TIME) * 2**20
     at_a_time = max(1, int(working_memory / max(16 * values, 1)))
+    if at_a_time > _WHOLE:
+        at_a_time -= at_a_time % _WHOLE
+    # A member wants a kernel's columns for the samples it was trained on.
+    pairwise = get_tags(members[0]).input_tags.pairwise
     for rows in gen_batches(n_samples, at_a_time):
         whole = rows.start == 0 and rows.stop == n_samples
         if is_lazy(X):
@@ -183,8 +189,6 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
             chunk = X if whole else safe_indexing(X, rows)
         proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
         for k, member in enumerate(members):
-            # A member wants a kernel's columns for the samples it was trained on.
-            pairwise = get_tags(member).input_tags.pairwise
             train = ensemble.splits_[k][0] if pairwise else None
             seen = chunk if train is None else safe_indexing(chunk, train, axis=1)
             columns = np.searchsorted(classes, member.classes_)

@@ -57,16 +57,20 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield all samples once, as they stand."""
-        yield from self._cut(np.arange(len(self.targets)), epoch=0)
+        yield from self._cut(None, epoch=0)
 
     def shuffled(self, epoch: int) -> Iterator[Batch]:
         """Yield all samples once, in an order that `epoch` decides."""
         rng = np.random.default_rng((self.seed, epoch))
         yield from self._cut(rng.permutation(len(self.targets)), epoch)
 
-    def _cut(self, order: np.ndarray, epoch: int) -> Iterator[Batch]:
+    def _cut(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
+        """Yield batches in an order; None is as they stand, without copying them."""
+        if order is None and isinstance(self.images, AugmentedImages):
+            order = np.arange(len(self.targets))
         for number in range(len(self)):
-            rows = order[number * self.size : (number + 1) * self.size]
+            part = slice(number * self.size, (number + 1) * self.size)
+            rows = part if order is None else order[part]
             if isinstance(self.images, AugmentedImages):
                 seed = (self.images.seed, epoch, number)
                 images = self.images.draw(rows, seed)
