@@ -116,6 +116,18 @@ def fill(variables: Sequence[Any], sources: Sequence[Any]) -> None:
         _put(variable, _read(source))
 
 
+def copy_out(
+    variables: Sequence[Any], out: Sequence[np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Return the values of variables, in the memory of earlier ones if there are."""
+    tensors = [_read(variable) for variable in variables]
+    if out is None:
+        out = [np.empty(t.shape, t.dtype.as_numpy_dtype) for t in tensors]
+    for tensor, array in zip(tensors, out, strict=True):
+        np.copyto(array, tensor)
+    return list(out)
+
+
 def _read(variable: Any) -> tf.Tensor:
     # A tenth of the time of the variable's own method, which matters for one image.
     tensor = variable.value

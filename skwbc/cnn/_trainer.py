@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 
 from skwbc.cnn._batches import Batch
 
@@ -22,6 +23,7 @@ class Trainer:
 
     def __init__(self, network: keras.Model) -> None:
         self.network = network
+        self._best: list[np.ndarray] | None = None
 
     def train(
         self, batches: Iterable[Batch], rates: Iterator[float] | None = None
@@ -45,6 +47,16 @@ class Trainer:
     def evaluate(self, batches: Iterable[Batch]) -> Logs:
         """Return the mean of the metrics over the samples of all batches."""
         return self._take("test", batches)
+
+    def keep_weights(self) -> None:
+        """Remember the weights as they are now."""
+        self._best = self.network.get_weights()
+
+    def restore_weights(self) -> None:
+        """Go back to the weights that were kept last, if any were; forget them."""
+        if self._best is not None:
+            self.network.set_weights(self._best)
+        self._best = None
 
     def _rated(
         self, batches: Iterable[Batch], rates: Iterator[float] | None
@@ -90,6 +102,10 @@ class CompiledTrainer(Trainer):
         self._steps: dict[tuple, Callable[..., dict]] = {}
         if not network.optimizer.built:
             network.optimizer.build(network.trainable_variables)
+
+    def keep_weights(self) -> None:
+        """Remember the weights as they are now."""
+        self._best = self._tensorflow.copy_out(self.network.weights, self._best)
 
     def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
         logs: dict[str, Any] = {}
