@@ -145,6 +145,27 @@ def test_variables_without_weight_decay(X, y):
     assert largest(False) == decayed
 
 
+def test_a_network_that_runs_eagerly(X, y):
+    """Steps by Keras' own trainer give the same weights and metrics."""
+
+    def build(meta, eagerly):
+        network = build_article_cnn(meta, dropout=0.0)
+        optimizer, loss = keras.optimizers.SGD(0.01), "categorical_crossentropy"
+        network.compile(optimizer, loss, metrics=["accuracy"], run_eagerly=eagerly)
+        return network
+
+    def fit(eagerly):
+        cnn = CNNClassifier(
+            build, model__eagerly=eagerly, epochs=2, batch_size=9, random_state=0
+        )
+        return cnn.fit(X, y, X_val=X, y_val=y)
+
+    eager, compiled = fit(True), fit(False)
+    for name, values in compiled.history_.items():
+        assert eager.history_[name] == pytest.approx(values, abs=1e-3)
+    assert_allclose(eager.predict_proba(X), compiled.predict_proba(X), atol=1e-4)
+
+
 def test_nothing_is_compiled_twice(X, y, monkeypatch, nothing_kept):
     traced = []
     update, call = keras.optimizers.SGD.update_step, keras.layers.Conv2D.call
