@@ -13,9 +13,11 @@ format; without it the line that needs them is left out.
 """
 
 import argparse
+import contextlib
 import functools
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -195,24 +197,56 @@ def draw_parts(X) -> None:
     import matplotlib.pyplot as plt
 
     y = np.arange(len(X)) % 3
-    parts = {
-        "plain Keras,\narticle": parts_of_keras(X, y),
-        "skwbc,\narticle": parts_of_skwbc("article", X, y),
-        "skwbc,\ncompact": parts_of_skwbc("compact", X, y),
-    }
+    train, held_out = np.arange(18, 90), np.arange(18)
+    prepared, codes = plain_keras.prepare(X), plain_keras.one_hot(y)
+    data = X, y, train, held_out
+    clocks = []
+
+    def by_keras() -> float:
+        _, clock = plain_keras.fit_member(
+            prepared, codes, train, held_out, epochs=EPOCHS
+        )
+        clocks.append(clock)
+        return float(np.median(np.subtract(clock.ended, clock.begun)[1:]))
+
+    titles = ["plain Keras,\narticle", "skwbc,\narticle", "skwbc,\ncompact"]
+    wholes = [by_keras, *(lambda recipe=recipe: float(
+        np.median(time_epochs(recipe, *data)[1:])
+    ) for recipe in ("article", "compact"))]  # fmt: skip
+    whole = in_turn(dict(zip(titles, wholes, strict=True)), 5)
+    with contextlib.ExitStack() as stack:
+        parts = dict(zip(titles, (
+            parts_of_keras(prepared[train], codes[train]),
+            parts_of_skwbc("article", *data, stack),
+            parts_of_skwbc("compact", *data, stack),
+        ), strict=True))  # fmt: skip
+        runs = {
+            (title, name): functools.partial(discard, run)
+            for title in titles
+            for name, run in parts[title].items()
+        }
+        in_turn(runs, 1)
+        seconds = {key: np.median(times) for key, times in in_turn(runs, 9).items()}
+    ends = [np.subtract(clock.ended, clock.trained)[1:] for clock in clocks]
+    seconds[titles[0], "evaluation"] = np.median(ends)
+    names = ["augmentation", "training steps", "evaluation", "the rest"]
+    for title in titles:
+        known = sum(seconds[title, name] for name in names[:-1])
+        seconds[title, "the rest"] = max(0.0, np.median(whole[title]) - known)
     print("\nWhere the time of an epoch goes, ms\n")
-    names = list(next(iter(parts.values())))
     print(f"| | {' | '.join(names)} | whole |\n|{'---|' * (len(names) + 2)}")
+    for title in titles:
+        values = " | ".join(f"{seconds[title, name] * 1000:.0f}" for name in names)
+        print(
+            f"| {title.replace(chr(10), ' ')} | {values} | "
+            f"{np.median(whole[title]) * 1000:.0f} |"
+        )
     figure, axes = plt.subplots(figsize=(8, 2.6), layout="constrained")
-    left = np.zeros(len(parts))
+    left = np.zeros(len(titles))
     for name in names:
-        widths = np.array([part[name] * 1000 for part in parts.values()])
-        axes.barh(list(parts), widths, left=left, height=0.6, label=name)
+        widths = np.array([seconds[title, name] * 1000 for title in titles])
+        axes.barh(titles, widths, left=left, height=0.6, label=name)
         left += widths
-    for title, part in parts.items():
-        values = " | ".join(f"{part[name] * 1000:.0f}" for name in names)
-        whole = sum(part.values()) * 1000
-        print(f"| {title.replace(chr(10), ' ')} | {values} | {whole:.0f} |")
     axes.invert_yaxis()
     axes.set_xlabel("milliseconds an epoch (72 images to train on, 18 held out)")
     axes.legend(loc="lower right", frameon=False)
@@ -220,25 +254,20 @@ def draw_parts(X) -> None:
     figure.savefig(IMAGES / "epoch.png", dpi=110)
 
 
-def parts_of_keras(X, y) -> dict[str, float]:
-    prepared, codes = plain_keras.prepare(X), plain_keras.one_hot(y)
-    train, held_out = np.arange(18, 90), np.arange(18)
-    network, clock = plain_keras.fit_member(
-        prepared, codes, train, held_out, epochs=EPOCHS
-    )
-    flow = plain_keras.make_generator().flow(prepared[train], codes[train], 32)
+Parts = dict[str, Callable[[], object]]
+
+
+def parts_of_keras(X, codes) -> Parts:
+    network = plain_keras.build_network()
+    flow = plain_keras.make_generator().flow(X, codes, 32)
     batches = [flow[number] for number in range(len(flow))]
-    steps = [functools.partial(network.train_on_batch, *batch) for batch in batches]
-    return _parts(
-        draws=lambda: [flow[number] for number in range(len(flow))],
-        steps=lambda: [step() for step in steps],
-        evaluation=np.median(np.subtract(clock.ended, clock.trained)[1:]),
-        whole=np.median(np.subtract(clock.ended, clock.begun)[1:]),
-    )
+    return {
+        "augmentation": lambda: [flow[number] for number in range(len(flow))],
+        "training steps": lambda: [network.train_on_batch(*b) for b in batches],
+    }
 
 
-def parts_of_skwbc(recipe: str, X, y) -> dict[str, float]:
-    train, held_out = np.arange(18, 90), np.arange(18)
+def parts_of_skwbc(recipe: str, X, y, train, held_out, stack) -> Parts:
     member = make_cell_classifier(recipe, random_state=0).estimator
     augmenter, cnn = member["augmenter"], member["cnn"]
     codes = plain_keras.one_hot(y)
@@ -250,29 +279,12 @@ def parts_of_skwbc(recipe: str, X, y) -> dict[str, float]:
     network = cnn.model({"image_shape_": X.shape[1:], "n_classes_": 3})
     optimizer = keras.optimizers.get(cnn.optimizer)
     network.compile(optimizer, cnn.loss, metrics=["accuracy"])
-    whole = np.median(time_epochs(recipe, X, y, train, held_out)[1:])
-    with trainer_for(network) as trainer:
-        return _parts(
-            draws=lambda: list(batches.shuffled(0)),
-            steps=lambda: trainer.train(fixed),
-            evaluation=lambda: trainer.evaluate(kept),
-            whole=whole,
-        )
-
-
-def _parts(draws, steps, evaluation, whole) -> dict[str, float]:
-    parts = {"augmentation": draws, "training steps": steps, "evaluation": evaluation}
-    seconds = {
-        name: _median_seconds(part) if callable(part) else float(part)
-        for name, part in parts.items()
+    trainer = stack.enter_context(trainer_for(network))
+    return {
+        "augmentation": lambda: list(batches.shuffled(0)),
+        "training steps": lambda: trainer.train(fixed),
+        "evaluation": lambda: trainer.evaluate(kept),
     }
-    rest = max(0.0, whole - sum(seconds.values()))
-    return {**seconds, "the rest": rest}
-
-
-def _median_seconds(run) -> float:
-    run()
-    return float(np.median(in_turn({"": lambda: discard(run)}, 9)[""]))
 
 
 if __name__ == "__main__":
