@@ -4,10 +4,9 @@
     python benchmarks/growth.py
 
 For each number of images a process of its own trains the compact network for one epoch
-on synthetic cells of 100 x 100 pixels, which it reads from a memory map, from an array,
-or from files in a folder. It prints seconds and peak memory above what TensorFlow takes
-for itself, tells how far from a straight line they are, and draws them to
-docs/images/growth.png.
+on synthetic cells of 100 x 100 pixels, in an array or in a memory map. Printed are the
+seconds and the peak memory above that of a fit of 100 images, and how far from a
+straight line they are; docs/images/growth.png shows them.
 """
 
 import argparse
