@@ -88,12 +88,13 @@ def compare_epochs(X, y, rounds: int) -> None:
         np.array(laters[ours]),
         "0.45",
     )
-    # The first member of a process compiles its network, later ones do not.
-    print_row(
-        "first epoch of a later member",
-        np.array(firsts[baseline][1:]),
-        np.array(firsts[ours][1:]),
-    )
+    if rounds > 1:
+        # The first member of a process compiles its network, later ones do not.
+        print_row(
+            "first epoch of a later member",
+            np.array(firsts[baseline][1:]),
+            np.array(firsts[ours][1:]),
+        )
 
 
 def time_epochs(recipe: str, X, y, train, held_out) -> list[float]:
