@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -96,6 +97,17 @@ def resident() -> float:
     """Return the resident memory of this process in MB. It is read from /proc."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak() -> float:
+    """Return the peak of this process's resident memory in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # What the system tells of resources begins with the parent's peak.
+        line = next(x for x in status.read_text().splitlines() if x[:5] == "VmHWM")
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def run_again(*arguments: object) -> str:

@@ -11,8 +11,6 @@ straight line they are; docs/images/growth.png shows them.
 
 import argparse
 import os
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +18,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from _common import IMAGES, describe_machine, run_again
+from _common import IMAGES, describe_machine, peak, run_again
 
 SOURCES = ("array", "memory map")
 
@@ -102,17 +100,6 @@ def run(source: str, count: int, file: str) -> tuple[float, float]:
 
 def fit(make, images, y) -> None:
     make(epochs=1, random_state=0).estimator.fit(images, y)
-
-
-def peak() -> float:
-    """Return the peak of this process's resident memory in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # What the system tells of resources begins with the parent's peak.
-        line = next(x for x in status.read_text().splitlines() if x[:5] == "VmHWM")
-        return int(line.split()[1]) * 1024 / 1e6
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def describe_line(counts, values) -> str:

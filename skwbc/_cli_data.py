@@ -27,13 +27,12 @@ def labelled_images(
     classes: list[str] | None = None,
     known: Any = None,
 ) -> "Bunch":
-    """Load what `train` and `evaluate` work on.
+    """Load what `train` and `evaluate` work on, after :func:`check_labels`.
 
     `known` are the classes of a model: other class folders are left out, aloud.
     """
     from skwbc.datasets import class_names, load_image_folder, load_raw_images
 
-    check_labels(data, labels)
     if _is_raw(data):
         if classes is not None:
             raise ValueError(

@@ -22,8 +22,8 @@ from skwbc._validation_set import fit_member, takes_validation_weights
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
-# Chunks are multiples of it: networks predict so many images at a time.
-_WHOLE = 64
+# Samples that a network predicts at a time. Chunks are whole batches of them.
+PREDICTION_BATCH = 64
 
 
 class FittedFold(NamedTuple):
@@ -177,8 +177,8 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
     working_memory = min(get_config()["working_memory"], _MIB_AT_A_TIME) * 2**20
     at_a_time = max(1, int(working_memory / max(16 * values, 1)))
-    if at_a_time > _WHOLE:
-        at_a_time -= at_a_time % _WHOLE
+    if at_a_time > PREDICTION_BATCH:
+        at_a_time -= at_a_time % PREDICTION_BATCH
     # A member wants a kernel's columns for the samples it was trained on.
     pairwise = get_tags(members[0]).input_tags.pairwise
     for rows in gen_batches(n_samples, at_a_time):

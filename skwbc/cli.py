@@ -147,6 +147,7 @@ def train(
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
+    check_labels(data, labels)
     cells = labelled_images(data, labels, (image_size, image_size, 3), chosen)
     load_keras()
     from skwbc.inspection import training_table

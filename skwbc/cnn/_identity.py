@@ -21,7 +21,7 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
     Parameters
     ----------
     network : keras.Model
-        A built network.
+        A built network, on TensorFlow.
     compiled : bool
         Whether what it was compiled with matters, too.
 
@@ -50,7 +50,7 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
         "epsilon": keras.config.epsilon(),
         "floatx": keras.config.floatx(),
         # Of a variable the description says neither.
-        "variables": [(v.trainable, _device(v)) for v in network.variables],
+        "variables": [(v.trainable, str(v.value.device)) for v in network.variables],
     }
     return json.dumps([_rename(description, names), around], sort_keys=True)
 
@@ -131,7 +131,3 @@ def _rename(part: Any, names: dict[str, str], key: str = "") -> Any:
     if isinstance(part, str) and (key == "name" or key in _REFERENCES):
         return names.get(part, part)
     return part
-
-
-def _device(variable: keras.Variable) -> str:
-    return str(getattr(variable.value, "device", ""))

@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from skwbc._members import PREDICTION_BATCH
 from skwbc._random import draw_seed
 from skwbc._sklearn_compat import (
     CallbackSupportMixin,
@@ -37,8 +38,6 @@ from skwbc.cnn._seeding import seeded_build
 from skwbc.cnn._training import train
 from skwbc.cnn.architectures import build_compact_cnn
 
-# Images that go through the network at a time when no gradient is needed.
-_PREDICTION_BATCH = 64
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
 
 
@@ -284,7 +283,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
                 validation.images,
                 encode(validation.codes, network, self.n_classes_),
                 validation.weights,
-                size=_PREDICTION_BATCH,
+                size=PREDICTION_BATCH,
             )
         context = self._init_callback_context(max_subtasks=self.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -324,7 +323,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
         none = np.zeros(X.shape[0])
         outputs = predict_in_batches(
-            self.model_, Batches(X, none, None, size=_PREDICTION_BATCH)
+            self.model_, Batches(X, none, None, size=PREDICTION_BATCH)
         )
         if outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])

@@ -193,6 +193,8 @@ def test_nothing_is_compiled_twice(X, y, monkeypatch, nothing_kept):
         cnn.predict_proba(X[np.arange(n) % 24])
         other.predict_proba(X[np.arange(n) % 24])
     assert not traced
+    cnn.model_(X[:1])
+    assert traced == ["forward pass"]
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
