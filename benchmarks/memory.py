@@ -13,7 +13,6 @@ rows are the same work as one would write it with NumPy and Keras.
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from _common import peak
 
 SIDE = 100
 BYTES = SIDE * SIDE * 3
@@ -102,13 +102,7 @@ def run(source: str, count: int, folder: Path) -> int:
             images = np.fromfile(file, np.uint8, count * BYTES)
         images = images.reshape(count, SIDE, SIDE, 3)
     work(images, np.arange(count) % 2)
-    return peak() - before
-
-
-def peak() -> int:
-    """Return the peak of this process's resident memory in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return round(1e6 * (peak() - before))
 
 
 def with_skwbc(images, y) -> None:
