@@ -60,6 +60,9 @@ def training_progress() -> Iterator[None]:
                 total=details["epochs"],
                 losses=losses,
             )
+        elif event == "fold_restarted" and "fold" in tasks:
+            name = f"fold {details['fold']}, restart {details['restart']}"
+            progress.update(tasks["fold"], description=name)
         elif event == "fold_finished":
             done = f"held-out accuracy {details['score']:.3f}"
             task = tasks.pop("fold", None)
@@ -109,6 +112,9 @@ def show_predictions(
     for label in rows[0]["probabilities"]:
         table.add_column(Text(label), justify="right", overflow="fold")
     table.add_column("agree", justify="right", no_wrap=True)
+    with_sets = "set" in rows[0]
+    if with_sets:
+        table.add_column("may be", overflow="fold")
     for k, row in enumerate(rows):
         predicted = Text(row["predicted"])
         if truth is not None and str(truth[k]) != row["predicted"]:
@@ -118,6 +124,7 @@ def show_predictions(
             predicted,
             *[f"{p:.3f}" for p in row["probabilities"].values()],
             f"{row['agreement']} of {n_members}",
+            *([Text(" or ".join(row["set"]) or "none of them")] if with_sets else []),
         )
     out.print(table)
 

@@ -10,7 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
 from skwbc._folds import Split
-from skwbc._members import FittedFold, mean_over_known
+from skwbc._members import (
+    FittedFold,
+    accuracy,
+    guessing_accuracy,
+    mean_over_known,
+)
 
 
 class _Answers(ClassifierMixin, BaseEstimator):
@@ -78,7 +83,7 @@ def score_held_out(
         for proba, labels in zip(placed, held_out_labels, strict=True)
     ]
     _warn_of_unknown_classes(classes, [fold.member for fold in folds])
-    _warn_of_guessing(classes, placed, held_out_labels)
+    _warn_of_guessing(folds, held_out_labels)
     return HeldOutScores(oof_proba, oof_score, np.array(fold_scores))
 
 
@@ -106,11 +111,6 @@ def _average(
         votes[held_out] += known
         partly[held_out] |= not known.all()
     return mean_over_known(total, votes, partly)
-
-
-def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:
-    """Return the part of `y` that is the most probable class."""
-    return float(np.mean(classes[proba.argmax(axis=1)] == y))
 
 
 def _score(
@@ -157,25 +157,22 @@ def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> Non
 
 
 def _warn_of_guessing(
-    classes: np.ndarray,
-    placed: Sequence[np.ndarray],
-    held_out_labels: Sequence[np.ndarray],
+    folds: Sequence[FittedFold], held_out_labels: Sequence[np.ndarray]
 ) -> None:
     """Warn of members that do no better than saying the same class of all samples."""
     failed = []
-    for fold, (proba, labels) in enumerate(
-        zip(placed, held_out_labels, strict=True), start=1
+    for number, (fold, labels) in enumerate(
+        zip(folds, held_out_labels, strict=True), start=1
     ):
-        guess = np.unique(labels, return_counts=True)[1].max() / len(labels)
-        score = accuracy(classes, proba, labels)
-        # A fold of one class cannot tell learning from guessing.
-        if score <= guess < 1:
-            failed.append(f"fold {fold} ({score:.3f}, guessing {guess:.3f})")
+        if fold.failed(labels):
+            score, guess = fold.accuracy(labels), guessing_accuracy(labels)
+            again = f", {fold.n_restarts} restarts" if fold.n_restarts else ""
+            failed.append(f"fold {number} ({score:.3f}, guessing {guess:.3f}{again})")
     if failed:
         warnings.warn(
             "Members that do no better on their held-out fold than guessing its most "
             f"frequent class: {', '.join(failed)}. They may have failed to learn: look "
-            "at their training, or fit again with another random_state.",
+            "at their training, or let n_restarts train them again with other seeds.",
             ConvergenceWarning,
             stacklevel=4,
         )

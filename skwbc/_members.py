@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn import get_config
+from sklearn.base import clone
 from sklearn.utils import gen_batches, get_tags, indexable
 
 from skwbc._folds import Split
@@ -17,6 +18,7 @@ from skwbc._lazy_array import (
     takes_lazy_arrays,
 )
 from skwbc._progress import report
+from skwbc._random import draw_seed, seed_nested_estimators
 from skwbc._sklearn_compat import num_samples, safe_indexing
 from skwbc._validation_set import fit_member, takes_validation_weights
 
@@ -37,11 +39,33 @@ class FittedFold(NamedTuple):
         Its probabilities for the held-out samples.
     seconds : float
         How long fitting and predicting took.
+    n_restarts : int
+        How often it was trained again because it had failed to learn.
     """
 
     member: Any
     proba: np.ndarray
     seconds: float
+    n_restarts: int = 0
+
+    def accuracy(self, labels: np.ndarray) -> float:
+        """Return the part of the held-out labels that are its most probable class."""
+        return accuracy(self.member.classes_, self.proba, labels)
+
+    def failed(self, labels: np.ndarray) -> bool:
+        """Tell whether it does no better than saying the same class of all samples."""
+        # A fold of one class cannot tell learning from guessing.
+        return self.accuracy(labels) <= guessing_accuracy(labels) < 1
+
+
+def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:
+    """Return the part of `y` that is the most probable class."""
+    return float(np.mean(classes[proba.argmax(axis=1)] == y))
+
+
+def guessing_accuracy(labels: np.ndarray) -> float:
+    """Return the part of the labels that is the most frequent one."""
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 def fit_one_fold(
@@ -55,10 +79,14 @@ def fit_one_fold(
     route: bool,
     fold: int,
     n_folds: int,
+    n_restarts: int = 0,
+    restart_seed: int | None = None,
     caller: Any = None,
     context: Any = None,
 ) -> FittedFold:
     """Fit a member on its fold and predict what was held out.
+
+    One that fails to learn is trained again with other seeds.
 
     Parameters
     ----------
@@ -76,6 +104,10 @@ def fit_one_fold(
         As in :func:`~skwbc._validation_set.fit_member`.
     fold, n_folds : int
         Which fold it is, from 1, and of how many.
+    n_restarts : int, default=0
+        How often at the most to train again.
+    restart_seed : int, default=None
+        Decides the seeds of that; None takes fresh entropy.
     caller : estimator, default=None
         The ensemble, for callbacks.
     context : CallbackContext, default=None
@@ -107,7 +139,8 @@ def fit_one_fold(
             weights = params.get("sample_weight")
             if weights is not None and takes_validation_weights(member):
                 fit_params["sample_weight_val"] = safe_indexing(weights, rows)
-    try:
+
+    def attempt(member: Any, context: Any) -> FittedFold:
         with context.propagate_callback_context(member) if context else nullcontext():
             if context:
                 context.call_on_fit_task_begin(estimator=caller, X=X_train, y=y[train])
@@ -115,10 +148,28 @@ def fit_one_fold(
         if context:
             context.call_on_fit_task_end(estimator=caller, X=X_train, y=y[train])
         proba = np.asarray(member.predict_proba(X_held_out))
+        return FittedFold(member, proba, time.perf_counter() - start)
+
+    labels = y[held_out]
+    unfitted = clone(member)
+    state = np.random.RandomState(draw_seed(restart_seed))
+    restarts = 0
+    try:
+        best = attempt(member, context)
+        while restarts < n_restarts and best.failed(labels):
+            again = clone(unfitted)
+            if not seed_nested_estimators(again, state):
+                break  # Nothing in it is random: it would fail in the same way.
+            restarts += 1
+            report("fold_restarted", fold=fold, n_folds=n_folds, restart=restarts)
+            # The fold's task is over for callbacks, so they are not told.
+            done = attempt(again, None)
+            best = max(best, done, key=lambda each: each.accuracy(labels))
     except Exception as error:
         error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
         raise
-    return FittedFold(member, proba, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return best._replace(seconds=seconds, n_restarts=restarts)
 
 
 def take(

@@ -23,8 +23,9 @@ def listening(listener: Listener) -> Iterator[None]:
     ----------
     listener : callable
         Events are ``"fold_started"`` (`fold`, `n_folds`), ``"epoch"`` (`epoch`,
-        `epochs`, `logs`) and ``"fold_finished"`` (`fold`, `n_folds`, `score`). Folds
-        and epochs count from 1.
+        `epochs`, `logs`), ``"fold_restarted"`` (`fold`, `n_folds`, `restart`) and
+        ``"fold_finished"`` (`fold`, `n_folds`, `score`). Folds, epochs and restarts
+        count from 1.
     """
     token = _listener.set(listener)
     try:

@@ -27,7 +27,7 @@ def draw_seed(random_state) -> int:
     return int(random_state)
 
 
-def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> None:
+def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> bool:
     """Give every ``random_state`` parameter inside `estimator` a seed of its own.
 
     Parameters
@@ -36,6 +36,11 @@ def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> No
         Changed in place. Nested estimators are reached through ``get_params``.
     random_state : RandomState instance
         Advanced once for each parameter, in the sorted order of their names.
+
+    Returns
+    -------
+    bool
+        Whether there is such a parameter.
     """
     seeds = {
         name: int(random_state.randint(MAX_SEED))
@@ -44,3 +49,4 @@ def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> No
     }
     if seeds:
         estimator.set_params(**seeds)
+    return bool(seeds)

@@ -202,6 +202,13 @@ def predict(
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Also write a table to this file.")
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            help="Also list the classes that an image may have; the true one is among "
+            "them this often, such as 0.9."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Classify images: a probability for each class, and how many members agree."""
@@ -211,6 +218,8 @@ def predict(
     _must_exist(model)
     if csv_file is not None and (csv_file.is_dir() or not csv_file.parent.is_dir()):
         raise ValueError(f"--csv {csv_file}: expected a file in a folder that exists.")
+    if coverage is not None and not 0 < coverage < 1:
+        raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
     fitted, shape = load_model(model)
     cells = gather_images(images, image_shape=shape)
     for line in cells.errors:
@@ -219,7 +228,9 @@ def predict(
         raise typer.Exit(WRONG_USE)
     from skwbc.inspection import describe_predictions
 
-    rows = describe_predictions(fitted, cells.images, cells.filenames)
+    rows = describe_predictions(
+        fitted, cells.images, cells.filenames, coverage=coverage
+    )
     if csv_file is not None:
         _write_csv(rows, csv_file)
     if as_json:
@@ -279,15 +290,17 @@ def _must_exist(*paths: Path) -> None:
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-
     labels = list(rows[0]["probabilities"])
+    with_sets = "set" in rows[0]
     with replacing(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["image", "predicted", *labels, "agreement"])
+        more = ["set"] if with_sets else []
+        writer.writerow(["image", "predicted", *labels, "agreement", *more])
         for row in rows:
             chances = [row["probabilities"][label] for label in labels]
+            more = ["|".join(row["set"])] if with_sets else []
             writer.writerow(
-                [row["image"], row["predicted"], *chances, row["agreement"]]
+                [row["image"], row["predicted"], *chances, row["agreement"], *more]
             )
 
 

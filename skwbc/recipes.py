@@ -20,6 +20,7 @@ RECIPES = ("compact", "article")
         "cv": ["cv_object"],
         "epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": [Integral, None],
+        "n_restarts": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     },
@@ -31,6 +32,7 @@ def make_cell_classifier(
     cv: Any = 5,
     epochs: int | None = None,
     n_jobs: int | None = None,
+    n_restarts: int = 0,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> KFoldEnsembleClassifier:
@@ -52,6 +54,9 @@ def make_cell_classifier(
         Epochs at the most; by default what the recipe says (compact 60, article 50).
     n_jobs : int, default=None
         Members to fit at a time.
+    n_restarts : int, default=0
+        How often at the most to train a member again that failed to learn. The article
+        has no such thing.
     random_state : int, RandomState instance or None, default=None
         Seeds folds, augmentation and networks.
     verbose : int, default=0
@@ -120,6 +125,7 @@ def make_cell_classifier(
         Pipeline([("augmenter", augmenter), ("cnn", cnn)]),
         cv=cv,
         n_jobs=n_jobs,
+        n_restarts=n_restarts,
         random_state=random_state,
         verbose=verbose,
     )

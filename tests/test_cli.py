@@ -116,6 +116,24 @@ def test_predict(model, folder, tmp_path, capsys):
     assert out.count(" of 2") == 32
 
 
+def test_prediction_sets(model, folder, tmp_path, capsys):
+    table = tmp_path / "p.csv"
+    asked = ["predict", model, folder / "monocyte", "--coverage"]
+    code, out, _ = run(capsys, *asked, 0.999, "--json", "--csv", table)
+    assert code == 0
+    # Fewer than 999 cells cannot leave anything out.
+    for row in json.loads(out):
+        ranked = sorted(row["probabilities"], key=lambda x: -row["probabilities"][x])
+        assert row["set"] == ranked
+        assert row["set"][0] == row["predicted"]
+    with open(table, newline="") as file:
+        assert next(csv.DictReader(file))["set"].count("|") == len(ranked) - 1
+    code, out, _ = run(capsys, *asked, 0.999)
+    assert out.count(" or ") == 8 * (len(ranked) - 1)
+    code, out, _ = run(capsys, *asked, 0.001)
+    assert "none of them" in out
+
+
 def test_images_that_cannot_be_read_do_not_stop_the_others(
     model, folder, tmp_path, capsys
 ):
@@ -178,6 +196,7 @@ WRONG_USE = [
     (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
     (["predict", "{model}"], "Missing argument"),
     (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
+    (["predict", "{model}", "x.png", "--coverage", "95"], "between 0 and 1"),
     (["evaluate", "{model}", "{folder}/monocyte"], "has no sub-folders"),
 ]
 

@@ -11,8 +11,13 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 
+from skwbc._conformal import prediction_sets
 from skwbc._members import average_members
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -49,12 +54,7 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     y = np.asarray(y)
     check_consistent_length(X, y)
     classes = estimator.classes_
-    unknown = sorted({str(label) for label in y if label not in classes})
-    if unknown:
-        raise ValueError(
-            f"The classifier does not know the labels {unknown}; its classes are "
-            f"{[str(label) for label in classes]}."
-        )
+    encode_labels(y, classes)
     proba = estimator.predict_proba(X)
     predicted = classes[proba.argmax(axis=1)]
     precision, recall, _, support = precision_recall_fscore_support(
@@ -79,7 +79,7 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
 
 
 def describe_predictions(
-    ensemble: Any, X: Any, names: Sequence[str]
+    ensemble: Any, X: Any, names: Sequence[str], *, coverage: float | None = None
 ) -> list[dict[str, Any]]:
     """Predict with a fold ensemble, and say how far its members agree.
 
@@ -91,14 +91,24 @@ def describe_predictions(
         Samples.
     names : sequence of str
         What to call each sample.
+    coverage : float, default=None
+        Also say which labels each sample may have, as in
+        :meth:`KFoldEnsembleClassifier.predict_set`.
 
     Returns
     -------
     list of dict
         For each sample "image" (its name), "predicted" (the label as str),
-        "probabilities" (a dict from label to float, the mean over the members) and
+        "probabilities" (a dict from label to float, the mean over the members),
         "agreement" (int, the number of members whose own first choice is
-        "predicted").
+        "predicted") and, with `coverage`, "set" (a list of labels, the most probable
+        one first).
+
+    Raises
+    ------
+    ValueError
+        If `coverage` is no number between 0 and 1, or the ensemble has no held-out
+        probabilities.
     """
     members = ensemble.predict_proba_members(X)
     proba = average_members(members)
@@ -107,7 +117,7 @@ def describe_predictions(
     choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
     agreement = (choices == best).sum(axis=0)
     labels = [str(label) for label in ensemble.classes_]
-    return [
+    rows = [
         {
             "image": str(name),
             "predicted": labels[best[k]],
@@ -116,6 +126,13 @@ def describe_predictions(
         }
         for k, name in enumerate(names)
     ]
+    if coverage is not None:
+        sets = prediction_sets(ensemble, [members], coverage)
+        for row, order, inside in zip(
+            rows, (-proba).argsort(axis=1), sets, strict=True
+        ):
+            row["set"] = [labels[k] for k in order if inside[k]]
+    return rows
 
 
 def training_table(ensemble: Any) -> list[dict[str, float]]:
@@ -158,6 +175,36 @@ def training_table(ensemble: Any) -> list[dict[str, float]]:
         epochs = len(network.history_["loss"])
         rows.append({"fold": fold, **figures, "best_epoch": best, "epochs": epochs})
     return rows
+
+
+def encode_labels(y: Any, classes: np.ndarray) -> np.ndarray:
+    """Turn labels into positions in the classes of a classifier.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; of another type than the classes if they are equal.
+    classes : ndarray of shape (n_classes,)
+        What the classifier knows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), int
+
+    Raises
+    ------
+    ValueError
+        If the classifier does not know a label.
+    """
+    positions = {label: k for k, label in enumerate(classes.tolist())}
+    labels = column_or_1d(y).tolist()
+    unknown = sorted({str(label) for label in labels if label not in positions})
+    if unknown:
+        raise ValueError(
+            f"The classifier does not know the labels {unknown}; its classes are "
+            f"{[str(label) for label in classes]}."
+        )
+    return np.array([positions[label] for label in labels], dtype=np.intp)
 
 
 def _number(value: float) -> float | None:
