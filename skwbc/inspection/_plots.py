@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _RIGHT, _WRONG, _OTHER = "#1b7837", "#b2182b", "#9aa0a6"
+# How a title is set whose label the probabilities contradict.
+CONTRADICTED = {"color": _WRONG, "weight": "bold"}
 
 
 def plot_predictions(
@@ -54,7 +56,6 @@ def plot_predictions(
     ImportError
         If matplotlib is not installed.
     """
-    figure_module = import_optional("matplotlib.figure", "plot", "Drawing a picture")
     images, proba = np.asarray(images), np.asarray(proba)
     check_consistent_length(images, proba, y_true)
     if proba.shape[1] != len(classes):
@@ -62,10 +63,50 @@ def plot_predictions(
             f"proba has {proba.shape[1]} columns, but there are {len(classes)} classes."
         )
     labels = [str(label) for label in classes]
+    truths = [None if y_true is None else str(y_true[k]) for k in range(len(images))]
+    titles = [
+        _title(labels[row.argmax()], truth)
+        for row, truth in zip(proba, truths, strict=True)
+    ]
+    return draw_grid(images, proba, labels, titles, truths, columns)
+
+
+def draw_grid(
+    images: Any,
+    proba: np.ndarray,
+    labels: list[str],
+    titles: Sequence[dict[str, Any]],
+    truths: Sequence[str | None],
+    columns: int,
+) -> "Figure":
+    """Draw images in a grid, below each a bar for the probability of each class.
+
+    Parameters
+    ----------
+    images : array-like of shape (n_samples, height, width, channels)
+        As for :func:`show_image`.
+    proba : ndarray of shape (n_samples, n_classes)
+        Class probabilities.
+    labels : list of str
+        The classes.
+    titles : sequence of dict
+        Parameters of ``Axes.set_title`` for each image.
+    truths : sequence of str or None
+        The label that the bars are compared with, if any.
+    columns : int
+        Images in a row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure_module = import_optional("matplotlib.figure", "plot", "Drawing a picture")
     rows = math.ceil(len(images) / columns)
     bars_height = 0.35 + 0.2 * len(labels)
+    further_lines = max((title["label"].count("\n") for title in titles), default=0)
+    height = 2.0 + bars_height + 0.15 * further_lines
     figure = figure_module.Figure(
-        figsize=(2.6 * columns, (2.0 + bars_height) * rows + 0.3), layout="constrained"
+        figsize=(2.6 * columns, height * rows + 0.3), layout="constrained"
     )
     grid = figure.subplots(
         2 * rows,
@@ -77,9 +118,9 @@ def plot_predictions(
         axes.set_axis_off()
     for k, (image, row) in enumerate(zip(images, proba, strict=True)):
         top, column = 2 * (k // columns), k % columns
-        truth = None if y_true is None else str(y_true[k])
-        _draw_image(grid[top, column], image, labels[row.argmax()], truth)
-        _draw_bars(grid[top + 1, column], row, labels, truth)
+        show_image(grid[top, column], image)
+        grid[top, column].set_title(fontsize=9, **titles[k])
+        _draw_bars(grid[top + 1, column], row, labels, truths[k])
     return figure
 
 
@@ -100,16 +141,12 @@ def show_image(axes: Any, image: np.ndarray) -> None:
         axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=white)
 
 
-def _draw_image(axes: Any, image: np.ndarray, predicted: str, truth: Any) -> None:
-    show_image(axes, image)
+def _title(predicted: str, truth: str | None) -> dict[str, Any]:
     if truth is None:
-        axes.set_title(predicted, fontsize=9)
-    elif truth == predicted:
-        axes.set_title(f"{truth} (right)", fontsize=9, color=_RIGHT)
-    else:
-        axes.set_title(
-            f"{truth}, taken for {predicted}", fontsize=9, color=_WRONG, weight="bold"
-        )
+        return {"label": predicted}
+    if truth == predicted:
+        return {"label": f"{truth} (right)", "color": _RIGHT}
+    return {"label": f"{truth}, taken for {predicted}", **CONTRADICTED}
 
 
 def _draw_bars(axes: Any, row: np.ndarray, labels: list[str], truth: Any) -> None:
