@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skwbc import cnn, datasets, inspection, uncertainty
-    from skwbc.augmentation import AugmentedImages, FlattenImages, ImageAugmenter
+    from skwbc.augmentation import (
+        AugmentedImages,
+        ColourStatistics,
+        FlattenImages,
+        ImageAugmenter,
+    )
     from skwbc.cnn import CNNClassifier, build_article_cnn, build_compact_cnn
     from skwbc.ensemble import KFoldEnsembleClassifier
     from skwbc.persistence import load_model, save_model
@@ -20,6 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AugmentedImages": "skwbc.augmentation",
     "CNNClassifier": "skwbc.cnn",
+    "ColourStatistics": "skwbc.augmentation",
     "FlattenImages": "skwbc.augmentation",
     "ImageAugmenter": "skwbc.augmentation",
     "KFoldEnsembleClassifier": "skwbc.ensemble",
@@ -34,6 +40,7 @@ _ROOMS = ("cnn", "datasets", "inspection", "uncertainty")
 __all__ = [
     "AugmentedImages",
     "CNNClassifier",
+    "ColourStatistics",
     "FlattenImages",
     "ImageAugmenter",
     "KFoldEnsembleClassifier",

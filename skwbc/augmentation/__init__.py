@@ -2,6 +2,13 @@
 
 from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
 from skwbc.augmentation.augmenter import ImageAugmenter
+from skwbc.augmentation.colour_statistics import ColourStatistics
 from skwbc.augmentation.flatten import FlattenImages
 
-__all__ = ["AugmentedImages", "FlattenImages", "ImageAugmenter", "StandardisedImages"]
+__all__ = [
+    "AugmentedImages",
+    "ColourStatistics",
+    "FlattenImages",
+    "ImageAugmenter",
+    "StandardisedImages",
+]

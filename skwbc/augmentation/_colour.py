@@ -19,6 +19,22 @@ _UNMIX = np.linalg.inv(_STAINS)
 _DARKEST = np.float32(1e-6)
 
 
+def optical_densities(rgb: np.ndarray) -> np.ndarray:
+    """Tell apart haematoxylin, eosin and what neither explains.
+
+    Parameters
+    ----------
+    rgb : ndarray of shape (..., 3)
+        Parts of white, 0 to 1. Darker than 1 / 255 counts as that.
+
+    Returns
+    -------
+    ndarray of shape (..., 3)
+        Decadic optical densities.
+    """
+    return -np.log10(np.maximum(rgb, 1 / 255)) @ _UNMIX
+
+
 class Colours(NamedTuple):
     """Drawn parameters, an entry for each image.
 

@@ -1,0 +1,108 @@
+"""Rows of figures about the colours of images."""
+
+import colorsys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skwbc import ColourStatistics
+from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return make_blood_cells(20, image_size=(64, 64), random_state=3)
+
+
+def named(images, **params):
+    statistics = ColourStatistics(**params)
+    row = statistics.fit_transform(np.asarray(images)[np.newaxis])[0]
+    return dict(zip(statistics.get_feature_names_out(), row, strict=True))
+
+
+def test_figures_of_an_image_of_known_colours():
+    """A pixel in four is violet, the others are white."""
+    image = np.full((8, 8, 3), 255, np.uint8)
+    image[::2, ::2] = (102, 51, 153)
+    figures = named(image, radius=None)
+    hue, saturation, value = colorsys.rgb_to_hsv(0.4, 0.2, 0.6)
+    assert len(figures) == 72
+    assert figures["mean_red"] == pytest.approx(0.25 * 0.4 + 0.75)
+    assert figures["std_green"] == pytest.approx(0.8 * np.sqrt(0.25 * 0.75))
+    # Of two values of which the lesser has a weight of a quarter.
+    assert figures["skewness_blue"] == pytest.approx(-0.5 / np.sqrt(0.1875), rel=1e-4)
+    assert figures["p5_hue"] == pytest.approx((hue + 0.5) % 1, abs=1e-3)
+    assert figures["p95_saturation"] == pytest.approx(saturation, abs=1e-3)
+    assert figures["p5_value"] == pytest.approx(value, abs=1e-3)
+    assert figures["p50_haematoxylin"] == pytest.approx(0, abs=1e-6)
+
+
+def test_stains_are_told_apart():
+    # Ruifrok and Johnston's optical densities of pure haematoxylin.
+    density = np.array([0.65, 0.70, 0.29])
+    density /= np.linalg.norm(density)
+    figures = named(np.broadcast_to(10**-density, (4, 4, 3)), radius=None)
+    assert figures["mean_haematoxylin"] == pytest.approx(1, abs=1e-4)
+    assert figures["mean_eosin"] == pytest.approx(0, abs=1e-4)
+    assert figures["mean_residual"] == pytest.approx(0, abs=1e-4)
+
+
+def test_only_the_disc_counts(cells):
+    X = cells.images.copy()
+    rows = ColourStatistics(radius=0.5).fit(X).transform(X)
+    rows_turned = ColourStatistics(radius=0.5).fit_transform(np.rot90(X, 1, (1, 2)))
+    assert_allclose(rows_turned, rows, rtol=1e-6, atol=1e-9)
+    y, x = np.ogrid[:64, :64]
+    X[:, np.hypot(y - 31.5, x - 31.5) >= 16] = 0
+    assert_array_equal(ColourStatistics(radius=0.5).fit_transform(X), rows)
+    assert not np.allclose(ColourStatistics(radius=0.6).fit_transform(X), rows)
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 4095 / 255, 257.0])
+def test_the_scale_of_the_values_does_not_matter(cells, scale):
+    expected = ColourStatistics().fit_transform(cells.images)
+    scaled = cells.images * scale
+    # White occurs, so that the scale can be told.
+    scaled[0, 0, 0] = 255 * scale
+    assert_allclose(
+        ColourStatistics().fit_transform(scaled), expected, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_they_tell_cells_apart(cells, tmp_path):
+    clf = make_pipeline(
+        ColourStatistics(), StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
+    )
+    assert cross_val_score(clf, cells.images, cells.target, cv=4).mean() > 0.7
+    save_image_folder(cells.images, cells.target, tmp_path / "cells")
+    lazy = load_image_folder(tmp_path / "cells", image_size=(64, 64), lazy=True).images
+    whole = np.asarray(lazy)
+    assert_array_equal(
+        clone(clf[0]).fit_transform(lazy), clone(clf[0]).fit_transform(whole)
+    )
+
+
+def test_wrong_input(cells):
+    X = cells.images
+    for images, message in (
+        (X[..., :1], "RGB images with 3 channels, got 1"),
+        (X[0], r"\(n_samples, height, width, channels\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ColourStatistics().fit(images)
+    with pytest.raises(ValueError, match="The 'radius' parameter"):
+        ColourStatistics(radius=0).fit(X)
+    with pytest.raises(ValueError, match="leaves no pixel"):
+        ColourStatistics(radius=0.001).fit(X)
+    fitted = ColourStatistics().fit(X)
+    with pytest.raises(ValueError, match="32"):
+        fitted.transform(X[:, :32])
+    with pytest.raises(NotFittedError):
+        ColourStatistics().transform(X)
