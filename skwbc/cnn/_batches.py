@@ -1,7 +1,8 @@
 """Cutting images and targets into the batches that a network is shown."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from skwbc._lazy_array import read_rows
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
+
+View = Callable[[np.ndarray], np.ndarray]
 
 
 class Batch(NamedTuple):
@@ -35,6 +38,8 @@ class Batches:
     seed : int
         Decides the order of the samples in each epoch. What augmentation draws is
         decided by the seed of the augmented images.
+    view : callable, default=None
+        Turns or flips a batch of images when it is drawn.
     """
 
     def __init__(
@@ -45,12 +50,14 @@ class Batches:
         *,
         size: int,
         seed: int = 0,
+        view: View | None = None,
     ) -> None:
         self.images = images
         self.targets = targets
         self.weights = weights
         self.size = size
         self.seed = seed
+        self.view = view
 
     def __len__(self) -> int:
         return math.ceil(len(self.targets) / self.size)
@@ -77,5 +84,29 @@ class Batches:
             else:
                 images = read_rows(self.images, rows)
                 images = as_finite_float32(images, "CNNClassifier")
+            if self.view is not None:
+                images = np.ascontiguousarray(self.view(images))
             weights = None if self.weights is None else self.weights[rows]
             yield Batch(images, self.targets[rows], weights)
+
+
+def dihedral_views(image_shape: tuple[int, ...]) -> list[View]:
+    """Return what turns and flips a batch of images in all ways that keep their shape.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        (height, width, channels).
+
+    Returns
+    -------
+    list of callable
+        Eight for square images, four for others; the first changes nothing.
+    """
+    height, width = image_shape[:2]
+    quarters = range(4) if height == width else (0, 2)
+    return [partial(_view, quarters=k, flip=flip) for flip in (1, -1) for k in quarters]
+
+
+def _view(images: np.ndarray, *, quarters: int, flip: int) -> np.ndarray:
+    return np.rot90(images[:, :, ::flip], quarters, axes=(1, 2))

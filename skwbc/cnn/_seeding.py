@@ -12,8 +12,10 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
+import keras
 from keras.src.random import seed_generator
 
 # The loan is to the module, so networks are built one at a time.
@@ -52,3 +54,24 @@ def seeded_build(seed: int) -> Iterator[None]:
             yield
         finally:
             seed_generator.python_random = kept
+
+
+@contextmanager
+def seeded_training(seed: int) -> Iterator[None]:
+    """Let dropout in the block take its numbers from `seed` on PyTorch, too.
+
+    There Keras' dropout draws from PyTorch's global generator, whatever seed its layer
+    has; it is left as it was. Other backends draw from the layers' own seeds.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**32 - 1.
+    """
+    if keras.backend.backend() != "torch":
+        yield
+        return
+    torch: Any = import_module("torch")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield

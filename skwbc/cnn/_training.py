@@ -35,6 +35,7 @@ def train(
     epochs: int,
     patience: int | None,
     monitor: str,
+    restore_best_weights: bool,
     verbose: int,
     rates: Iterator[float] | None = None,
     around_epoch: Callable[[], AbstractContextManager] = nullcontext,
@@ -44,7 +45,8 @@ def train(
     Parameters
     ----------
     trainer : Trainer
-        With a held-out set its network ends with the weights of its best epoch.
+        With a held-out set its network ends with the weights of its best epoch, if
+        `restore_best_weights` says so.
     batches : Batches
         What to train on.
     held_out : Batches or None
@@ -56,6 +58,8 @@ def train(
     monitor : str
         The metric that decides which epoch is best. Whether low or high is better
         follows from the metric, as in ``keras.callbacks.EarlyStopping``.
+    restore_best_weights : bool
+        Whether to end with the weights of the best epoch or with those of the last.
     verbose : int
         With 1 or more, print a line an epoch.
     rates : iterator of float, default=None
@@ -117,14 +121,14 @@ def train(
             break
         if held_out is not None:
             stopper.on_epoch_end(epoch, logs)
-            if stopper.best_epoch == epoch:
+            if restore_best_weights and stopper.best_epoch == epoch:
                 trainer.keep_weights()
             if network.stop_training:
                 break
     if isinstance(network.optimizer, keras.optimizers.Optimizer):
         # Copies averaged weights into place, for optimizers that keep them.
         network.optimizer.finalize_variable_values(network.trainable_weights)
-    if held_out is None:
+    if held_out is None or not restore_best_weights:
         return Training(dict(history), len(history["loss"]))
     trainer.restore_weights()
     return Training(dict(history), stopper.best_epoch + 1)

@@ -5,11 +5,14 @@ these use ``image_shape_`` and ``n_classes_``, and returns a network that is not
 compiled. Other arguments of a builder are set on the classifier as ``model__name``.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
+
+from skwbc.cnn._pretrained import load_pretrained
 
 
 def build_article_cnn(meta: Mapping[str, Any], dropout: float = 0.5) -> keras.Model:
@@ -52,6 +55,7 @@ def build_compact_cnn(
     meta: Mapping[str, Any],
     filters: Sequence[int] = (32, 64, 128, 256),
     dropout: float = 0.3,
+    weights: str | os.PathLike | None = None,
 ) -> keras.Model:
     """Build a small network of batch-normalised convolutions.
 
@@ -69,11 +73,27 @@ def build_compact_cnn(
         Maps of each convolution, in order.
     dropout : float, default=0.3
         Rate before the last layer, from 0 to 1 (excluded).
+    weights : "blood_cells", str, path-like or None, default=None
+        What the convolutions begin with. None draws them. "blood_cells" takes weights
+        that were trained to tell the five classes of
+        :func:`~skwbc.datasets.make_blood_cells` apart, drawn images of which colours,
+        sizes and sharpness were varied widely; no photograph was used. They are for
+        the default `filters`. Anything else is a file written by
+        ``benchmarks/pretrain.py``. The last layer is always drawn. Images of one
+        channel are taken for grey RGB images; with two, or more than three, the first
+        convolution is drawn, too.
 
     Returns
     -------
     keras.Model
         Ends in a softmax over the classes.
+
+    Raises
+    ------
+    ValueError
+        If `weights` are not for these `filters`, or not a file of weights.
+    FileNotFoundError
+        If there is no such file.
 
     References
     ----------
@@ -92,4 +112,7 @@ def build_compact_cnn(
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(dropout)(x)
     outputs = layers.Dense(meta["n_classes_"], activation="softmax")(x)
-    return keras.Model(inputs, outputs)
+    network = keras.Model(inputs, outputs)
+    if weights is not None:
+        load_pretrained(network, weights)
+    return network

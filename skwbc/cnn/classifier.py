@@ -28,13 +28,13 @@ from skwbc._sklearn_compat import (
     fit_context,
 )
 from skwbc.augmentation._images import check_images
-from skwbc.cnn._batches import Batches
+from skwbc.cnn._batches import Batches, dihedral_views
 from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._networks import check_network, cosine_rates, encode
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
-from skwbc.cnn._seeding import seeded_build
+from skwbc.cnn._seeding import seeded_build, seeded_training
 from skwbc.cnn._training import train
 from skwbc.cnn.architectures import build_compact_cnn
 
@@ -71,8 +71,12 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         Images in one training step.
     patience : int or None, default=10
         With a validation set, epochs to wait for a better `monitor` before training
-        stops. None trains for all `epochs`. Either way the best epoch's weights are
-        the ones that are kept.
+        stops. None trains for all `epochs`.
+    restore_best_weights : bool, default=True
+        With a validation set, whether to keep the weights of the epoch with the best
+        `monitor`, or those of the last one. The best epoch is chosen on few images; at
+        the end of a "cosine" the last one is the calmer choice, and scores on the
+        validation set are then not optimistic.
     monitor : str, default="val_loss"
         The recorded metric that decides which epoch is best.
     learning_rate_schedule : {"constant", "cosine"}, default="constant"
@@ -80,6 +84,10 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         first `warmup_fraction` of the steps and falls to zero along half a cosine [1]_.
     warmup_fraction : float, default=0.1
         Part of all steps that the rise takes, 0 to 1. Unused with "constant".
+    test_time_augmentation : {"dihedral"} or None, default=None
+        With "dihedral", probabilities are the mean over an image turned by multiples of
+        90 degrees and flipped, eight views of a square image and four of another [2]_.
+        For images without a natural up. It takes as many times as long to predict.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as everywhere in scikit-learn. They
         multiply `sample_weight`.
@@ -108,7 +116,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         and "val_accuracy".
     best_epoch_ : int
         The epoch, counted from 1, whose weights were kept; the last one if there was
-        no validation set.
+        no validation set, or without `restore_best_weights`.
 
     See Also
     --------
@@ -127,6 +135,9 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
     ----------
     .. [1] I. Loshchilov, F. Hutter. "SGDR: Stochastic gradient descent with warm
        restarts." ICLR 2017.
+    .. [2] A. Krizhevsky, I. Sutskever, G. E. Hinton. "ImageNet classification with deep
+       convolutional neural networks." Advances in Neural Information Processing
+       Systems 25, 2012. (There: crops and reflections.)
 
     Examples
     --------
@@ -148,6 +159,8 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         "monitor": [str],
         "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
         "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
+        "restore_best_weights": ["boolean"],
+        "test_time_augmentation": [StrOptions({"dihedral"}), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -169,8 +182,10 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         batch_size=32,
         patience=10,
         monitor="val_loss",
+        restore_best_weights=True,
         learning_rate_schedule="constant",
         warmup_fraction=0.1,
+        test_time_augmentation=None,
         class_weight=None,
         random_state=None,
         verbose=0,
@@ -184,8 +199,10 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         self.batch_size = batch_size
         self.patience = patience
         self.monitor = monitor
+        self.restore_best_weights = restore_best_weights
         self.learning_rate_schedule = learning_rate_schedule
         self.warmup_fraction = warmup_fraction
+        self.test_time_augmentation = test_time_augmentation
         self.class_weight = class_weight
         self.random_state = random_state
         self.verbose = verbose
@@ -287,7 +304,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
             )
         context = self._init_callback_context(max_subtasks=self.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with trainer_for(network) as trainer:
+        with trainer_for(network) as trainer, seeded_training(int(seeds[0])):
             training = train(
                 trainer,
                 batches,
@@ -295,6 +312,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
                 epochs=self.epochs,
                 patience=self.patience,
                 monitor=self.monitor,
+                restore_best_weights=self.restore_best_weights,
                 verbose=self.verbose,
                 rates=rates,
                 around_epoch=partial(self._around_epoch, context),
@@ -322,8 +340,16 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         check_is_fitted(self)
         X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
         none = np.zeros(X.shape[0])
-        outputs = predict_in_batches(
-            self.model_, Batches(X, none, None, size=PREDICTION_BATCH)
+        views = dihedral_views(X.shape[1:]) if self.test_time_augmentation else [None]
+        outputs = np.mean(
+            [
+                predict_in_batches(
+                    self.model_,
+                    Batches(X, none, None, size=PREDICTION_BATCH, view=view),
+                )
+                for view in views
+            ],
+            axis=0,
         )
         if outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])

@@ -1,5 +1,6 @@
 """The network as a scikit-learn classifier of images."""
 
+import copy
 import pickle
 import random
 import subprocess
@@ -85,6 +86,42 @@ def test_best_epoch_is_restored(fitted, X, y):
     chosen = proba[np.arange(8), np.searchsorted(fitted.classes_, y[16:])]
     assert -np.log(chosen).mean() == pytest.approx(min(losses), rel=1e-4)
     assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+def test_the_last_epoch_is_kept_on_request(X, y):
+    last = tiny(epochs=6, patience=None, restore_best_weights=False)
+    # Labels that cannot be learnt: the first epochs are the best.
+    wrong = np.roll(np.unique(y), 1)[np.searchsorted(np.unique(y), y)]
+    last.fit(X[:16], y[:16], X_val=X[16:], y_val=wrong[16:])
+    losses = last.history_["val_loss"]
+    assert last.best_epoch_ == 6 == len(losses) > np.argmin(losses) + 1
+    proba = last.predict_proba(X[16:])
+    chosen = proba[np.arange(8), np.searchsorted(last.classes_, wrong[16:])]
+    assert -np.log(chosen).mean() == pytest.approx(losses[-1], rel=1e-4)
+    # Watching changes nothing then.
+    alone = clone(last).fit(X[:16], y[:16])
+    assert_array_equal(alone.predict_proba(X), last.predict_proba(X))
+
+
+def test_test_time_augmentation(fitted, X):
+    turned = copy.deepcopy(fitted).set_params(test_time_augmentation="dihedral")
+    proba = turned.predict_proba(X)
+    views = [np.rot90(x, k, (1, 2)) for x in (X, X[:, ::-1]) for k in range(4)]
+    assert_allclose(
+        proba, np.mean([fitted.predict_proba(view) for view in views], 0), atol=1e-6
+    )
+    for view in views:
+        assert_allclose(turned.predict_proba(view), proba, atol=1e-6)
+    assert np.abs(proba - fitted.predict_proba(X)).max() > 1e-4
+
+
+def test_test_time_augmentation_of_images_that_are_not_square(X, y):
+    wide = X[:, 4:-4]
+    plain = tiny(epochs=1).fit(wide, y)
+    turned = copy.deepcopy(plain).set_params(test_time_augmentation="dihedral")
+    views = [wide, wide[:, ::-1], wide[:, :, ::-1], wide[:, ::-1, ::-1]]
+    expected = np.mean([plain.predict_proba(view) for view in views], axis=0)
+    assert_allclose(turned.predict_proba(wide), expected, atol=1e-6)
 
 
 def test_stops_when_patience_is_over(X, y):
@@ -346,6 +383,8 @@ def test_compact_network():
         ({"patience": 0}, "The 'patience' parameter"),
         ({"learning_rate_schedule": "step"}, "The 'learning_rate_schedule' parameter"),
         ({"warmup_fraction": 2}, "The 'warmup_fraction' parameter"),
+        ({"restore_best_weights": 2}, "The 'restore_best_weights' parameter"),
+        ({"test_time_augmentation": 8}, "The 'test_time_augmentation' parameter"),
         ({"model": "compact"}, "The 'model' parameter"),
         ({"class_weight": "equal"}, "The 'class_weight' parameter"),
     ],

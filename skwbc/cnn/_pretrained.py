@@ -1,0 +1,111 @@
+"""Weights that a network begins with instead of random ones."""
+
+import os
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+SHIPPED = {"blood_cells": "compact_blood_cells.npz"}
+
+
+def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
+    """Give all layers but the last the weights they had at the end of a pretraining.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Built, not compiled; changed in place.
+    weights : str or path-like
+        A name in `SHIPPED`, or a file made by :func:`save_pretrained`.
+
+    Raises
+    ------
+    ValueError
+        If the file does not hold weights, or not for such a network.
+    FileNotFoundError
+        If there is no such file.
+    """
+    stored = _read(weights)
+    variables = _all_but_the_last(network)
+    shapes = [tuple(variable.shape) for variable in variables]
+    first = shapes[0]
+    if len(stored) == len(shapes) and len(first) == stored[0].ndim == 4:
+        stored[0] = _for_channels(stored[0], variables[0])
+    if [array.shape for array in stored] != shapes:
+        raise ValueError(
+            f"weights={os.fspath(weights)!r} are not for this network: they hold "
+            f"convolutions of {_describe([a.shape for a in stored])} maps, the network "
+            f"has {_describe(shapes)}. Set filters to those, or weights=None to begin "
+            "with random ones."
+        )
+    for variable, array in zip(variables, stored, strict=True):
+        variable.assign(array)
+
+
+def save_pretrained(network: keras.Model, file: str | os.PathLike) -> None:
+    """Write the weights of all layers but the last, in half precision.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Trained.
+    file : str or path-like
+        A file ending in ".npz". Half precision keeps three digits, which is more than
+        a start of training needs.
+    """
+    arrays = [
+        variable.numpy().astype(np.float16) for variable in _all_but_the_last(network)
+    ]
+    np.savez_compressed(file, *arrays)
+
+
+def _read(weights: str | os.PathLike) -> list[np.ndarray]:
+    name = os.fspath(weights)
+    path: Any = Path(name)
+    if name in SHIPPED:
+        path = files("skwbc.cnn").joinpath("weights", SHIPPED[name])
+    elif not path.exists():
+        raise FileNotFoundError(
+            f"weights={name!r} is neither one of {sorted(SHIPPED)} nor a file that "
+            "exists."
+        )
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return [
+                arrays[f"arr_{k}"].astype(np.float32) for k in range(len(arrays.files))
+            ]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(
+            f"weights={name!r} could not be read as weights of a network; expected an "
+            f".npz file as benchmarks/pretrain.py writes it. {error}"
+        ) from error
+
+
+def _all_but_the_last(network: keras.Model) -> list[Any]:
+    return [variable for layer in network.layers[:-1] for variable in layer.weights]
+
+
+def _for_channels(kernel: np.ndarray, variable: Any) -> np.ndarray:
+    """Make a first kernel for RGB do for images of another number of channels."""
+    channels = variable.shape[2]
+    if channels == kernel.shape[2]:
+        return kernel
+    if channels == 1:
+        # What it gives for a grey image that has three equal channels.
+        return kernel.sum(axis=2, keepdims=True)
+    return variable.numpy()
+
+
+def _describe(shapes: list[tuple[int, ...]]) -> str:
+    return str(tuple(shape[-1] for shape in shapes if len(shape) == 4))

@@ -1,0 +1,89 @@
+"""Networks that begin with trained weights."""
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.neighbors import KNeighborsClassifier
+
+from skwbc import CNNClassifier, build_compact_cnn
+from skwbc.datasets import make_blood_cells
+
+
+def build(channels=3, **arguments):
+    meta = {"image_shape_": (32, 32, channels), "n_classes_": 2}
+    arguments = {"weights": "blood_cells"} | arguments
+    return build_compact_cnn(meta, **arguments)
+
+
+def features(network, images):
+    images = images.astype(np.float32) / 255
+    images -= images.mean(axis=(1, 2, 3), keepdims=True)
+    body = keras.Model(network.input, network.layers[-3].output)
+    return np.asarray(body(images))
+
+
+def test_they_know_blood_cells():
+    """Their features tell cells apart that random ones do not."""
+    X, y = make_blood_cells(10, image_size=(96, 96), random_state=5, return_X_y=True)
+    X_new, y_new = make_blood_cells(
+        20, image_size=(96, 96), random_state=6, return_X_y=True
+    )
+    scores = []
+    for weights in (None, "blood_cells"):
+        network = build_compact_cnn(
+            {"image_shape_": (96, 96, 3), "n_classes_": 3}, weights=weights
+        )
+        nearest = KNeighborsClassifier(3).fit(features(network, X), y)
+        scores.append(nearest.score(features(network, X_new), y_new))
+    assert scores[1] > 0.9 > scores[0]
+
+
+def test_the_last_layer_is_drawn_and_the_rest_is_not():
+    one, other = build(), build()
+    *body, head, _ = zip(one.get_weights(), other.get_weights(), strict=True)
+    for mine, theirs in body:
+        assert_array_equal(mine, theirs)
+    assert not np.allclose(*head)
+
+
+def test_grey_images_are_as_rgb_ones():
+    grey = np.random.default_rng(0).uniform(size=(3, 32, 32, 1))
+    assert_allclose(
+        features(build(1), grey),
+        features(build(3), np.repeat(grey, 3, axis=3)),
+        atol=1e-4,
+    )
+
+
+def test_other_channels_begin_with_a_random_first_convolution():
+    first, *_, last = zip(build(5).get_weights(), build(5).get_weights(), strict=True)
+    assert not np.allclose(*first)
+    assert last[0].shape == (2,)
+
+
+def test_a_file(tmp_path):
+    from skwbc.cnn._pretrained import save_pretrained
+
+    network = build(filters=(4, 8), weights=None)
+    save_pretrained(network, tmp_path / "w.npz")
+    rng = np.random.default_rng(0)
+    X, y = rng.uniform(size=(8, 32, 32, 3)), np.arange(8) % 2
+    cnn = CNNClassifier(epochs=1, optimizer="sgd", optimizer__learning_rate=0.0)
+    cnn.set_params(model__filters=(4, 8), model__weights=tmp_path / "w.npz").fit(X, y)
+    assert_allclose(
+        cnn.model_.get_weights()[0], network.get_weights()[0], rtol=1e-3, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"filters": (4, 8)}, ValueError, r"\(32, 64, 128, 256\) maps.*has \(4, 8\)"),
+        ({"weights": "imagenet"}, FileNotFoundError, "'imagenet' is neither one of"),
+        ({"weights": __file__}, ValueError, "could not be read as weights"),
+    ],
+)
+def test_weights_that_do_not_fit(arguments, error, message):
+    with pytest.raises(error, match=message):
+        build(**arguments)
