@@ -25,17 +25,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from sklearn.model_selection import (
-    StratifiedKFold,
-    cross_val_score,
-    train_test_split,
-)
+from _cell_sets import BCCD_THREE, bccd
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from skwbc import make_cell_classifier
-from skwbc.datasets import load_image_folder, load_raw_images
+from skwbc.datasets import load_raw_images
 from skwbc.inspection import evaluate
 
-CLASSES = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
 HEADER = """\
 | method | out-of-fold accuracy | test accuracy | balanced | log loss | seconds |
 |---|---|---|---|---|---|"""
@@ -91,15 +87,8 @@ def article_files(data: Path) -> tuple[np.ndarray, ...]:
 
 
 def folders(arguments: argparse.Namespace) -> tuple[np.ndarray, ...]:
-    cells = load_image_folder(arguments.data / "bccd", classes=list(CLASSES))
-    codes = np.searchsorted(cells.target_names, cells.target)
-    train = []
-    for name, count in CLASSES.items():
-        rows = np.flatnonzero(cells.target == name)
-        rows, _ = train_test_split(rows, train_size=count, random_state=arguments.seed)
-        train.extend(rows)
-    rest = np.setdiff1d(np.arange(len(codes)), train)
-    return cells.images[train], codes[train], cells.images[rest], codes[rest]
+    cells = bccd(arguments.data / "bccd", BCCD_THREE, arguments.seed)
+    return cells.X, cells.y, cells.X_rest, cells.y_rest
 
 
 def skwbc(recipe, arguments, X, y, X_test, y_test) -> None:

@@ -1,0 +1,162 @@
+"""The methods that recognition.py compares, each around the same fold ensemble."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skwbc import ColourStatistics, KFoldEnsembleClassifier, make_cell_classifier
+
+# HOG's cells at 100 pixels; other images are brought to that side.
+HOG_SIDE, HOG_CELL = 100, 20
+
+
+class Method(NamedTuple):
+    """A way to classify cells.
+
+    Attributes
+    ----------
+    title : str
+        What tables call it.
+    make : callable
+        Takes the seed, and the epochs or None, and returns an unfitted ensemble.
+    describe : callable or None
+        Turns images into the rows of values that the ensemble is given in their place.
+        It learns nothing, so it is done once and not in each fold.
+    needs : str or None
+        A module that skwbc itself does without, or that imports such.
+    """
+
+    title: str
+    make: Callable[[int, int | None], KFoldEnsembleClassifier]
+    describe: Callable[[Any], np.ndarray] | None = None
+    needs: str | None = None
+
+    def missing(self) -> str | None:
+        """Import what is needed; return the name of what is not installed, if any."""
+        try:
+            if self.needs:
+                import_module(self.needs)
+        except ModuleNotFoundError as error:
+            return error.name
+        return None
+
+    def prepare(self, images: Any) -> Any:
+        """Return what the ensemble is given for images."""
+        if self.describe is None:
+            return images
+        return self.describe(images)
+
+
+def article(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    return make_cell_classifier("article", epochs=epochs, random_state=seed)
+
+
+def article_modern(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    ensemble = make_cell_classifier("article", epochs=epochs or 60, random_state=seed)
+    return ensemble.set_params(
+        cv=5,
+        estimator__cnn__optimizer="adamw",
+        estimator__cnn__optimizer__learning_rate=1e-3,
+        estimator__cnn__optimizer__weight_decay=1e-3,
+        estimator__cnn__learning_rate_schedule="cosine",
+        estimator__cnn__batch_size=16,
+        estimator__cnn__patience=None,
+    )
+
+
+def default(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    return make_cell_classifier(epochs=epochs, random_state=seed)
+
+
+def pretrained(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    made = default(seed, epochs)
+    return made.set_params(estimator__cnn__model__weights="blood_cells")
+
+
+def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    from torch_twin import TorchTwin
+
+    ensemble = make_cell_classifier(epochs=epochs, random_state=seed)
+    given = ensemble.estimator["cnn"].get_params()
+    twin = TorchTwin(
+        epochs=given["epochs"],
+        batch_size=given["batch_size"],
+        learning_rate=given["optimizer__learning_rate"],
+        weight_decay=given["optimizer__weight_decay"],
+        warmup_fraction=given["warmup_fraction"],
+    )
+    return ensemble.set_params(estimator__cnn=twin)
+
+
+def logistic_regression(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    member = make_pipeline(StandardScaler(), LogisticRegression(C=0.3, max_iter=5000))
+    return KFoldEnsembleClassifier(member, cv=5, random_state=seed)
+
+
+def extra_trees(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    member = ExtraTreesClassifier(500)
+    return KFoldEnsembleClassifier(member, cv=5, random_state=seed)
+
+
+def support_vectors(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    # A temperature leaves the machine's own choice as it is. Three folds, because there
+    # may be no more than four images of a class.
+    member = CalibratedClassifierCV(
+        SVC(C=10), method="temperature", cv=3, ensemble=False
+    )
+    return KFoldEnsembleClassifier(member, cv=5, random_state=seed)
+
+
+def colour_statistics(images: Any) -> np.ndarray:
+    """Describe the colours of the cells in the middle of RGB images."""
+    return ColourStatistics().fit_transform(images)
+
+
+def oriented_gradients(images: Any) -> np.ndarray:
+    """Describe the edges of RGB images by where they are and where they point to."""
+    return np.stack([_oriented_gradients(image) for image in images])
+
+
+def _oriented_gradients(image: np.ndarray) -> np.ndarray:
+    from skimage.feature import hog
+
+    if image.shape[:2] != (HOG_SIDE, HOG_SIDE):
+        image = cv2.resize(image, (HOG_SIDE, HOG_SIDE), interpolation=cv2.INTER_AREA)
+    return hog(
+        image,
+        orientations=9,
+        pixels_per_cell=(HOG_CELL, HOG_CELL),
+        cells_per_block=(2, 2),
+        channel_axis=-1,
+    )
+
+
+METHODS = {
+    "article": Method("article recipe", article),
+    "article-modern": Method("article network, modern optimiser", article_modern),
+    "default": Method("default recipe", default),
+    "pretrained": Method("default recipe, weights from drawn cells", pretrained),
+    "colour-lr": Method(
+        "colour statistics + logistic regression",
+        logistic_regression,
+        colour_statistics,
+    ),
+    "colour-trees": Method(
+        "colour statistics + extra trees", extra_trees, colour_statistics
+    ),
+    "hog-svm": Method(
+        "HOG + SVM", support_vectors, oriented_gradients, "skimage.feature"
+    ),
+    "torch": Method(
+        "PyTorch twin of the compact network", torch_twin, needs="torch_twin"
+    ),
+}

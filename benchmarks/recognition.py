@@ -1,0 +1,298 @@
+"""How well each method recognises cells that it has never seen, over several splits.
+
+    python benchmarks/recognition.py --bccd ../shared/data/bccd
+    python benchmarks/recognition.py --data folder --folder DIR
+    python benchmarks/recognition.py --table
+
+Every method is an ensemble over the same five folds of the same training cells; what
+is left of the cells is looked at once, after the fit. Each result is a line in the file
+of ``--results`` as soon as it is there, and is not made again: a run that was killed
+goes on where it was. At the end, or at once with ``--table``, all results in the file
+are printed as tables in Markdown, which recognition.md explains.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+from _cell_sets import BCCD_FOUR, BCCD_THREE, Split, any_folder, bccd, synthetic
+from _common import describe_machine
+from _recognition_methods import METHODS, Method
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+
+from skwbc._members import average_members
+
+DATA = {
+    "bccd-3": "BCCD, three classes",
+    "bccd-4": "BCCD, four classes",
+    "synthetic": "Synthetic cells, three classes",
+    "folder": "the folder given by --folder",
+}
+BINS = 10  # of the calibration error
+COVERAGE = 0.9
+RESULTS = Path(__file__).with_suffix(".jsonl")
+
+Record = dict[str, Any]
+# What a column shows of the results, and with how many digits.
+ENSEMBLE = {
+    "out-of-fold accuracy": (lambda record: record["oof_accuracy"], 3),
+    "accuracy": (lambda record: record["accuracy"], 3),
+    "balanced accuracy": (lambda record: record["balanced_accuracy"], 3),
+    "log loss": (lambda record: record["log_loss"], 3),
+    "calibration error": (lambda record: record["calibration_error"], 3),
+    f"coverage at {COVERAGE}": (lambda record: record["coverage"], 3),
+    "mean set size": (lambda record: record["set_size"], 2),
+    "fit, s": (lambda record: record["seconds"], 1),
+}
+MEMBERS = {
+    "worst, own fold": (lambda record: min(record["fold_scores"]), 3),
+    "best, own fold": (lambda record: max(record["fold_scores"]), 3),
+    "worst, rest": (lambda record: min(record["member_accuracy"]), 3),
+    "best, rest": (lambda record: max(record["member_accuracy"]), 3),
+    "gap on the rest, points": (lambda record: gap(record), 1),
+}
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    failed = False
+    if not arguments.table:
+        failed = run(arguments)
+    print_tables(list(read(arguments.results).values()))
+    sys.exit(failed)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--data", nargs="+", choices=DATA, help="all by default; folder if it is given"
+    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0")
+    parser.add_argument("--epochs", type=int, help="fewer, for a quick try")
+    parser.add_argument("--bccd", type=Path, default="../shared/data/bccd")
+    parser.add_argument("--folder", type=Path, help="has a folder for each class")
+    parser.add_argument("--side", type=int, default=100, help="its images, in pixels")
+    parser.add_argument("--rest", type=int, help="of it, images a class to test on")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        arguments.data = [name for name in DATA if name != "folder" or arguments.folder]
+    if "folder" in arguments.data and arguments.folder is None:
+        parser.error("--data folder needs --folder DIR")
+    for name in ("seeds", "epochs", "rest", "side"):
+        if (value := getattr(arguments, name)) is not None and value < 1:
+            parser.error(f"--{name} has to be at least 1, got {value}")
+    return arguments
+
+
+def run(arguments: argparse.Namespace) -> bool:
+    """Make the results that are not there yet; return whether some failed."""
+    failed = False
+    methods = dict(usable(arguments.methods))
+    for data in arguments.data:
+        if data.startswith("bccd") and not arguments.bccd.is_dir():
+            tell(f"{data}: left out, there is no folder {arguments.bccd}")
+            continue
+        title, draw = cells(data, arguments)
+        for seed in range(arguments.seeds):
+            done = read(arguments.results)
+            todo = {
+                name: method
+                for name, method in methods.items()
+                if (title, name, seed, arguments.epochs) not in done
+            }
+            try:
+                split = draw(seed) if todo else None
+            except (OSError, ValueError) as error:
+                tell(f"{title}: left out: {error}")
+                failed = True
+                break
+            for name, method in todo.items():
+                try:
+                    figures = measure(method, split, seed, arguments.epochs)
+                except Exception:
+                    # One method that fails does not stop a night's run.
+                    traceback.print_exc()
+                    tell(f"{title}, {name}, seed {seed}: failed")
+                    failed = True
+                    continue
+                key = {"data": title, "method": name, "seed": seed}
+                record = {**key, "epochs": arguments.epochs, **figures}
+                append(arguments.results, record)
+                tell(f"{title}, {name}, seed {seed}: {figures['accuracy']:.3f}")
+    return failed
+
+
+def usable(names: list[str]) -> Iterator[tuple[str, Method]]:
+    for name in names:
+        if missing := METHODS[name].missing():
+            tell(
+                f"{METHODS[name].title}: left out, {missing} is not installed; "
+                "pip install 'skwbc[benchmark]' brings it"
+            )
+        else:
+            yield name, METHODS[name]
+
+
+def cells(
+    data: str, arguments: argparse.Namespace
+) -> tuple[str, Callable[[int], Split]]:
+    """Return the title of a set of cells, and what draws its split for a seed."""
+    if data == "synthetic":
+        return DATA[data], synthetic
+    if data == "folder":
+        title = f"Folder {arguments.folder.resolve().name}, {arguments.side} px"
+        if arguments.rest:
+            title += f", at most {arguments.rest} a class to test"
+        folder, side, most = arguments.folder, arguments.side, arguments.rest
+        return title, partial(any_folder, folder, side, most)
+    counts = BCCD_THREE if data == "bccd-3" else BCCD_FOUR
+    return DATA[data], partial(bccd, arguments.bccd, counts)
+
+
+def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Record:
+    """Fit a method, then look at the rest, once."""
+    ensemble = method.make(seed, epochs)
+    start = time.perf_counter()
+    ensemble.fit(method.prepare(split.X), split.y)
+    seconds = time.perf_counter() - start
+    rest, y = method.prepare(split.X_rest), split.y_rest
+    members = ensemble.predict_proba_members(rest)
+    proba = average_members(members)
+    # A member cannot choose a class that it was never shown: NaN counts below all.
+    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    predicted = proba.argmax(axis=1)
+    sets = ensemble.predict_set(rest, coverage=COVERAGE)
+    return {
+        "classes": split.names,
+        "n_train": np.bincount(split.y).tolist(),
+        "n_rest": np.bincount(y, minlength=len(split.names)).tolist(),
+        "oof_accuracy": float(ensemble.oof_score_),
+        "accuracy": float(accuracy_score(y, predicted)),
+        "balanced_accuracy": float(balanced_accuracy_score(y, predicted)),
+        "log_loss": float(log_loss(y, proba, labels=ensemble.classes_)),
+        "calibration_error": calibration_error(proba, y),
+        "fold_scores": ensemble.fold_scores_.tolist(),
+        "member_accuracy": (choices == y).mean(axis=1).tolist(),
+        "coverage": float(sets[np.arange(len(y)), y].mean()),
+        "set_size": float(sets.sum(axis=1).mean()),
+        "seconds": seconds,
+        "machine": describe_machine(),
+    }
+
+
+def calibration_error(proba: np.ndarray, y: np.ndarray) -> float:
+    """Return how far the highest probabilities are from how often they are right.
+
+    The mean over bins of equal width, weighted by how many samples are in each.
+    """
+    highest = proba.max(axis=1)
+    surplus = highest - (proba.argmax(axis=1) == y)
+    bins = np.minimum((highest * BINS).astype(int), BINS - 1)
+    return float(np.abs(np.bincount(bins, surplus)).sum() / len(y))
+
+
+def read(file: Path) -> dict[tuple, Record]:
+    """Return the results by data, method, seed and epochs."""
+    results = {}
+    lines = file.read_text().splitlines() if file.exists() else []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue  # what a killed run left of its last line
+        key = tuple(record[name] for name in ("data", "method", "seed", "epochs"))
+        results[key] = record
+    return results
+
+
+def append(file: Path, record: Record) -> None:
+    """Add a line to the results, and see that it is on the disk."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab+") as results:
+        torn = False
+        if results.seek(0, os.SEEK_END):
+            results.seek(-1, os.SEEK_END)
+            torn = results.read() != b"\n"
+        results.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
+        results.flush()
+        os.fsync(results.fileno())
+
+
+def print_tables(records: list[Record]) -> None:
+    groups: dict[tuple, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[record["data"], record["epochs"]].append(record)
+    for machine in dict.fromkeys(record["machine"] for record in records):
+        print(machine)
+    for (data, epochs), group in groups.items():
+        shown = "" if epochs is None else f", {epochs} epochs"
+        print(f"\n**{data}{shown}**: {sizes(group[0])}\n")
+        print_table(group, ENSEMBLE)
+        print("\nMembers, by accuracy\n")
+        print_table(group, MEMBERS, {"largest gap": lambda row: max(map(gap, row))})
+
+
+def sizes(record: Record) -> str:
+    """Say how many cells of each class there are."""
+    counts = zip(record["classes"], record["n_train"], record["n_rest"], strict=True)
+    listing = ", ".join(f"{name} {train} + {rest}" for name, train, rest in counts)
+    total = f"{sum(record['n_train'])} cells to train, {sum(record['n_rest'])} to test"
+    return f"{total} ({listing})"
+
+
+def print_table(
+    records: list[Record],
+    columns: dict[str, tuple[Callable[[Record], float | None], int]],
+    of_all: dict[str, Callable[[list[Record]], float]] | None = None,
+) -> None:
+    """Print a row for each method: mean and standard deviation over the seeds."""
+    rows = {
+        name: [record for record in records if record["method"] == name]
+        for name in METHODS
+    }
+    most = max(len(row) for row in rows.values())
+    print(f"| method (seeds: {most}) | {' | '.join([*columns, *(of_all or {})])} |")
+    print("|---" * (1 + len(columns) + len(of_all or {})) + "|")
+    for name, row in rows.items():
+        if not row:
+            continue
+        note = "" if len(row) == most else f" (seeds: {len(row)})"
+        figures = [spread(list(map(get, row)), n) for get, n in columns.values()]
+        figures += [f"{get(row):.1f}" for get in (of_all or {}).values()]
+        print(f"| {METHODS[name].title}{note} | {' | '.join(figures)} |")
+
+
+def spread(values: list[float | None], digits: int) -> str:
+    """Return mean and standard deviation in words; None is not counted."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean = f"{np.mean(known):.{digits}f}"
+    return f"{mean} ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else mean
+
+
+def gap(record: Record) -> float:
+    """Return how many points the worst member is behind the best, on the rest."""
+    return 100 * float(np.ptp(record["member_accuracy"]))
+
+
+def tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""The compact network and its training once more, in PyTorch through skorch.
+
+Layers, padding, first weights, optimizer, learning rates, batches, augmentation and the
+choice of the epoch on the held-out fold are those of ``CNNClassifier`` with
+``build_compact_cnn``; only the library underneath is another. It is what recognition.py
+compares with the default recipe.
+
+This module has to be imported before TensorFlow, if both are to be in one process.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+# Optimizers would import it later, and Triton with it. That aborts the process where
+# TensorFlow is loaded already: each brings an LLVM of its own.
+import torch._dynamo
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping, LRScheduler
+from skorch.helper import predefined_split
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset, TensorDataset
+
+from skwbc.augmentation import AugmentedImages
+
+
+class TorchTwin(ClassifierMixin, BaseEstimator):
+    """A classifier of augmented images that can watch a held-out fold.
+
+    Parameters
+    ----------
+    epochs, batch_size, learning_rate, weight_decay, warmup_fraction
+        As of the :class:`~skwbc.CNNClassifier` in the default recipe.
+    random_state : int, RandomState instance or None, default=None
+        Seeds first weights, order, dropout and augmentation.
+    """
+
+    def __init__(
+        self,
+        epochs: int = 60,
+        batch_size: int = 16,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-3,
+        warmup_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_fraction = warmup_fraction
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Self:
+        """Train for all epochs; with a held-out fold keep the best by its loss."""
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        steps = self.epochs * math.ceil(len(codes) / self.batch_size)
+        warmup = round(self.warmup_fraction * steps)
+        callbacks = [
+            LRScheduler(
+                LambdaLR,
+                lr_lambda=lambda step: cosine(step, steps, warmup),
+                step_every="batch",
+            )
+        ]
+        held_out = None
+        if X_val is not None:
+            held_out = predefined_split(
+                TensorDataset(
+                    as_tensor(X_val),
+                    torch.from_numpy(self.classes_.searchsorted(y_val)),
+                )
+            )
+            # It never stops, but keeps the best weights.
+            callbacks.append(
+                EarlyStopping(
+                    patience=self.epochs,
+                    threshold=0,
+                    load_best=True,
+                    sink=lambda message: None,
+                )
+            )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.net_ = NeuralNetClassifier(
+                CompactNetwork,
+                module__n_classes=len(self.classes_),
+                criterion=nn.CrossEntropyLoss,
+                optimizer=torch.optim.AdamW,
+                optimizer__weight_decay=self.weight_decay,
+                optimizer__eps=1e-7,
+                lr=self.learning_rate,
+                max_epochs=self.epochs,
+                batch_size=self.batch_size,
+                iterator_train__shuffle=True,
+                iterator_train__collate_fn=whole_batch,
+                iterator_valid__batch_size=64,
+                train_split=held_out,
+                classes=range(len(self.classes_)),
+                callbacks=callbacks,
+                device="cuda" if torch.cuda.is_available() else "cpu",
+                verbose=0,
+            ).fit(AugmentedBatches(X, codes, seed), y=None)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities, columns in the order of `classes_`."""
+        check_is_fitted(self)
+        proba = self.net_.predict_proba(as_tensor(X)).astype(np.float64)
+        return proba / proba.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class CompactNetwork(nn.Module):
+    """The layers of ``build_compact_cnn``, without the softmax at the end."""
+
+    def __init__(
+        self,
+        n_classes: int,
+        filters: Sequence[int] = (32, 64, 128, 256),
+        dropout: float = 0.3,
+        channels: int = 3,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage, maps in enumerate(filters, start=1):
+            side, step = (5, 2) if stage == 1 else (3, 1)
+            layers.append(SameConv2d(channels, maps, side, step, bias=False))
+            if stage < len(filters):
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            # Keras' momentum is one minus PyTorch's.
+            layers += [nn.BatchNorm2d(maps, eps=1e-3, momentum=0.1), nn.ReLU()]
+            channels = maps
+        self.maps = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(dropout)
+        self.dense = nn.Linear(channels, n_classes)
+        for layer in (*self.maps, self.dense):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(self.dense.bias)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.dropout(self.maps(images).mean(dim=(2, 3))))
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution padded as in Keras: where it is uneven, more at the end."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        padding: list[int] = []
+        for axis in (1, 0):  # the last axis comes first
+            n, side, step = images.shape[2 + axis], self.kernel_size[axis], self.stride
+            missing = (math.ceil(n / step[axis]) - 1) * step[axis] + side - n
+            padding += [max(missing, 0) // 2, max(missing, 0) - max(missing, 0) // 2]
+        return super().forward(nn.functional.pad(images, padding))
+
+
+class AugmentedBatches(Dataset):
+    """Batches drawn anew in each epoch by the same augmenter as the Keras network's.
+
+    Parameters
+    ----------
+    images : AugmentedImages
+        What a pipeline's augmenter gives the step after it.
+    codes : ndarray of shape (n_samples,)
+        Numbers of the classes.
+    seed : int
+        Decides what is drawn.
+    """
+
+    def __init__(self, images: AugmentedImages, codes: np.ndarray, seed: int) -> None:
+        self.images = images
+        self.codes = codes
+        self.rng = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        images, codes = self.__getitems__([row])
+        return images[0], codes[0]
+
+    def __getitems__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        images = self.images.draw(rows, self.rng)
+        return as_tensor(images), torch.from_numpy(self.codes[rows])
+
+
+def whole_batch(batch: Any) -> Any:
+    """Leave a batch as it was drawn."""
+    return batch
+
+
+def as_tensor(images: Any) -> torch.Tensor:
+    """Return images as PyTorch wants them: channels before height and width."""
+    return torch.from_numpy(np.asarray(images, np.float32)).permute(0, 3, 1, 2)
+
+
+def cosine(step: int, steps: int, warmup: int) -> float:
+    """Return the part of the highest learning rate that a step is taken with."""
+    if step < warmup:
+        return step / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1))) / 2
