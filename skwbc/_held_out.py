@@ -166,7 +166,7 @@ def _warn_of_guessing(
     ):
         if fold.failed(labels):
             score, guess = fold.accuracy(labels), guessing_accuracy(labels)
-            again = f", {fold.n_restarts} restarts" if fold.n_restarts else ""
+            again = fold.describe_restarts()
             failed.append(f"fold {number} ({score:.3f}, guessing {guess:.3f}{again})")
     if failed:
         warnings.warn(

@@ -52,6 +52,12 @@ class FittedFold(NamedTuple):
         """Return the part of the held-out labels that are its most probable class."""
         return accuracy(self.member.classes_, self.proba, labels)
 
+    def describe_restarts(self) -> str:
+        """Say how often it was trained again, as the end of a sentence; or nothing."""
+        if not self.n_restarts:
+            return ""
+        return f", {self.n_restarts} restart{'s' if self.n_restarts > 1 else ''}"
+
     def failed(self, labels: np.ndarray) -> bool:
         """Tell whether it does no better than saying the same class of all samples."""
         # A fold of one class cannot tell learning from guessing.

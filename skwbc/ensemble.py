@@ -545,10 +545,10 @@ class KFoldEnsembleClassifier(
         score = done.accuracy(y[held_out])
         report("fold_finished", fold=fold, n_folds=n_folds, score=score)
         if self.verbose:
-            again = f", {done.n_restarts} restarts" if done.n_restarts else ""
             print(
                 f"[KFoldEnsembleClassifier] fold {fold} of {n_folds}: held-out "
-                f"accuracy {score:.3f}, {done.seconds:.1f} s{again}",
+                f"accuracy {score:.3f}, {done.seconds:.1f} s"
+                f"{done.describe_restarts()}",
                 flush=True,
             )
 

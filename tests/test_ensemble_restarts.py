@@ -63,7 +63,7 @@ def test_failed_members_are_trained_again_and_the_others_left_alone(iris, capsys
     ):
         assert (before.random_state == after.random_state) == well
     printed = capsys.readouterr().out.splitlines()
-    assert sum("restarts" in line for line in printed) == 5 - sum(learned)
+    assert sum("restart" in line for line in printed) == 5 - sum(learned)
     assert ensemble.oof_score_ > 0.9 > without.oof_score_
 
 

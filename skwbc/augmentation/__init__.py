@@ -1,4 +1,7 @@
-"""Random changes to images while a classifier is trained. No Keras is needed here."""
+"""Transformers of images: random changes while a classifier is trained, and rows.
+
+No Keras is needed here.
+"""
 
 from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
 from skwbc.augmentation.augmenter import ImageAugmenter

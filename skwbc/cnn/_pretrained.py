@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from skwbc._files import replacing
+
 SHIPPED = {"blood_cells": "compact_blood_cells.npz"}
 
 
@@ -60,7 +62,8 @@ def save_pretrained(network: keras.Model, file: str | os.PathLike) -> None:
     arrays = [
         variable.numpy().astype(np.float16) for variable in _all_but_the_last(network)
     ]
-    np.savez_compressed(file, *arrays)
+    with replacing(file) as temporary:
+        np.savez_compressed(temporary, *arrays)
 
 
 def _read(weights: str | os.PathLike) -> list[np.ndarray]:
