@@ -26,6 +26,8 @@ def labelled_images(
     shape: tuple[int, int, int],
     classes: list[str] | None = None,
     known: Any = None,
+    *,
+    max_pixels: int,
 ) -> "Bunch":
     """Load what `train` and `evaluate` work on, after :func:`check_labels`.
 
@@ -51,7 +53,9 @@ def labelled_images(
             )
         if others:
             complain(f"left out, unknown to the model: {', '.join(others)}", "note")
-    return load_image_folder(data, image_size=shape[:2], classes=classes)
+    return load_image_folder(
+        data, image_size=shape[:2], classes=classes, max_pixels=max_pixels
+    )
 
 
 def _is_raw(data: Path) -> bool:

@@ -1,10 +1,13 @@
-"""Writing files so that a reader never meets half of one, and saying what failed."""
+"""Files: writing them whole or not at all, how large they may be, what failed."""
 
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Of an image file, 300 MB of RGB. One of a few kilobytes can claim to be far larger.
+MAX_PIXELS = 100_000_000
 
 
 @contextmanager

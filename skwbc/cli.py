@@ -5,7 +5,9 @@ becomes one line on standard error and exit code 2.
 """
 
 import csv
+import io
 import json
+import os
 import sys
 import time
 import warnings
@@ -23,7 +25,7 @@ from skwbc._cli_data import (
     load_keras,
     load_model,
 )
-from skwbc._files import reason, replacing
+from skwbc._files import MAX_PIXELS, reason, replacing
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 _FIGURE = "predictions.png"
@@ -50,6 +52,12 @@ Json = Annotated[
 ]
 Data = Annotated[
     Path, typer.Argument(help="A folder with a folder for each class, or a .raw file.")
+]
+
+
+MaxPixels = Annotated[
+    int,
+    typer.Option(min=1, help="Refuse image files of more pixels, before decoding."),
 ]
 
 
@@ -135,6 +143,11 @@ def train(
     n_jobs: Annotated[
         int | None, typer.Option(help="Networks to train at a time; -1: all cores.")
     ] = None,
+    restarts: Annotated[
+        int,
+        typer.Option(min=0, help="How often to train a network again that failed."),
+    ] = 0,
+    max_pixels: MaxPixels = MAX_PIXELS,
 ) -> None:
     """Train a fold ensemble on a folder of class folders or a .raw file."""
     from skwbc import _cli_display as display
@@ -148,7 +161,9 @@ def train(
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
     check_labels(data, labels)
-    cells = labelled_images(data, labels, (image_size, image_size, 3), chosen)
+    cells = labelled_images(
+        data, labels, (image_size, image_size, 3), chosen, max_pixels=max_pixels
+    )
     load_keras()
     from skwbc.inspection import training_table
     from skwbc.persistence import save_model
@@ -159,7 +174,12 @@ def train(
         f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}."
     )
     ensemble = make_cell_classifier(
-        recipe, cv=folds, epochs=epochs, n_jobs=n_jobs, random_state=seed
+        recipe,
+        cv=folds,
+        epochs=epochs,
+        n_jobs=n_jobs,
+        n_restarts=restarts,
+        random_state=seed,
     )
     start = time.perf_counter()
     with display.training_progress():
@@ -175,6 +195,7 @@ def evaluate(
     model: Model,
     data: Data,
     labels: Labels = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled images that it was not trained on."""
@@ -183,7 +204,9 @@ def evaluate(
     _must_exist(model, data)
     check_labels(data, labels)
     fitted, shape = load_model(model)
-    cells = labelled_images(data, labels, shape, known=fitted.classes_)
+    cells = labelled_images(
+        data, labels, shape, known=fitted.classes_, max_pixels=max_pixels
+    )
     from skwbc.inspection import evaluate as score
 
     scores = score(fitted, cells.images, cells.target)
@@ -209,6 +232,7 @@ def predict(
             "them this often, such as 0.9."
         ),
     ] = None,
+    max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
 ) -> None:
     """Classify images: a probability for each class, and how many members agree."""
@@ -221,7 +245,7 @@ def predict(
     if coverage is not None and not 0 < coverage < 1:
         raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
     fitted, shape = load_model(model)
-    cells = gather_images(images, image_shape=shape)
+    cells = gather_images(images, image_shape=shape, max_pixels=max_pixels)
     for line in cells.errors:
         complain(line)
     if not len(cells.images):
@@ -257,6 +281,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may be no text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Why a file could not be decoded is said in a line of ours.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     arguments = [word for word in arguments if word != "--debug"]
     try:
         with warnings.catch_warnings():
@@ -292,7 +322,12 @@ def _must_exist(*paths: Path) -> None:
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
     labels = list(rows[0]["probabilities"])
     with_sets = "set" in rows[0]
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+    with (
+        replacing(path) as temporary,
+        open(
+            temporary, "w", newline="", encoding="utf-8", errors="backslashreplace"
+        ) as file,
+    ):
         writer = csv.writer(file)
         more = ["set"] if with_sets else []
         writer.writerow(["image", "predicted", *labels, "agreement", *more])

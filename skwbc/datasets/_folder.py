@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import cv2
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._files import reason, replacing
-from skwbc._sklearn_compat import StrOptions, validate_params
+from skwbc._files import MAX_PIXELS, reason, replacing
+from skwbc._sklearn_compat import Interval, StrOptions, validate_params
 from skwbc.datasets._checks import check_sides
 from skwbc.datasets._image_files import SUFFIXES, ImageFiles, image_files, read_image
 
@@ -27,6 +28,7 @@ _DESCR = """Images from the folders in {path}
         "classes": ["array-like", None],
         "on_error": [StrOptions({"raise", "warn"})],
         "lazy": ["boolean"],
+        "max_pixels": [Interval(Integral, 1, None, closed="left")],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -38,6 +40,7 @@ def load_image_folder(
     classes: Sequence[str] | None = None,
     on_error: str = "raise",
     lazy: bool = False,
+    max_pixels: int = MAX_PIXELS,
     return_X_y: bool = False,
 ) -> Any:
     """Load images from a folder that has one folder for each class.
@@ -59,6 +62,9 @@ def load_image_folder(
         Keep the images in their files, for more of them than fit into memory. Each file
         is decoded once now, to find those that cannot be, and again whenever a batch
         needs it.
+    max_pixels : int, default=100,000,000
+        Height times width of the largest image that is decoded; larger ones count as
+        files that cannot be read.
     return_X_y : bool, default=False
         Return ``(images, target)`` only.
 
@@ -103,10 +109,11 @@ def load_image_folder(
     failures: list[str] = []
     for folder, file in files:
         try:
-            room[0 if lazy else len(filenames)] = read_image(file, size)
+            image = read_image(file, size, max_pixels=max_pixels)
         except (OSError, ValueError) as error:
             failures.append(reason(error))
             continue
+        room[0 if lazy else len(filenames)] = image
         target.append(folder.name)
         filenames.append(str(file))
     if failures:
@@ -117,7 +124,9 @@ def load_image_folder(
         if not filenames:
             raise ValueError(f"{message}could not be read; none is left:\n  {listing}")
         warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
-    images = ImageFiles(filenames, size) if lazy else room[: len(filenames)]
+    images: Any = room[: len(filenames)]
+    if lazy:
+        images = ImageFiles(filenames, size, max_pixels=max_pixels)
     labels = np.array(target)
     if return_X_y:
         return images, labels

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._files import reason
+from skwbc._files import MAX_PIXELS, reason
 from skwbc.datasets._image_files import image_files, read_image
 from skwbc.datasets._raw import load_raw_images
 
 
 def gather_images(
-    paths: Sequence[str | os.PathLike], *, image_shape: tuple[int, int, int]
+    paths: Sequence[str | os.PathLike],
+    *,
+    image_shape: tuple[int, int, int],
+    max_pixels: int = MAX_PIXELS,
 ) -> Bunch:
     """Read images without labels from files, folders and raw files.
 
@@ -26,6 +29,8 @@ def gather_images(
         sub-folders; planar ``.raw`` files.
     image_shape : tuple of int
         (height, width, 3) that images are brought to, and that raw files have.
+    max_pixels : int, default=100,000,000
+        Height times width of the largest image file that is decoded.
 
     Returns
     -------
@@ -54,7 +59,9 @@ def gather_images(
                     images.extend(raw.images)
                     filenames.extend(raw.filenames)
                 else:
-                    images.append(read_image(file, image_shape[:2]))
+                    images.append(
+                        read_image(file, image_shape[:2], max_pixels=max_pixels)
+                    )
                     filenames.append(str(file))
             except (OSError, ValueError) as error:
                 errors.append(reason(error))

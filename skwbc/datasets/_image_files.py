@@ -1,19 +1,27 @@
 """Image files: finding them, decoding one, and an array-like of many."""
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import imagesize
 import numpy as np
 
+from skwbc._files import MAX_PIXELS
 from skwbc._lazy_array import LazyArray
 from skwbc.datasets._checks import check_sides
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
-def read_image(path: str | os.PathLike, image_size: Sequence[int]) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike,
+    image_size: Sequence[int],
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
     """Read one image file as RGB and bring it to a size.
 
     Parameters
@@ -25,6 +33,9 @@ def read_image(path: str | os.PathLike, image_size: Sequence[int]) -> np.ndarray
         (height, width) in pixels of what is returned. The sides are scaled each to its
         own length, by averaging areas where an image gets smaller and linearly where
         it gets larger.
+    max_pixels : int, default=100,000,000
+        Height times width of the largest image that is decoded. The size is taken from
+        the head of the file, before that.
 
     Returns
     -------
@@ -33,12 +44,20 @@ def read_image(path: str | os.PathLike, image_size: Sequence[int]) -> np.ndarray
     Raises
     ------
     ValueError
-        If the file cannot be decoded.
+        If the file cannot be decoded, or the image has more than `max_pixels`.
     OSError
         If it cannot be read.
     """
     # Not cv2.imread: it says nothing of why it failed, and cannot read every path.
-    data = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    content = Path(path).read_bytes()
+    data = np.frombuffer(content, np.uint8)
+    width, height = imagesize.get(io.BytesIO(content))
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{path} has {width:,} x {height:,} pixels, more than max_pixels="
+            f"{max_pixels:,}, and was not decoded. Give a larger one if you trust the "
+            "file and have the memory."
+        )
     try:
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
     except cv2.error:
@@ -69,6 +88,8 @@ class ImageFiles(LazyArray):
         The files, as for ``load_image_folder``.
     image_size : tuple of int
         (height, width) in pixels that all images are brought to.
+    max_pixels : int, default=100,000,000
+        Height times width of the largest image that is decoded.
 
     Attributes
     ----------
@@ -87,11 +108,16 @@ class ImageFiles(LazyArray):
     dtype = np.dtype(np.uint8)
 
     def __init__(
-        self, filenames: Sequence[str | os.PathLike], image_size: Sequence[int]
+        self,
+        filenames: Sequence[str | os.PathLike],
+        image_size: Sequence[int],
+        *,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__(len(filenames))
         self._files = [os.fspath(file) for file in filenames]
         self._size = check_sides(image_size, "image_size", ("height", "width"))
+        self._max_pixels = max_pixels
 
     @property
     def filenames(self) -> list[str]:
@@ -105,7 +131,9 @@ class ImageFiles(LazyArray):
     def _read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self._row_shape), np.uint8)
         for row, image in zip(rows, out, strict=True):
-            image[...] = read_image(self._files[row], self._size)
+            image[...] = read_image(
+                self._files[row], self._size, max_pixels=self._max_pixels
+            )
         return out
 
 
