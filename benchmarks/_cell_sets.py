@@ -43,15 +43,17 @@ class Split(NamedTuple):
     names: list[str]
 
 
-def bccd(folder: Path, counts: Mapping[str, int], seed: int) -> Split:
+def bccd(folder: Path, counts: Mapping[str, int], seed: int, side: int = 100) -> Split:
     """Draw as many cells of each class as `counts` says; the rest is to test on."""
-    return part(_load(folder, tuple(counts)), counts, seed)
+    return part(_load(folder, tuple(counts), side), counts, seed)
 
 
-def synthetic(seed: int, n_train: int = 30, n_rest: int = 100) -> Split:
-    """Draw synthetic cells, `n_train` and `n_rest` of each of three classes."""
-    train = make_blood_cells(n_train, random_state=seed)
-    rest = make_blood_cells(n_rest, random_state=10_000 + seed)
+def synthetic(seed: int, side: int = 100) -> Split:
+    """Draw synthetic cells of three classes: 30 of each to train on, 100 to test on."""
+    train, rest = (
+        make_blood_cells(count, image_size=(side, side), random_state=start + seed)
+        for count, start in ((30, 0), (100, 10_000))
+    )
     names = sorted(train.target_names)
     y, y_rest = (np.searchsorted(names, cells.target) for cells in (train, rest))
     return Split(train.images, y, rest.images, y_rest, names)
@@ -92,7 +94,7 @@ def part(
 
 
 @cache
-def _load(folder: Path, classes: tuple[str, ...] | None, side: int = 100) -> Bunch:
+def _load(folder: Path, classes: tuple[str, ...] | None, side: int) -> Bunch:
     """Read the images of some classes; of any others only which can be read."""
     if classes is not None:
         return load_image_folder(folder, image_size=(side, side), classes=classes)

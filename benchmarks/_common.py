@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,13 @@ def gpus() -> list[str]:
     except (OSError, subprocess.CalledProcessError):
         return []
     return listing.stdout.split("\n")[:-1]
+
+
+def network_pipeline(member: Any) -> Any:
+    """Return augmenter and network of a recipe's member, fitted or not."""
+    if hasattr(member, "named_estimators_"):
+        return member.named_estimators_["network"]
+    return getattr(member, "named_estimators", {"network": member})["network"]
 
 
 def in_turn(

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from _common import network_pipeline
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -77,16 +78,21 @@ def default(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     return make_cell_classifier(epochs=epochs, random_state=seed)
 
 
-def pretrained(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+def random_weights(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     made = default(seed, epochs)
-    return made.set_params(estimator__cnn__model__weights="blood_cells")
+    return made.set_params(estimator__network__cnn__model__weights=None)
+
+
+def without_colours(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    return default(seed, epochs).set_params(estimator__colours="drop")
 
 
 def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     from torch_twin import TorchTwin
 
-    ensemble = make_cell_classifier(epochs=epochs, random_state=seed)
-    given = ensemble.estimator["cnn"].get_params()
+    ensemble = default(seed, epochs)
+    network = network_pipeline(ensemble.estimator)
+    given = network["cnn"].get_params()
     twin = TorchTwin(
         epochs=given["epochs"],
         batch_size=given["batch_size"],
@@ -94,7 +100,8 @@ def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
         weight_decay=given["optimizer__weight_decay"],
         warmup_fraction=given["warmup_fraction"],
     )
-    return ensemble.set_params(estimator__cnn=twin)
+    member = Pipeline([("augmenter", network["augmenter"]), ("cnn", twin)])
+    return ensemble.set_params(estimator=member)
 
 
 def logistic_regression(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
@@ -144,7 +151,8 @@ METHODS = {
     "article": Method("article recipe", article),
     "article-modern": Method("article network, modern optimiser", article_modern),
     "default": Method("default recipe", default),
-    "pretrained": Method("default recipe, weights from drawn cells", pretrained),
+    "random-weights": Method("default recipe, random first weights", random_weights),
+    "no-colours": Method("default recipe without colours", without_colours),
     "colour-lr": Method(
         "colour statistics + logistic regression",
         logistic_regression,

@@ -21,6 +21,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from _common import network_pipeline
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -84,7 +85,7 @@ def compare_members(arguments: argparse.Namespace) -> None:
     if arguments.no_network:
         return
     cells = make_blood_cells(30, random_state=0)
-    cnn = make_cell_classifier(epochs=4, random_state=0).estimator
+    cnn = network_pipeline(make_cell_classifier(epochs=4, random_state=0).estimator)
     compare("compact network, 4 epochs", cnn, cells.images, cells.target, 1)
 
 

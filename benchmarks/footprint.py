@@ -25,6 +25,7 @@ from _common import (
     HEADER,
     describe_machine,
     in_turn,
+    network_pipeline,
     print_row,
     resident,
     run_again,
@@ -128,7 +129,7 @@ def save(recipe: str, folder: str) -> str:
     clf = make_cell_classifier(recipe, epochs=1, random_state=0).fit(X, y)
     file = Path(folder) / f"{recipe}.joblib"
     joblib.dump(clf, file)
-    networks = [member["cnn"].model_ for member in clf.estimators_]
+    networks = [network_pipeline(member)["cnn"].model_ for member in clf.estimators_]
     keras_files = Path(folder) / f"{recipe}.keras"
     keras_files.mkdir()
     for number, network in enumerate(networks):

@@ -18,7 +18,13 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from _common import IMAGES, describe_machine, peak, run_again
+from _common import (
+    IMAGES,
+    describe_machine,
+    network_pipeline,
+    peak,
+    run_again,
+)
 
 SOURCES = ("array", "memory map")
 
@@ -99,7 +105,7 @@ def run(source: str, count: int, file: str) -> tuple[float, float]:
 
 
 def fit(make, images, y) -> None:
-    make(epochs=1, random_state=0).estimator.fit(images, y)
+    network_pipeline(make(epochs=1, random_state=0).estimator).fit(images, y)
 
 
 def describe_line(counts, values) -> str:

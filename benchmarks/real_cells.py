@@ -70,8 +70,8 @@ def nested(arguments: argparse.Namespace) -> None:
     folds = StratifiedKFold(5, shuffle=True, random_state=arguments.seed)
     scores = cross_val_score(model, X, y, cv=folds)
     model.fit(X, y)
-    print(f"out-of-fold, optimistic: {model.oof_score_:.3f}")
-    print(f"cross_val_score, honest: {scores.mean():.3f} (folds {scores.round(2)})")
+    print(f"out-of-fold: {model.oof_score_:.3f}")
+    print(f"cross_val_score: {scores.mean():.3f} (folds {scores.round(2)})")
 
 
 def article_files(data: Path) -> tuple[np.ndarray, ...]:

@@ -12,7 +12,6 @@ are printed as tables in Markdown, which recognition.md explains.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -29,9 +28,13 @@ import numpy as np
 from _cell_sets import BCCD_FOUR, BCCD_THREE, Split, any_folder, bccd, synthetic
 from _common import describe_machine
 from _recognition_methods import METHODS, Method
+from _results import append, calibration_error, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
+from skwbc import KFoldEnsembleClassifier
 from skwbc._members import average_members
+from skwbc.inspection import training_table
+from skwbc.inspection._evaluation import METRICS
 
 DATA = {
     "bccd-3": "BCCD, three classes",
@@ -39,7 +42,6 @@ DATA = {
     "synthetic": "Synthetic cells, three classes",
     "folder": "the folder given by --folder",
 }
-BINS = 10  # of the calibration error
 COVERAGE = 0.9
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
@@ -61,6 +63,11 @@ MEMBERS = {
     "worst, rest": (lambda record: min(record["member_accuracy"]), 3),
     "best, rest": (lambda record: max(record["member_accuracy"]), 3),
     "gap on the rest, points": (lambda record: gap(record), 1),
+}
+# The article's own figures: means over the folds of networks in the epoch they kept.
+TRAINING = {
+    name: (lambda record, name=name: (record.get("training") or {}).get(name), 3)
+    for name in METRICS
 }
 
 
@@ -187,6 +194,7 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
         "calibration_error": calibration_error(proba, y),
         "fold_scores": ensemble.fold_scores_.tolist(),
         "member_accuracy": (choices == y).mean(axis=1).tolist(),
+        "training": training_means(ensemble),
         "coverage": float(sets[np.arange(len(y)), y].mean()),
         "set_size": float(sets.sum(axis=1).mean()),
         "seconds": seconds,
@@ -194,42 +202,19 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
     }
 
 
-def calibration_error(proba: np.ndarray, y: np.ndarray) -> float:
-    """Return how far the highest probabilities are from how often they are right.
-
-    The mean over bins of equal width, weighted by how many samples are in each.
-    """
-    highest = proba.max(axis=1)
-    surplus = highest - (proba.argmax(axis=1) == y)
-    bins = np.minimum((highest * BINS).astype(int), BINS - 1)
-    return float(np.abs(np.bincount(bins, surplus)).sum() / len(y))
+def training_means(ensemble: KFoldEnsembleClassifier) -> dict[str, float] | None:
+    """Return the means of what the networks recorded; None if there are none."""
+    try:
+        rows = training_table(ensemble)
+    except ValueError:
+        return None
+    return {name: float(np.mean([row[name] for row in rows])) for name in METRICS}
 
 
 def read(file: Path) -> dict[tuple, Record]:
     """Return the results by data, method, seed and epochs."""
-    results = {}
-    lines = file.read_text().splitlines() if file.exists() else []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # what a killed run left of its last line
-        key = tuple(record[name] for name in ("data", "method", "seed", "epochs"))
-        results[key] = record
-    return results
-
-
-def append(file: Path, record: Record) -> None:
-    """Add a line to the results, and see that it is on the disk."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab+") as results:
-        torn = False
-        if results.seek(0, os.SEEK_END):
-            results.seek(-1, os.SEEK_END)
-            torn = results.read() != b"\n"
-        results.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
-        results.flush()
-        os.fsync(results.fileno())
+    names = ("data", "method", "seed", "epochs")
+    return {tuple(map(line.get, names)): line for line in read_lines(file)}
 
 
 def print_tables(records: list[Record]) -> None:
@@ -244,6 +229,9 @@ def print_tables(records: list[Record]) -> None:
         print_table(group, ENSEMBLE)
         print("\nMembers, by accuracy\n")
         print_table(group, MEMBERS, {"largest gap": lambda row: max(map(gap, row))})
+        if networks := [record for record in group if record.get("training")]:
+            print("\nNetworks, means over the folds in the epoch that was kept\n")
+            print_table(networks, TRAINING)
 
 
 def sizes(record: Record) -> str:

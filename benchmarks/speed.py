@@ -17,7 +17,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,11 +26,19 @@ import keras
 import numpy as np
 import plain_keras
 import tensorflow as tf
-from _common import HEADER, IMAGES, describe_machine, in_turn, print_row
+from _common import (
+    HEADER,
+    IMAGES,
+    describe_machine,
+    in_turn,
+    network_pipeline,
+    print_row,
+)
+from sklearn.base import clone
 
 from skwbc import make_cell_classifier
 from skwbc._progress import listening
-from skwbc.cnn._batches import Batch, Batches
+from skwbc.cnn._batches import Batch, Batches, dihedral_views
 from skwbc.cnn._reuse import trainer_for
 from skwbc.datasets import load_raw_images, make_blood_cells
 
@@ -99,7 +107,8 @@ def compare_epochs(X, y, rounds: int) -> None:
 
 def time_epochs(recipe: str, X, y, train, held_out) -> list[float]:
     """Return the seconds of each epoch of one member."""
-    member = make_cell_classifier(recipe, epochs=EPOCHS, random_state=0).estimator
+    recipe = make_cell_classifier(recipe, epochs=EPOCHS, random_state=0)
+    member = network_pipeline(recipe.estimator)
     augmenter, cnn = member["augmenter"], member["cnn"].set_params(patience=None)
     images = augmenter.fit_transform(X[train])
     times = []
@@ -116,24 +125,26 @@ def time_epochs(recipe: str, X, y, train, held_out) -> list[float]:
 
 
 def compare_prediction(X, y, rounds: int) -> None:
-    for recipe in ("article", "compact"):
-        clf = make_cell_classifier(recipe, epochs=1, random_state=0).fit(X, y)
-        networks = [member["cnn"].model_ for member in clf.estimators_]
-        one, many = X[:1], np.resize(X, (1000, *X.shape[1:]))
-        prepared = clf.estimators_[0]["augmenter"].transform(one)
+    one, many = X[:1], np.resize(X, (1000, *X.shape[1:]))
+    for title, clf, views in to_predict(X.shape[1:]):
+        clf.fit(X, y)
+        members = [network_pipeline(member) for member in clf.estimators_]
+        networks = [member["cnn"].model_ for member in members]
+        prepared, prepared_many = map(members[0]["augmenter"].transform, (one, many))
         forward = [
             tf.function(functools.partial(net, training=False)) for net in networks
         ]
-        prepared_many = clf.estimators_[0]["augmenter"].transform(many)
 
         def by_keras(networks=networks, prepared=prepared) -> None:
             for network in networks:
                 network.predict(prepared, verbose=0)
 
-        def bare(forward=forward, images=prepared_many) -> None:
+        def bare(forward=forward, images=prepared_many, views=views) -> None:
             for pass_on in forward:
                 for start in range(0, len(images), 64):
-                    pass_on(images[start : start + 64]).numpy()
+                    for view in views:
+                        batch = np.ascontiguousarray(view(images[start : start + 64]))
+                        pass_on(batch).numpy()
 
         contestants = {
             "predict": by_keras,
@@ -142,8 +153,8 @@ def compare_prediction(X, y, rounds: int) -> None:
             "many": functools.partial(ask, clf, many),
         }
         in_turn(contestants, 1)
-        seconds = in_turn(contestants, max(rounds, 5))
-        what = f"{recipe}, five members, "
+        seconds = in_turn(contestants, max(rounds, 5) if len(views) == 1 else rounds)
+        what = f"{title}, five members, "
         print_row(
             what + "one image / `model.predict`",
             seconds["predict"],
@@ -156,6 +167,23 @@ def compare_prediction(X, y, rounds: int) -> None:
             seconds["many"],
             "1.15",
         )
+
+
+def to_predict(image_shape) -> Iterator[tuple]:
+    """Yield titles, unfitted ensembles, and the views that these predict from."""
+    views = dihedral_views(image_shape)
+    as_it_is = views[:1]
+    yield "article", make_cell_classifier("article", epochs=1, random_state=0), as_it_is
+    default = make_cell_classifier(epochs=1, random_state=0)
+    network = clone(network_pipeline(default.estimator))
+    network.set_params(cnn__test_time_augmentation=None)
+    alone = clone(default).set_params(estimator=network)
+    yield "compact network, one view", alone, as_it_is
+    yield (
+        "default recipe, eight views and colours",
+        default,
+        dihedral_views(image_shape),
+    )
 
 
 def ask(clf, images) -> None:
@@ -269,7 +297,7 @@ def parts_of_keras(X, codes) -> Parts:
 
 
 def parts_of_skwbc(recipe: str, X, y, train, held_out, stack) -> Parts:
-    member = make_cell_classifier(recipe, random_state=0).estimator
+    member = network_pipeline(make_cell_classifier(recipe, random_state=0).estimator)
     augmenter, cnn = member["augmenter"], member["cnn"]
     codes = plain_keras.one_hot(y)
     batches = Batches(

@@ -1,9 +1,10 @@
 """The compact network and its training once more, in PyTorch through skorch.
 
-Layers, padding, first weights, optimizer, learning rates, batches, augmentation and the
-choice of the epoch on the held-out fold are those of ``CNNClassifier`` with
-``build_compact_cnn``; only the library underneath is another. It is what recognition.py
-compares with the default recipe.
+Layers, padding, random first weights, optimizer, learning rates, batches, augmentation
+and length are those of ``CNNClassifier`` with ``build_compact_cnn`` in the default
+recipe; only the library underneath is another. What that recipe has besides (first
+weights from drawn cells, eight views of an image, colours beside the network) it has
+not. It is what recognition.py compares with the default recipe.
 
 This module has to be imported before TensorFlow, if both are to be in one process.
 """
@@ -22,17 +23,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
-from skorch.callbacks import EarlyStopping, LRScheduler
-from skorch.helper import predefined_split
+from skorch.callbacks import LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import Dataset
 
 from skwbc.augmentation import AugmentedImages
 
 
 class TorchTwin(ClassifierMixin, BaseEstimator):
-    """A classifier of augmented images that can watch a held-out fold.
+    """A classifier of augmented images.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class TorchTwin(ClassifierMixin, BaseEstimator):
         self.warmup_fraction = warmup_fraction
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Self:
-        """Train for all epochs; with a held-out fold keep the best by its loss."""
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train for all epochs."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         steps = self.epochs * math.ceil(len(codes) / self.batch_size)
@@ -71,23 +71,6 @@ class TorchTwin(ClassifierMixin, BaseEstimator):
                 step_every="batch",
             )
         ]
-        held_out = None
-        if X_val is not None:
-            held_out = predefined_split(
-                TensorDataset(
-                    as_tensor(X_val),
-                    torch.from_numpy(self.classes_.searchsorted(y_val)),
-                )
-            )
-            # It never stops, but keeps the best weights.
-            callbacks.append(
-                EarlyStopping(
-                    patience=self.epochs,
-                    threshold=0,
-                    load_best=True,
-                    sink=lambda message: None,
-                )
-            )
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.net_ = NeuralNetClassifier(
@@ -103,7 +86,7 @@ class TorchTwin(ClassifierMixin, BaseEstimator):
                 iterator_train__shuffle=True,
                 iterator_train__collate_fn=whole_batch,
                 iterator_valid__batch_size=64,
-                train_split=held_out,
+                train_split=None,
                 classes=range(len(self.classes_)),
                 callbacks=callbacks,
                 device="cuda" if torch.cuda.is_available() else "cpu",

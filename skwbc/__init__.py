@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from skwbc.ensemble import KFoldEnsembleClassifier
     from skwbc.persistence import load_model, save_model
     from skwbc.recipes import make_cell_classifier
+    from skwbc.voting import SoftVotingClassifier
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _HOMES = {
     "FlattenImages": "skwbc.augmentation",
     "ImageAugmenter": "skwbc.augmentation",
     "KFoldEnsembleClassifier": "skwbc.ensemble",
+    "SoftVotingClassifier": "skwbc.voting",
     "build_article_cnn": "skwbc.cnn",
     "build_compact_cnn": "skwbc.cnn",
     "load_model": "skwbc.persistence",
@@ -44,6 +46,7 @@ __all__ = [
     "FlattenImages",
     "ImageAugmenter",
     "KFoldEnsembleClassifier",
+    "SoftVotingClassifier",
     "__version__",
     "build_article_cnn",
     "build_compact_cnn",

@@ -79,10 +79,10 @@ def training_progress() -> Iterator[None]:
 def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None:
     """Print the article's table: the figures of each fold, and their means."""
     names = [name for name in rows[0] if name not in ("fold", "epochs")]
-    table = _table("Best epoch of each fold")
+    table = _table("Each fold in the epoch whose weights were kept")
     table.add_column("fold", justify="right")
     for name in names:
-        table.add_column(name.replace("best_epoch", "best epoch"), justify="right")
+        table.add_column(name.replace("best_epoch", "epoch"), justify="right")
     for row in rows:
         cells = [_figure(row[name]) for name in names[:-1]]
         table.add_row(
@@ -92,10 +92,15 @@ def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None
     table.add_section()
     table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
     out.print(table)
+    if any(row["best_epoch"] < row["epochs"] for row in rows):
+        meaning = ", which is optimistic: the held-out folds chose the epochs"
+        wanted = "an honest figure"
+    else:
+        meaning = ": each image was judged by the member not trained on it"
+        wanted = "a figure of all members together"
     out.print(
-        f"Out-of-fold accuracy {oof_score:.3f}, which is optimistic: "
-        "the held-out folds chose the epochs.\n"
-        "For an honest figure use images the model has not seen (skwbc evaluate)."
+        f"Out-of-fold accuracy {oof_score:.3f}{meaning}.\n"
+        f"For {wanted} use images the model has not seen (skwbc evaluate)."
     )
 
 

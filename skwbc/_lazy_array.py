@@ -164,15 +164,20 @@ def is_lazy(X: Any) -> bool:
 
 
 def takes_lazy_arrays(estimator: Any) -> bool:
-    """Tell whether an estimator, and each step of it, can be given a lazy array.
+    """Tell whether an estimator can be given a lazy array, and what it passes on, too.
 
     Estimators of this package say so by ``_takes_lazy_arrays = True``. Others may ask
-    an array for more than a lazy one has, so they are given arrays.
+    an array for more than a lazy one has, so they are given arrays. A step of a
+    pipeline that always gives an array in memory, which it says by ``_gives_arrays =
+    True``, ends the question for the steps behind it.
     """
-    if isinstance(estimator, Pipeline):
-        steps = [step for _, step in estimator.steps]
-        return all(
-            step is None or step == "passthrough" or takes_lazy_arrays(step)
-            for step in steps
-        )
-    return getattr(estimator, "_takes_lazy_arrays", False)
+    if not isinstance(estimator, Pipeline):
+        return getattr(estimator, "_takes_lazy_arrays", False)
+    for _, step in estimator.steps:
+        if step is None or step == "passthrough":
+            continue
+        if not takes_lazy_arrays(step):
+            return False
+        if getattr(step, "_gives_arrays", False):
+            break
+    return True

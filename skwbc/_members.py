@@ -9,6 +9,8 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils import gen_batches, get_tags, indexable
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
 
 from skwbc._folds import Split
 from skwbc._lazy_array import (
@@ -209,6 +211,19 @@ def as_rows(X: Any) -> Any:
     return X
 
 
+def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return class labels as an array, and the classes that occur, two or more."""
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds the one class {classes.tolist()[0]!r}; a classifier needs "
+            "samples of at least 2 classes."
+        )
+    return y, classes
+
+
 def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     """Predict with all members, some samples at a time.
 
@@ -253,13 +268,15 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
         yield proba
 
 
-def average_members(proba: np.ndarray) -> np.ndarray:
+def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Average members' probabilities over those that know each class.
 
     Parameters
     ----------
     proba : ndarray of shape (n_members, n_samples, n_classes)
         NaN where a member does not know a class, or has nothing to say of a sample.
+    weights : ndarray of shape (n_members,), default=None
+        What each member counts; by default all the same.
 
     Returns
     -------
@@ -270,9 +287,11 @@ def average_members(proba: np.ndarray) -> np.ndarray:
     """
     known = ~np.isnan(proba)
     if known.all():
-        return proba.mean(axis=0)
-    votes = known.sum(axis=0)
-    total = np.where(known, proba, 0.0).sum(axis=0)
+        return np.average(proba, axis=0, weights=weights)
+    if weights is None:
+        weights = np.ones(len(proba))
+    votes = np.tensordot(weights, known, axes=1)
+    total = np.tensordot(weights, np.where(known, proba, 0.0), axes=1)
     partly = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
     return mean_over_known(total, votes, partly)
 
@@ -286,8 +305,8 @@ def mean_over_known(
     ----------
     total : ndarray of shape (n_samples, n_classes)
         Sums over the members.
-    votes : ndarray of shape (n_samples, n_classes), int
-        How many members each sum is of.
+    votes : ndarray of shape (n_samples, n_classes)
+        How many members each sum is of, or the sum of their weights.
     partly : ndarray of shape (n_samples,), bool
         Where some member does not know all classes. Only these rows can fail to sum
         to one and are scaled; the others stay the exact mean.

@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils._repr_html.estimator import _VisualBlock
+from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 try:
@@ -37,6 +39,8 @@ except ImportError:
             return _NoCallbacks()
 
 
+BaseComposition = _BaseComposition
+VisualBlock = _VisualBlock
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 num_samples = _num_samples
@@ -44,10 +48,12 @@ routing_enabled = _routing_enabled
 safe_indexing = _safe_indexing
 
 __all__ = [
+    "BaseComposition",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
+    "VisualBlock",
     "check_sample_weight",
     "fit_context",
     "num_samples",

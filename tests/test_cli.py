@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from skwbc import cli, load_model
+from skwbc._cli_display import show_training
 from skwbc.datasets import make_blood_cells, save_image_folder
 
 
@@ -57,14 +59,29 @@ def test_train_tells_what_it_did(folder, tmp_path, capsys):
     path = tmp_path / "m.joblib"
     code, out, err = run(
         capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 2,
-        "--image-size", 16, "--seed", 3,
+        "--image-size", 16, "--seed", 3, "--restarts", 1,
     )  # fmt: skip
     assert code == 0
     assert "4 classes: basophil, eosinophil" in err
     assert "fold 2 of 2" in err
-    for word in ("val_loss", "val_accuracy", "best epoch", "mean", "optimistic"):
+    for word in (
+        "val_loss",
+        "val_accuracy",
+        "score",
+        "2 of 2",
+        "mean",
+        "not trained on",
+    ):
         assert word in out
-    assert load_model(path).random_state == 3
+    model = load_model(path)
+    assert (model.random_state, model.n_restarts) == (3, 1)
+
+
+def test_train_says_when_scores_are_optimistic(capsys):
+    row = {"fold": 1, "loss": 0.5, "best_epoch": 3, "epochs": 9}
+    show_training([row], 0.9)
+    shown = capsys.readouterr().out
+    assert "0.900, which is optimistic: the held-out folds chose the epochs" in shown
 
 
 def test_raw_files_from_training_to_prediction(raw, tmp_path, capsys):
@@ -150,6 +167,34 @@ def test_images_that_cannot_be_read_do_not_stop_the_others(
     assert "nowhere.png: No such file" in err
     code, out, _ = run(capsys, "predict", model, broken, "--json")
     assert (code, out) == (2, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names there are text")
+def test_names_that_are_no_text(model, folder, tmp_path, capfd):
+    """Nothing of OpenCV's own is shown either."""
+    good = next((folder / "monocyte").iterdir()).read_bytes()
+    for name, content in ((b"a\xff.png", good), (b"b\xff.png", good[:-40])):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as file:
+            file.write(content)
+    table = tmp_path / "t.csv"
+    # In a process of its own, which has not loaded OpenCV yet.
+    run_alone = [sys.executable, "-m", "skwbc.cli", "predict", model, tmp_path]
+    assert subprocess.run([*run_alone, "--csv", table]).returncode == 1
+    out, err = capfd.readouterr()
+    assert r"a\udcff.png" in out
+    (line,) = err.splitlines()
+    assert r"b\udcff.png could not be decoded" in line
+    assert r"a\udcff.png" in table.read_text(encoding="utf-8")
+    assert cli.main(["predict", str(model), str(tmp_path), "--json"]) == 1
+    assert json.loads(capfd.readouterr().out)[0]["image"].endswith("a\udcff.png")
+
+
+def test_too_large_images_are_refused(model, folder, capsys):
+    code, _, err = run(capsys, "predict", model, folder, "--max-pixels", 1599)
+    assert code == 2
+    assert "40 x 40 pixels, more than max_pixels=1,599" in err.splitlines()[0]
+    code, _, _ = run(capsys, "evaluate", model, folder, "--max-pixels", 1600)
+    assert code == 0
 
 
 def test_predictions_in_a_fresh_process_are_the_same(model, folder, capsys):

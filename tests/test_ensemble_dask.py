@@ -38,7 +38,9 @@ class TestDask:
     def test_networks(self, cells):
         ensemble = make_cell_classifier(cv=2, epochs=2, random_state=0)
         ensemble.set_params(
-            estimator__cnn__model__filters=(4, 8), estimator__cnn__batch_size=8
+            estimator__network__cnn__model__filters=(4, 8),
+            estimator__network__cnn__model__weights=None,
+            estimator__network__cnn__batch_size=8,
         )
         # One thread here as there, or sums would differ in their last bits.
         with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):

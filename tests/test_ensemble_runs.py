@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.fixes import parse_version
 
-from skwbc import CNNClassifier, KFoldEnsembleClassifier
+from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
 
 WITH_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
@@ -188,6 +188,16 @@ class TestCallbacks:
         assert recorder.begun.count(("KFoldEnsembleClassifier", "fit")) == 1
         assert recorder.begun.count(("CNNClassifier", "fit")) == 2
         assert recorder.begun.count(("CNNClassifier", "epoch")) == 4
+        assert sorted(recorder.ended) == sorted(recorder.begun)
+        assert recorder.running == 0
+
+    def test_epochs_of_a_network_that_votes(self, cells, recorder):
+        network = CNNClassifier(model__filters=(4,), epochs=2)
+        vote = SoftVotingClassifier([("network", network), ("other", clone(network))])
+        ensemble = KFoldEnsembleClassifier(vote, cv=2, random_state=0)
+        ensemble.set_callbacks(recorder).fit(cells.images / 255, cells.target)
+        assert recorder.begun.count(("CNNClassifier", "fit")) == 4
+        assert recorder.begun.count(("CNNClassifier", "epoch")) == 8
         assert sorted(recorder.ended) == sorted(recorder.begun)
         assert recorder.running == 0
 

@@ -81,7 +81,8 @@ def test_the_ensemble_reads_a_batch_at_a_time(images, cells, expected, monkeypat
     monkeypatch.setattr(
         "skwbc.augmentation._statistics._AT_A_TIME", 4 * 24 * 24 * 3 * 4
     )
-    monkeypatch.setattr("skwbc.cnn.classifier.PREDICTION_BATCH", MOST_AT_A_TIME)
+    for module in ("classifier", "_prediction"):
+        monkeypatch.setattr(f"skwbc.cnn.{module}.PREDICTION_BATCH", MOST_AT_A_TIME)
     ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)
     with config_context(working_memory=MOST_AT_A_TIME * 24 * 24 * 3 * 16 / 2**20):
         ensemble.fit(images, cells.target)

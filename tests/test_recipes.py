@@ -29,7 +29,9 @@ def quick():
     """The default recipe with a network and a time that tests can afford."""
     classifier = make_cell_classifier(cv=2, epochs=2, random_state=0)
     return classifier.set_params(
-        estimator__cnn__model__filters=(4, 8), estimator__cnn__batch_size=8
+        estimator__network__cnn__model__filters=(4, 8),
+        estimator__network__cnn__model__weights=None,
+        estimator__network__cnn__batch_size=8,
     )
 
 
@@ -61,9 +63,13 @@ def test_article_recipe_is_to_the_letter():
 
 def test_parameters_reach_the_parts():
     made = make_cell_classifier(cv=3, epochs=7, n_jobs=2, random_state=1, verbose=1)
-    assert list(made.estimator.named_steps) == ["augmenter", "cnn"]
+    assert list(made.estimator.named_estimators) == ["network", "colours"]
+    assert list(made.estimator.named_estimators["network"].named_steps) == [
+        "augmenter",
+        "cnn",
+    ]
     assert (made.cv, made.n_jobs, made.random_state, made.verbose) == (3, 2, 1, 1)
-    assert made.get_params()["estimator__cnn__epochs"] == 7
+    assert made.get_params()["estimator__network__cnn__epochs"] == 7
     assert is_classifier(made)
     with pytest.raises(ValueError, match="The 'recipe' parameter"):
         make_cell_classifier("best")
@@ -87,9 +93,10 @@ def test_members_watch_their_fold_unaugmented(monkeypatch, quick, cells):
         assert isinstance(X, AugmentedImages)
         assert len(X) == len(train)
         assert_array_equal(y_val, cells.target[held_out])
-        standardised = member[0].transform(cells.images[held_out])
+        network = member.named_estimators_["network"]
+        standardised = network[0].transform(cells.images[held_out])
         assert_array_equal(X_val, standardised)
-        assert "val_loss" in member[-1].history_
+        assert "val_loss" in network[-1].history_
 
 
 def test_reproducible(quick, fitted, cells):
@@ -114,10 +121,26 @@ def test_model_selection_of_scikit_learn(quick, cells):
     X, y = cells.images, cells.target
     assert len(cross_val_score(quick, X, y, cv=2)) == 2
     assert cross_val_predict(quick, X, y, cv=2, method="predict_proba").shape == (24, 3)
-    search = GridSearchCV(quick, {"estimator__cnn__epochs": [1, 2]}, cv=2).fit(X, y)
-    assert search.best_params_["estimator__cnn__epochs"] in (1, 2)
-    best = search.best_estimator_.estimators_[0][-1]
-    assert len(best.history_["loss"]) == search.best_params_["estimator__cnn__epochs"]
+    name = "estimator__network__cnn__epochs"
+    search = GridSearchCV(quick, {name: [1, 2]}, cv=2).fit(X, y)
+    assert search.best_params_[name] in (1, 2)
+    best = search.best_estimator_.estimators_[0].named_estimators_["network"][-1]
+    assert len(best.history_["loss"]) == search.best_params_[name]
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_that_are_not_rgb(quick, cells, channels):
+    X = cells.images[..., [0, 1, 2, 0][:channels]]
+    ensemble = clone(quick).fit(X, cells.target)
+    assert expected_image_shape(ensemble) == (24, 24, channels)
+    assert ensemble.predict_proba(X).shape == (24, 3)
+
+
+def test_the_default_weights_fit_grey_and_small_images(cells):
+    """The first convolution is made for one channel, the others stay."""
+    ensemble = make_cell_classifier(cv=2, epochs=1, random_state=0)
+    ensemble.fit(cells.images[..., :1], cells.target)
+    assert ensemble.predict(cells.images[..., :1]).shape == (24,)
 
 
 class TestFiles:
@@ -127,8 +150,8 @@ class TestFiles:
         assert_array_equal(
             loaded.predict_proba(cells.images), fitted.predict_proba(cells.images)
         )
-        # Two networks of 1,000 weights, and no image.
-        assert (tmp_path / "m.joblib").stat().st_size < cells.images.nbytes
+        # Two networks of 1,000 weights and what else there is, but no images.
+        assert (tmp_path / "m.joblib").stat().st_size < 1.5 * cells.images.nbytes
         assert expected_image_shape(loaded) == (24, 24, 3)
 
     def test_a_failed_save_leaves_the_old_model(self, fitted, tmp_path, monkeypatch):

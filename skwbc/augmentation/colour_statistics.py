@@ -32,7 +32,8 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
     deviation, skewness and the percentiles 5, 25, 50, 75 and 95: 72 figures an image,
     which say nothing of shapes and do not change when the cell is turned. Behind a
     scaler they are enough for a linear classifier of stained cells that any network
-    has to beat first.
+    has to beat first. Of images that are not RGB, grey ones for instance, each channel
+    is described as it is, by 8 figures.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     image_shape_ : tuple of int
-        (height, width, 3) of the images seen by ``fit``.
+        (height, width, channels) of the images seen by ``fit``.
     white_level_ : float
         The value of white: 255 for uint8; for other types the least of 1, 255, 4095
         and 65535 that no value seen by ``fit`` exceeds.
@@ -73,7 +74,7 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
-    _takes_lazy_arrays = True
+    _takes_lazy_arrays = _gives_arrays = True
 
     def __init__(self, radius: float | None = 0.8) -> None:
         self.radius = radius
@@ -84,8 +85,8 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, height, width, 3)
-            RGB images of any real numeric type.
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of any real numeric type; RGB if they have 3 channels.
         y : None
             Ignored.
 
@@ -97,14 +98,9 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` is no array of RGB images, or `radius` leaves no pixel.
+            If `X` is no array of images, or `radius` leaves no pixel.
         """
         X = check_images(X, type(self).__name__)
-        if X.shape[3] != 3:
-            raise ValueError(
-                f"{type(self).__name__} expected RGB images with 3 channels, got "
-                f"{X.shape[3]}."
-            )
         shape = tuple(X.shape[1:])
         if not _disc(shape, self.radius).any():
             raise ValueError(
@@ -123,13 +119,14 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, height, width, 3)
+        X : array-like of shape (n_samples, height, width, channels)
             Images of the size seen by ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, 72), float64
-            For each statistic in turn its value for each channel; names are in
+            (n_samples, 8 * channels) for images that are not RGB. For each statistic in
+            turn its value for each channel; names are in
             :meth:`get_feature_names_out`.
 
         Raises
@@ -160,9 +157,13 @@ class ColourStatistics(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (72,), object
-            Such as "mean_red" and "p95_eosin".
+            Such as "mean_red" and "p95_eosin"; "mean_0" and "p95_0" for images that are
+            not RGB.
         """
-        names = [f"{figure}_{channel}" for figure in _FIGURES for channel in _CHANNELS]
+        check_is_fitted(self)
+        n_channels = self.image_shape_[2]
+        channels = _CHANNELS if n_channels == 3 else range(n_channels)
+        names = [f"{figure}_{channel}" for figure in _FIGURES for channel in channels]
         return np.array(names, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -190,14 +191,26 @@ def _disc(shape: tuple[int, ...], radius: float | None) -> np.ndarray:
     return distance < radius * min(height, width) / 2
 
 
-def _describe(rgb: np.ndarray) -> np.ndarray:
-    """Return the figures of float32 pixels from 0 to 1, shape (n_pixels, 3)."""
-    rgb = rgb.clip(0, 1)
+def _describe(pixels: np.ndarray) -> np.ndarray:
+    """Return the figures of float32 pixels from 0 to 1, shape (n_pixels, channels)."""
+    values = pixels.clip(0, 1)
+    if values.shape[1] == 3:
+        values = _colours(values)
+    # A row for each channel, whose pixels are then beside each other in memory.
+    values = np.ascontiguousarray(values.T, dtype=np.float64)
+    mean = values.mean(axis=1)
+    deviations = values - mean[:, np.newaxis]
+    squares = deviations * deviations
+    std = np.sqrt(squares.mean(axis=1))
+    third = np.einsum("cp,cp->c", squares, deviations) / values.shape[1]
+    skewness = third / np.maximum(std, 1e-6) ** 3
+    percentiles = np.percentile(values, _PERCENTILES, axis=1, overwrite_input=True)
+    return np.concatenate([mean, std, skewness, percentiles.ravel()])
+
+
+def _colours(rgb: np.ndarray) -> np.ndarray:
+    """Return RGB, densities of the stains, and HSV, shape (n_pixels, 9)."""
     hsv = cv2.cvtColor(rgb[np.newaxis], cv2.COLOR_RGB2HSV)[0]
     # The hues of stained smears lie on both sides of red: the circle is cut at cyan.
     hsv[:, 0] = (hsv[:, 0] + 180) % 360 / 360
-    values = np.hstack([rgb, optical_densities(rgb), hsv]).astype(np.float64)
-    mean, std = values.mean(axis=0), values.std(axis=0)
-    skewness = ((values - mean) ** 3).mean(axis=0) / np.maximum(std, 1e-6) ** 3
-    percentiles = np.percentile(values, _PERCENTILES, axis=0)
-    return np.concatenate([mean, std, skewness, percentiles.ravel()])
+    return np.hstack([rgb, optical_densities(rgb), hsv])

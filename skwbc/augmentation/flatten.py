@@ -39,7 +39,7 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
     (18,)
     """
 
-    _takes_lazy_arrays = True
+    _takes_lazy_arrays = _gives_arrays = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Remember the shape of the images.

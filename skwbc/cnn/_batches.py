@@ -38,8 +38,6 @@ class Batches:
     seed : int
         Decides the order of the samples in each epoch. What augmentation draws is
         decided by the seed of the augmented images.
-    view : callable, default=None
-        Turns or flips a batch of images when it is drawn.
     """
 
     def __init__(
@@ -50,14 +48,12 @@ class Batches:
         *,
         size: int,
         seed: int = 0,
-        view: View | None = None,
     ) -> None:
         self.images = images
         self.targets = targets
         self.weights = weights
         self.size = size
         self.seed = seed
-        self.view = view
 
     def __len__(self) -> int:
         return math.ceil(len(self.targets) / self.size)
@@ -84,8 +80,6 @@ class Batches:
             else:
                 images = read_rows(self.images, rows)
                 images = as_finite_float32(images, "CNNClassifier")
-            if self.view is not None:
-                images = np.ascontiguousarray(self.view(images))
             weights = None if self.weights is None else self.weights[rows]
             yield Batch(images, self.targets[rows], weights)
 

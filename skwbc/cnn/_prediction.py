@@ -2,12 +2,14 @@
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from skwbc.cnn._batches import Batches
+from skwbc._members import PREDICTION_BATCH
+from skwbc.cnn._batches import Batches, View
 from skwbc.cnn._identity import identity
 
 Forward = Callable[[keras.Model, np.ndarray], np.ndarray]
@@ -22,13 +24,37 @@ _compiling = threading.Lock()
 _MOST = 32
 
 
-def predict_in_batches(network: keras.Model, batches: Batches) -> np.ndarray:
-    """Return the outputs of `network`, float64, shape (n_samples, n_outputs)."""
+def predict_in_batches(
+    network: keras.Model, X: Any, views: Sequence[View] = ()
+) -> np.ndarray:
+    """Return what a network gives for images.
+
+    Parameters
+    ----------
+    network : keras.Model
+        With one output.
+    X : array-like of shape (n_samples, height, width, channels)
+        Images.
+    views : sequence of callable, default=()
+        Turn or flip a batch of images. The mean over them is returned.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float64
+    """
     forward = _of_network.get(network)
     if forward is None:
         with _compiling:
             forward = _of_network[network] = _find(network)
-    outputs = [forward(network, batch.images) for batch in batches.in_order()]
+    size = max(1, PREDICTION_BATCH // max(1, len(views)))
+    outputs = []
+    for images, *_ in Batches(X, np.zeros(len(X)), None, size=size).in_order():
+        if not views:
+            outputs.append(forward(network, images))
+            continue
+        # In one pass, of which each costs something however few images it has.
+        seen = forward(network, np.concatenate([view(images) for view in views]))
+        outputs.append(seen.reshape(len(views), len(images), -1).mean(axis=0))
     return np.concatenate(outputs).astype(np.float64)
 
 

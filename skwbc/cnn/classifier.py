@@ -339,18 +339,8 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         """
         check_is_fitted(self)
         X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
-        none = np.zeros(X.shape[0])
-        views = dihedral_views(X.shape[1:]) if self.test_time_augmentation else [None]
-        outputs = np.mean(
-            [
-                predict_in_batches(
-                    self.model_,
-                    Batches(X, none, None, size=PREDICTION_BATCH, view=view),
-                )
-                for view in views
-            ],
-            axis=0,
-        )
+        views = dihedral_views(X.shape[1:]) if self.test_time_augmentation else ()
+        outputs = predict_in_batches(self.model_, X, views)
         if outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])
         return outputs / outputs.sum(axis=1, keepdims=True)

@@ -10,7 +10,6 @@ from sklearn.metrics import (
     log_loss,
     precision_recall_fscore_support,
 )
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -19,6 +18,7 @@ from sklearn.utils.validation import (
 
 from skwbc._conformal import prediction_sets
 from skwbc._members import average_members
+from skwbc.voting import parts_of
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -141,16 +141,20 @@ def training_table(ensemble: Any) -> list[dict[str, float]]:
     Parameters
     ----------
     ensemble : KFoldEnsembleClassifier
-        Fitted; its members are, or end in, a :class:`~skwbc.CNNClassifier`.
+        Fitted; its members are, or have among their parts, a
+        :class:`~skwbc.CNNClassifier`.
 
     Returns
     -------
     list of dict
         A row for each fold, with "fold" (from 1), "loss", "accuracy", "val_loss" and
-        "val_accuracy" in the epoch whose weights were kept, "best_epoch" (from 1) and
-        "epochs" (how many were run). The training figures are of augmented images, and
-        taken while the weights were still changing. The validation figures are of the
-        held-out fold, which also chose the epoch, so they are optimistic.
+        "val_accuracy" of the network in the epoch whose weights were kept, "score" (of
+        the whole member on its held-out fold, one of the ensemble's `fold_scores_`),
+        "best_epoch" (the epoch that was kept, from 1) and "epochs" (how many were run).
+        The training figures are of augmented images, and taken while the weights were
+        still changing. The validation figures and the score are of the held-out fold.
+        They are optimistic where that also chose the epoch, as with the recipe
+        "article".
 
     Raises
     ------
@@ -159,21 +163,26 @@ def training_table(ensemble: Any) -> list[dict[str, float]]:
     """
     check_is_fitted(ensemble)
     rows = []
-    for fold, member in enumerate(ensemble.estimators_, start=1):
-        network = member[-1] if isinstance(member, Pipeline) else member
-        if not hasattr(network, "history_"):
+    for fold, member in enumerate(ensemble.estimators_):
+        parts = list(parts_of(member))
+        network = next((part for part in parts if hasattr(part, "history_")), None)
+        if network is None:
+            kinds = ", ".join(type(part).__name__ for part in parts)
             raise ValueError(
-                f"The members end in a {type(network).__name__}, which records no "
-                "training history; expected CNNClassifier."
+                f"The members are made of {kinds}, none of which records a training "
+                "history; expected CNNClassifier."
             )
         best = network.best_epoch_
-        figures = {
+        row: dict[str, float] = {"fold": fold + 1}
+        row |= {
             name: network.history_[name][best - 1]
             for name in METRICS
             if name in network.history_
         }
+        if hasattr(ensemble, "fold_scores_"):
+            row["score"] = float(ensemble.fold_scores_[fold])
         epochs = len(network.history_["loss"])
-        rows.append({"fold": fold, **figures, "best_epoch": best, "epochs": epochs})
+        rows.append(row | {"best_epoch": best, "epochs": epochs})
     return rows
 
 

@@ -93,7 +93,7 @@ def find_label_issues(
     Of the orders in [1]_ this is self-confidence, without the issues being put first:
     an ensemble that is sure of itself has high thresholds, and misses many.
 
-    Where members watched their held-out fold, that fold with its wrong labels chose
+    Where members stopped by their held-out fold, that fold with its wrong labels chose
     the weights that judge it, so that some are harder to find.
 
     References

@@ -89,14 +89,24 @@ def test_they_tell_cells_apart(cells, tmp_path):
     )
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_channels_of_other_images_are_described_as_they_are(cells, channels):
+    X = cells.images[:5, :, :, [0, 1, 2, 0][:channels]]
+    statistics = ColourStatistics().fit(X)
+    names = statistics.get_feature_names_out().tolist()
+    rows = statistics.transform(X)
+    assert rows.shape == (5, 8 * channels)
+    assert names[-1] == f"p95_{channels - 1}"
+    colours = ColourStatistics().fit(cells.images[:5])
+    expected = colours.transform(cells.images[:5])
+    red = colours.get_feature_names_out().tolist().index("p95_red")
+    assert_array_equal(rows[:, names.index("p95_0")], expected[:, red])
+
+
 def test_wrong_input(cells):
     X = cells.images
-    for images, message in (
-        (X[..., :1], "RGB images with 3 channels, got 1"),
-        (X[0], r"\(n_samples, height, width, channels\)"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            ColourStatistics().fit(images)
+    with pytest.raises(ValueError, match=r"\(n_samples, height, width, channels\)"):
+        ColourStatistics().fit(X[0])
     with pytest.raises(ValueError, match="The 'radius' parameter"):
         ColourStatistics(radius=0).fit(X)
     with pytest.raises(ValueError, match="leaves no pixel"):

@@ -16,12 +16,14 @@ from skwbc.datasets import make_blood_cells
 
 assert keras.backend.backend() == sys.argv[1]
 X, y = make_blood_cells(8, image_size=(16, 16), random_state=0, return_X_y=True)
-clf = make_cell_classifier(cv=2, epochs=6, random_state=0)
-clf.set_params(estimator__cnn__model__filters=(4, 8)).fit(X, y)
+clf = make_cell_classifier(cv=2, epochs=9, random_state=0)
+clf.set_params(estimator__network__cnn__batch_size=4).fit(X, y)
 proba = clf.predict_proba(X)
 np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
-losses = clf.estimators_[0]["cnn"].history_["val_loss"]
-assert len(losses) == 6 and min(losses) < losses[0]
+network = clf.estimators_[0].named_estimators_["network"]
+losses = network["cnn"].history_["loss"]
+assert len(losses) == 9 and losses[-1] < losses[0]
+assert "val_loss" in network["cnn"].history_
 joblib.dump(clf, "clf.joblib")
 np.testing.assert_array_equal(joblib.load("clf.joblib").predict_proba(X), proba)
 np.save("proba.npy", clf.fit(X, y).predict_proba(X) - proba)

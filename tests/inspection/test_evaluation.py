@@ -73,7 +73,7 @@ def test_agreement(ensemble, iris):
 
 
 def test_training_table_of_members_without_history(ensemble):
-    with pytest.raises(ValueError, match="LogisticRegression, which records no"):
+    with pytest.raises(ValueError, match="made of LogisticRegression, none of"):
         training_table(ensemble)
 
 
