@@ -32,7 +32,7 @@ from _results import append, calibration_error, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc._members import average_members
+from skwbc._averaging import average_members
 from skwbc.inspection import training_table
 from skwbc.inspection._evaluation import METRICS
 

@@ -35,7 +35,7 @@ from skwbc import (
     SoftVotingClassifier,
     make_cell_classifier,
 )
-from skwbc._members import average_members
+from skwbc._averaging import average_members
 
 DATA = {"bccd-3": BCCD_THREE, "bccd-4": BCCD_FOUR, "synthetic": None}
 RESULTS = Path(__file__).with_suffix(".jsonl")

@@ -4,11 +4,12 @@ The names below are loaded on first use, so ``import skwbc`` costs next to nothi
 ``from skwbc import KFoldEnsembleClassifier`` imports neither Keras nor TensorFlow.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from skwbc._lazy_door import lazy_door
 
 if TYPE_CHECKING:
-    from skwbc import cnn, datasets, inspection, uncertainty
+    from skwbc import cnn, datasets, export, inspection, uncertainty
     from skwbc.augmentation import (
         AugmentedImages,
         ColourStatistics,
@@ -37,7 +38,7 @@ _HOMES = {
     "make_cell_classifier": "skwbc.recipes",
     "save_model": "skwbc.persistence",
 }
-_ROOMS = ("cnn", "datasets", "inspection", "uncertainty")
+_ROOMS = ("cnn", "datasets", "export", "inspection", "uncertainty")
 
 __all__ = [
     "AugmentedImages",
@@ -52,6 +53,7 @@ __all__ = [
     "build_compact_cnn",
     "cnn",
     "datasets",
+    "export",
     "inspection",
     "load_model",
     "make_cell_classifier",
@@ -60,16 +62,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-    elif name in _ROOMS:
-        value = importlib.import_module(f"skwbc.{name}")
-    else:
-        raise AttributeError(f"module 'skwbc' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_door(__name__, _HOMES, _ROOMS)

@@ -6,7 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from skwbc._files import distrust
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -78,9 +80,57 @@ def check_labels(data: Path, labels: Path | None) -> None:
     class_names(data)
 
 
-def load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
-    """Load a model, and the shape of the images that it takes."""
+class Loaded(NamedTuple):
+    """A model, and what the command has to know of it.
+
+    Attributes
+    ----------
+    ensemble : KFoldEnsembleClassifier or OnnxClassifier
+        What predicts.
+    image_shape : tuple of int
+        (height, width, channels) of the images that it takes.
+    n_members : int
+        How many members vote.
+    """
+
+    ensemble: Any
+    image_shape: tuple[int, int, int]
+    n_members: int
+
+
+def is_onnx(path: Path) -> bool:
+    """Tell ONNX files from joblib files, by the names."""
+    return path.suffix.lower() == ".onnx"
+
+
+def load_model(path: Path, *, trust: bool) -> Loaded:
+    """Load a model: one in ONNX without Keras, one of joblib if it can be trusted."""
+    return _load_onnx(path) if is_onnx(path) else _load_joblib(path, trust)
+
+
+def _load_onnx(path: Path) -> Loaded:
+    from skwbc.export import OnnxClassifier
+
+    model = OnnxClassifier(path)
+    if not hasattr(model, "image_shape_"):
+        raise ValueError(f"{path} takes rows of features; expected a model of images.")
+    if model.input_dtype_ != "uint8":
+        raise ValueError(
+            f"{path} takes {model.input_dtype_}, but the command reads images as "
+            "uint8. Use it from Python, or export it with input_dtype='uint8'."
+        )
+    return Loaded(model, model.image_shape_, model.n_members_)
+
+
+def _load_joblib(path: Path, trust: bool) -> Loaded:
     if path.is_file():
+        doubt = distrust(path)
+        if doubt and not trust:
+            raise ValueError(
+                f"{path} {doubt}, and loading a joblib file can run any code that its "
+                "author put there. If you know where it comes from, add --trust; a "
+                "model in ONNX (skwbc export) runs no code."
+            )
         with open(path, "rb") as file:
             if file.read(1) in _FIRST_BYTES:
                 load_keras()
@@ -94,7 +144,7 @@ def load_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
             f"{path} holds a {type(model).__name__}; expected an ensemble that "
             "`skwbc train` wrote."
         )
-    return model, expected_image_shape(model)
+    return Loaded(model, expected_image_shape(model), len(model.estimators_))
 
 
 def load_keras() -> None:

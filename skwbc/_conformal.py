@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skwbc._folds import Split
-from skwbc._members import FittedFold
+if TYPE_CHECKING:
+    from skwbc._folds import Split
+    from skwbc._members import FittedFold
 
 
 def true_class_proba(
-    folds: Sequence[FittedFold], splits: Sequence[Split], y: np.ndarray
+    folds: "Sequence[FittedFold]", splits: "Sequence[Split]", y: np.ndarray
 ) -> list[np.ndarray]:
     """Return what each member says of the true classes of its held-out samples.
 
@@ -43,7 +44,7 @@ def prediction_sets(
 
     Parameters
     ----------
-    ensemble : KFoldEnsembleClassifier
+    ensemble : KFoldEnsembleClassifier or OnnxClassifier
         Fitted.
     chunks : iterable of ndarray of shape (n_members, n_rows, n_classes)
         The members' probabilities for new samples, some rows at a time; NaN for a class

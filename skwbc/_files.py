@@ -1,7 +1,8 @@
-"""Files: writing them whole or not at all, how large they may be, what failed."""
+"""Files: written whole or not at all, whose they are, how large, what failed."""
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,29 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def distrust(path: str | os.PathLike) -> str | None:
+    """Say why a file may have been written by somebody else than the user.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; of a link, what it leads to.
+
+    Returns
+    -------
+    str or None
+        What speaks against it; None if nothing does, and where files have no owners.
+    """
+    if not hasattr(os, "geteuid"):
+        return None
+    found = os.stat(path)
+    if found.st_uid != os.geteuid():
+        return f"belongs to another user (number {found.st_uid})"
+    if found.st_mode & stat.S_IWOTH:
+        return "can be written by every user"
+    return None
 
 
 def reason(error: Exception) -> str:

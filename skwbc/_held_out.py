@@ -9,12 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
+from skwbc._averaging import mean_over_known
 from skwbc._folds import Split
 from skwbc._members import (
     FittedFold,
     accuracy,
     guessing_accuracy,
-    mean_over_known,
 )
 
 

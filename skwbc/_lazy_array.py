@@ -6,7 +6,6 @@ import operator
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 
 class LazyArray:
@@ -171,6 +170,9 @@ def takes_lazy_arrays(estimator: Any) -> bool:
     pipeline that always gives an array in memory, which it says by ``_gives_arrays =
     True``, ends the question for the steps behind it.
     """
+    # Here, because it takes a second to import, and arrays do without it.
+    from sklearn.pipeline import Pipeline
+
     if not isinstance(estimator, Pipeline):
         return getattr(estimator, "_takes_lazy_arrays", False)
     for _, step in estimator.steps:

@@ -1,4 +1,4 @@
-"""The `skwbc` command: train a fold ensemble, evaluate it, predict with it.
+"""The `skwbc` command: train a fold ensemble, evaluate, predict, export it.
 
 Every line of work is a call into the package. What the package raises about input
 becomes one line on standard error and exit code 2.
@@ -21,6 +21,7 @@ from typer.exceptions import TyperException
 from skwbc._cli_data import (
     check_labels,
     complain,
+    is_onnx,
     labelled_images,
     load_keras,
     load_model,
@@ -38,7 +39,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[Path, typer.Argument(help="A model that `skwbc train` wrote.")]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        help="A model that `skwbc train` wrote, or `skwbc export` (.onnx). Loading one "
+        "of the former can run any code that its author put there."
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Load a model although somebody else may have written it."
+    ),
+]
 Labels = Annotated[
     Path | None, typer.Option(help="For a .raw file: a text file, a digit an image.")
 ]
@@ -195,6 +208,7 @@ def evaluate(
     model: Model,
     data: Data,
     labels: Labels = None,
+    trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
 ) -> None:
@@ -203,13 +217,13 @@ def evaluate(
 
     _must_exist(model, data)
     check_labels(data, labels)
-    fitted, shape = load_model(model)
+    ensemble, shape, _ = load_model(model, trust=trust)
     cells = labelled_images(
-        data, labels, shape, known=fitted.classes_, max_pixels=max_pixels
+        data, labels, shape, known=ensemble.classes_, max_pixels=max_pixels
     )
     from skwbc.inspection import evaluate as score
 
-    scores = score(fitted, cells.images, cells.target)
+    scores = score(ensemble, cells.images, cells.target)
     if as_json:
         _print_json(scores)
     else:
@@ -232,6 +246,7 @@ def predict(
             "them this often, such as 0.9."
         ),
     ] = None,
+    trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
 ) -> None:
@@ -244,7 +259,7 @@ def predict(
         raise ValueError(f"--csv {csv_file}: expected a file in a folder that exists.")
     if coverage is not None and not 0 < coverage < 1:
         raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
-    fitted, shape = load_model(model)
+    ensemble, shape, n_members = load_model(model, trust=trust)
     cells = gather_images(images, image_shape=shape, max_pixels=max_pixels)
     for line in cells.errors:
         complain(line)
@@ -253,16 +268,41 @@ def predict(
     from skwbc.inspection import describe_predictions
 
     rows = describe_predictions(
-        fitted, cells.images, cells.filenames, coverage=coverage
+        ensemble, cells.images, cells.filenames, coverage=coverage
     )
     if csv_file is not None:
         _write_csv(rows, csv_file)
     if as_json:
         _print_json(rows)
     else:
-        display.show_predictions(rows, len(fitted.estimators_))
+        display.show_predictions(rows, n_members)
     if cells.errors:
         raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def export(
+    model: Model,
+    file: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+    trust: Trust = False,
+) -> None:
+    """Write a model as one ONNX file, which predicts without TensorFlow."""
+    from skwbc import _cli_display as display
+
+    _must_exist(model)
+    if is_onnx(model):
+        raise ValueError(f"{model} is an ONNX file already; expected a joblib file.")
+    if not is_onnx(file) or file.is_dir() or not file.parent.is_dir():
+        raise ValueError(f"{file}: expected a .onnx file in a folder that exists.")
+    ensemble, _, n_members = load_model(model, trust=trust)
+    from skwbc.export import to_onnx
+
+    start = time.perf_counter()
+    to_onnx(ensemble, file)
+    display.out.print(
+        f"Exported {n_members} members in {time.perf_counter() - start:.0f} s "
+        f"({file.stat().st_size / 1e6:.1f} MB): {file}"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

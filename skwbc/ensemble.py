@@ -30,6 +30,7 @@ from sklearn.utils.validation import (
     check_memory,
 )
 
+from skwbc._averaging import average_members
 from skwbc._conformal import prediction_sets, true_class_proba
 from skwbc._cross_validated import take_members
 from skwbc._folds import decide_splits
@@ -38,7 +39,6 @@ from skwbc._members import (
     FittedFold,
     as_labels,
     as_rows,
-    average_members,
     fit_one_fold,
     predict_in_chunks,
 )
@@ -53,10 +53,11 @@ from skwbc._sklearn_compat import (
     routing_enabled,
 )
 from skwbc._validation_set import takes_held_out_fold
+from skwbc._versions import Stamped
 
 
 class KFoldEnsembleClassifier(
-    CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Stamped, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
 ):
     """Fit one clone of a classifier per fold and average their probabilities.
 

@@ -1,12 +1,17 @@
 """Fitted models in files."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import joblib
+from sklearn.exceptions import InconsistentVersionWarning
 
 from skwbc._files import replacing
+from skwbc._versions import NewerFormatError, OtherVersionsWarning
 
 
 def save_model(model: Any, path: str | os.PathLike) -> None:
@@ -32,6 +37,29 @@ def save_model(model: Any, path: str | os.PathLike) -> None:
         joblib.dump(model, temporary)
 
 
+@contextmanager
+def _one_warning(path: Path) -> Iterator[None]:
+    """Make one warning of those that each estimator in a file gives for itself."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    of_versions = [
+        each.message
+        for each in caught
+        if isinstance(each.message, OtherVersionsWarning | InconsistentVersionWarning)
+    ]
+    for each in caught:
+        if each.message not in of_versions:
+            warnings.warn_explicit(
+                each.message, each.category, each.filename, each.lineno
+            )
+    if of_versions:
+        # Ours names all packages.
+        ours = [each for each in of_versions if isinstance(each, OtherVersionsWarning)]
+        first = (ours or of_versions)[0]
+        warnings.warn(f"{path}: {first}", OtherVersionsWarning, stacklevel=4)
+
+
 def load_model(path: str | os.PathLike) -> Any:
     """Read a fitted classifier from a file written by :func:`save_model`.
 
@@ -52,9 +80,16 @@ def load_model(path: str | os.PathLike) -> Any:
     Raises
     ------
     ValueError
-        If the file is no model, or is damaged.
+        If the file is no model, is damaged, or was written by a later skwbc in a format
+        that this one does not know.
     OSError
         If it cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        Once, if the file was written with other versions of skwbc, scikit-learn, Keras
+        or TensorFlow than those that are here; it names both.
     """
     path = Path(path)
     if path.is_dir():
@@ -62,9 +97,12 @@ def load_model(path: str | os.PathLike) -> Any:
     with open(path, "rb"):
         pass  # What the system says of a missing or locked file is clear enough.
     try:
-        model = joblib.load(path)
+        with _one_warning(path):
+            model = joblib.load(path)
     except MemoryError:
         raise
+    except NewerFormatError as error:
+        raise ValueError(f"{path} cannot be read. {error}") from error
     except Exception as error:
         # A damaged pickle can raise anything at all.
         raise ValueError(

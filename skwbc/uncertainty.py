@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._members import average_members
+from skwbc._averaging import average_members
 
 __all__ = ["mutual_information", "predictive_entropy", "vote_disagreement"]
 

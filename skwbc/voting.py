@@ -13,8 +13,9 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skwbc._averaging import average_members
 from skwbc._lazy_array import is_lazy, takes_lazy_arrays
-from skwbc._members import as_labels, as_rows, average_members
+from skwbc._members import as_labels, as_rows
 from skwbc._sklearn_compat import (
     BaseComposition,
     CallbackSupportMixin,
@@ -27,10 +28,11 @@ from skwbc._validation_set import (
     takes_held_out_fold,
     takes_validation_weights,
 )
+from skwbc._versions import Stamped
 
 
 class SoftVotingClassifier(
-    CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseComposition
+    Stamped, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseComposition
 ):
     """Fit several classifiers on the same samples and average their probabilities.
 

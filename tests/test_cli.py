@@ -8,10 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
-from skwbc import cli, load_model
+from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
 from skwbc._cli_display import show_training
 from skwbc.datasets import make_blood_cells, save_image_folder
+from skwbc.export import to_onnx
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,13 @@ def model(folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def onnx(model):
+    path = model.with_name("m.onnx")
+    assert cli.main(["export", str(model), str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     path = tmp_path_factory.mktemp("raw")
     images, target = make_blood_cells(
@@ -46,6 +56,14 @@ def raw(tmp_path_factory):
     (path / "c.raw").write_bytes(images.transpose(0, 3, 1, 2).tobytes())
     codes = np.searchsorted(np.unique(target), target)
     (path / "labels.txt").write_text("".join(map(str, codes)))
+    (path / "strange.onnx").write_bytes(b"strange")
+    (path / "open.joblib").write_bytes(b"\x80")
+    (path / "open.joblib").chmod(0o666)
+    rows = KFoldEnsembleClassifier(LogisticRegression(), cv=2)
+    to_onnx(rows.fit(np.eye(6), [0, 1] * 3), path / "rows.onnx")
+    flat = make_pipeline(FlattenImages(), LogisticRegression())
+    floats = KFoldEnsembleClassifier(flat, cv=2).fit(images / 255, target)
+    to_onnx(floats, path / "floats.onnx", input_dtype="float32")
     return path
 
 
@@ -210,6 +228,52 @@ def test_predictions_in_a_fresh_process_are_the_same(model, folder, capsys):
     assert fresh.stderr == ""
 
 
+def test_onnx_says_the_same(model, onnx, folder, tmp_path, capsys):
+    arguments = [folder, "--json", "--coverage", 0.9]
+    _, out, _ = run(capsys, "predict", model, *arguments)
+    code, same, err = run(capsys, "predict", onnx, *arguments)
+    assert (code, err) == (0, "")
+    for row, expected in zip(json.loads(same), json.loads(out), strict=True):
+        proba, others = (each.pop("probabilities") for each in (row, expected))
+        assert list(proba.values()) == pytest.approx(list(others.values()), abs=1e-5)
+        assert row == expected
+    _, out, _ = run(capsys, "evaluate", model, folder, "--json")
+    _, same, _ = run(capsys, "evaluate", onnx, folder, "--json")
+    assert json.loads(same)["confusion_matrix"] == json.loads(out)["confusion_matrix"]
+    path = tmp_path / "again.onnx"
+    code, out, err = run(capsys, "export", model, path)
+    assert (code, err) == (0, "")
+    assert "Exported 2 members" in out
+    assert run(capsys, "predict", path, folder, "--json")[0] == 0
+
+
+def test_predicting_with_onnx_needs_no_scikit_learn(onnx, folder):
+    code = (
+        f"import sys; from skwbc import cli; cli.main(['predict', {str(onnx)!r}, "
+        f"{str(folder)!r}]); assert not {{'sklearn', 'scipy'}} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
+def test_models_of_others_are_not_loaded_without_trust(
+    model, folder, tmp_path, monkeypatch, capsys
+):
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    for command in (
+        ("predict", model, folder),
+        ("evaluate", model, folder),
+        ("export", model, tmp_path / "m.onnx"),
+    ):
+        code, out, err = run(capsys, *command)
+        assert (code, out) == (2, "")
+        assert f"belongs to another user (number {me}), and loading a joblib" in err
+        assert "can run any code" in err
+        assert "add --trust" in err
+        assert run(capsys, *command, "--trust")[0] == 0
+
+
 def test_demo(tmp_path, capsys):
     code, out, err = run(capsys, "demo", "--out", tmp_path / "d", "--epochs", 1)
     assert code == 0
@@ -243,15 +307,24 @@ WRONG_USE = [
     (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
     (["predict", "{model}", "x.png", "--coverage", "95"], "between 0 and 1"),
     (["evaluate", "{model}", "{folder}/monocyte"], "has no sub-folders"),
+    (["export", "{model}", "m.joblib"], "expected a .onnx file"),
+    (["export", "{model}", "no/m.onnx"], "folder that exists"),
+    (["export", "{onnx}", "m.onnx"], "is an ONNX file already"),
+    (["export", "{raw}/labels.txt", "m.onnx"], "could not be read as a model"),
+    (["predict", "{raw}/strange.onnx", "x.png"], "read as an ONNX model (7 bytes)"),
+    (["evaluate", "{raw}/rows.onnx", "{folder}"], "takes rows of features; expected"),
+    (["predict", "{raw}/floats.onnx", "x.png"], "takes float32, but the command"),
+    (["predict", "{raw}/open.joblib", "x.png"], "can be written by every user, and"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG_USE)
 def test_wrong_use_is_one_line_and_code_2(
-    arguments, message, folder, raw, model, tmp_path, monkeypatch, capsys
+    arguments, message, folder, raw, model, onnx, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    filled = [word.format(folder=folder, raw=raw, model=model) for word in arguments]
+    names = {"folder": folder, "raw": raw, "model": model, "onnx": onnx}
+    filled = [word.format(**names) for word in arguments]
     code, out, err = run(capsys, *filled)
     assert code == 2
     assert out == ""
@@ -261,11 +334,14 @@ def test_wrong_use_is_one_line_and_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_and_wrong_use_do_not_wait_for_keras(folder, raw, model, tmp_path):
+def test_help_wrong_use_and_onnx_do_not_wait_for_keras(
+    folder, raw, model, onnx, tmp_path
+):
+    names = {"folder": folder, "raw": raw, "model": model, "onnx": onnx}
     cases = [["--help"], ["train", "--help"], []]
+    cases += [["evaluate", str(onnx), str(folder)], ["predict", str(onnx), str(folder)]]
     cases += [
-        [word.format(folder=folder, raw=raw, model=model) for word in arguments]
-        for arguments, _ in WRONG_USE
+        [word.format(**names) for word in arguments] for arguments, _ in WRONG_USE
     ]
     code = """
 import json, sys

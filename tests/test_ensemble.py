@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc._members import average_members
+from skwbc._averaging import average_members
 
 
 @pytest.fixture(scope="module")

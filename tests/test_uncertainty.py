@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from scipy.stats import entropy
 
-from skwbc._members import average_members
+from skwbc._averaging import average_members
 from skwbc.uncertainty import mutual_information, predictive_entropy, vote_disagreement
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._lazy_array import is_lazy
 from skwbc._random import draw_seed
 from skwbc._sklearn_compat import Interval, StrOptions, fit_context
+from skwbc._versions import Stamped
 from skwbc.augmentation._affine import BORDERS, RandomAffine
 from skwbc.augmentation._colour import RandomColour
 from skwbc.augmentation._images import check_images
@@ -31,7 +32,7 @@ from skwbc.augmentation._statistics import (
 )
 
 
-class ImageAugmenter(TransformerMixin, BaseEstimator):
+class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
     """Augment images while a classifier is fitted, and standardise them always.
 
     The transformer has two faces. ``transform`` is deterministic: it standardises.

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._lazy_array import read_rows
 from skwbc._sklearn_compat import Interval, fit_context
+from skwbc._versions import Stamped
 from skwbc.augmentation._colour import optical_densities
 from skwbc.augmentation._images import check_images
 from skwbc.augmentation._statistics import white_level
@@ -22,9 +23,11 @@ _CHANNELS = (
 _PERCENTILES = (5, 25, 50, 75, 95)
 _FIGURES = ("mean", "std", "skewness", *(f"p{p}" for p in _PERCENTILES))
 _AT_A_TIME = 64
+# Hues above it, of 1, are cyan up to rounding; no other hue of uint8 is so near to it.
+_NEARLY_CYAN = np.float32(1 - 1e-4)
 
 
-class ColourStatistics(TransformerMixin, BaseEstimator):
+class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
     """Describe the colours of a cell by moments and percentiles.
 
     Of red, green and blue, of the densities of haematoxylin and eosin and of what
@@ -212,5 +215,6 @@ def _colours(rgb: np.ndarray) -> np.ndarray:
     """Return RGB, densities of the stains, and HSV, shape (n_pixels, 9)."""
     hsv = cv2.cvtColor(rgb[np.newaxis], cv2.COLOR_RGB2HSV)[0]
     # The hues of stained smears lie on both sides of red: the circle is cut at cyan.
-    hsv[:, 0] = (hsv[:, 0] + 180) % 360 / 360
+    hue = (hsv[:, 0] + 180) % 360 / 360
+    hsv[:, 0] = np.where(hue > _NEARLY_CYAN, 0, hue)
     return np.hstack([rgb, optical_densities(rgb), hsv])

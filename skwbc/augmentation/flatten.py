@@ -10,10 +10,13 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
 
 
-class FlattenImages(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FlattenImages(
+    Stamped, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Turn each image into one row of values.
 
     It stands between an :class:`ImageAugmenter` and classifiers such as

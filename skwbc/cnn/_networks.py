@@ -1,11 +1,39 @@
 """What a classifier has to know of the networks that builders give it."""
 
 import math
-from collections.abc import Iterator
+import pkgutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+
+def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
+    """Return the function that builds networks.
+
+    Parameters
+    ----------
+    model : callable or str
+        The function, or its import path.
+
+    Raises
+    ------
+    ValueError
+        If there is no function at an import path.
+    """
+    if not isinstance(model, str):
+        return model
+    wanted = "expected the import path of a function, as 'package.module:function'"
+    if ":" not in model:
+        raise ValueError(f"model={model!r}; {wanted}.")
+    try:
+        found = pkgutil.resolve_name(model)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"model={model!r}; {wanted}. {error}.") from error
+    if not callable(found):
+        raise ValueError(f"model={model!r} is a {type(found).__name__}; {wanted}.")
+    return found
 
 
 def check_network(network: Any, n_classes: int) -> None:

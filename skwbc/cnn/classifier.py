@@ -27,10 +27,11 @@ from skwbc._sklearn_compat import (
     StrOptions,
     fit_context,
 )
+from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches, dihedral_views
 from skwbc.cnn._checks import check_validation_set, weigh
-from skwbc.cnn._networks import check_network, cosine_rates, encode
+from skwbc.cnn._networks import check_network, cosine_rates, encode, find_builder
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
@@ -41,7 +42,7 @@ from skwbc.cnn.architectures import build_compact_cnn
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
 
 
-class CNNClassifier(CallbackSupportMixin, KerasClassifier):
+class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
     """Train a convolutional network on images, with early stopping where it can.
 
     It is trained on an array of images, or batch by batch on the
@@ -53,10 +54,12 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
 
     Parameters
     ----------
-    model : callable, default=build_compact_cnn
+    model : callable or str, default=build_compact_cnn
         Builds the network: a function that returns a Keras model, compiled or not.
         It may take an argument `meta`, a dict with ``image_shape_``, ``n_classes_``
-        and ``classes_``; its other arguments are set as ``model__name=value``.
+        and ``classes_``; its other arguments are set as ``model__name=value``. A str is
+        the import path of one, "package.module:function", which is imported by ``fit``
+        only: what was fitted can then be loaded and predict where it is missing.
     optimizer : str, class or instance, default="rmsprop"
         A Keras optimizer. With a name or class, its arguments are set as
         ``optimizer__name=value``. Unused if `model` returns a compiled network; the
@@ -151,7 +154,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
     """
 
     _parameter_constraints: dict = {
-        "model": [callable],
+        "model": [callable, str],
         "metrics": [str, list, tuple, None],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -173,7 +176,7 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
 
     def __init__(
         self,
-        model: Callable[..., keras.Model] = build_compact_cnn,
+        model: Callable[..., keras.Model] | str = build_compact_cnn,
         *,
         optimizer="rmsprop",
         loss="categorical_crossentropy",
@@ -459,6 +462,10 @@ class CNNClassifier(CallbackSupportMixin, KerasClassifier):
         epoch.call_on_fit_task_begin(estimator=self)
         yield
         epoch.call_on_fit_task_end(estimator=self)
+
+    def _check_model_param(self) -> Callable[..., keras.Model]:
+        # scikeras asks for the function that builds the network.
+        return find_builder(self.model)
 
     def _compile(self, network: keras.Model) -> None:
         if not network.compiled:

@@ -3,13 +3,31 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from skwbc._files import MAX_PIXELS, reason
 from skwbc.datasets._image_files import image_files, read_image
-from skwbc.datasets._raw import load_raw_images
+from skwbc.datasets._raw_bytes import read_raw
+
+
+class GatheredImages(NamedTuple):
+    """Images, where each came from, and what could not be read.
+
+    Attributes
+    ----------
+    images : ndarray of shape (n_samples, height, width, 3), uint8
+        The images.
+    filenames : list of str
+        Where each image came from.
+    errors : list of str
+        A line for each path that could not be read, which names it.
+    """
+
+    images: np.ndarray
+    filenames: list[str]
+    errors: list[str]
 
 
 def gather_images(
@@ -17,7 +35,7 @@ def gather_images(
     *,
     image_shape: tuple[int, int, int],
     max_pixels: int = MAX_PIXELS,
-) -> Bunch:
+) -> GatheredImages:
     """Read images without labels from files, folders and raw files.
 
     What cannot be read does not keep the rest from being read.
@@ -34,30 +52,27 @@ def gather_images(
 
     Returns
     -------
-    Bunch
-        With the attributes
-
-        images : ndarray of shape (n_samples, height, width, 3), uint8
-        filenames : list of str
-            Where each image came from.
-        errors : list of str
-            A line for each path that could not be read, which names it.
+    GatheredImages
+        A named tuple of ``images``, an ndarray of shape (n_samples, height, width, 3)
+        and type uint8; ``filenames``, a list that says where each came from; and
+        ``errors``, a list with a line for each path that could not be read, which
+        names it.
     """
     images: list[np.ndarray] = []
     filenames: list[str] = []
     errors: list[str] = []
     for path in map(Path, paths):
         try:
-            files = _files_in(path)
+            files = _files_in(path, errors)
         except (OSError, ValueError) as error:
             errors.append(reason(error))
             continue
         for file in files:
             try:
                 if file.suffix.lower() == ".raw":
-                    raw = load_raw_images(file, image_shape=image_shape)
-                    images.extend(raw.images)
-                    filenames.extend(raw.filenames)
+                    raw, names = read_raw(file, image_shape)
+                    images.extend(raw)
+                    filenames.extend(names)
                 else:
                     images.append(
                         read_image(file, image_shape[:2], max_pixels=max_pixels)
@@ -67,13 +82,16 @@ def gather_images(
                 errors.append(reason(error))
     empty = np.empty((0, *image_shape), np.uint8)
     stacked = np.stack(images) if images else empty
-    return Bunch(images=stacked, filenames=filenames, errors=errors)
+    return GatheredImages(stacked, filenames, errors)
 
 
-def _files_in(path: Path) -> list[Path]:
+def _files_in(path: Path, errors: list[str]) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = image_files(path, recursive=True)
-    if not files:
+    n_errors = len(errors)
+    files = image_files(
+        path, recursive=True, on_error=lambda error: errors.append(reason(error))
+    )
+    if not files and len(errors) == n_errors:
         raise ValueError(f"The folder {path} has no image in it or in its sub-folders.")
     return files

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -137,12 +137,33 @@ class ImageFiles(LazyArray):
         return out
 
 
-def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """List the image files of a folder in order; none whose name begins with a dot."""
-    pattern = "**/*" if recursive else "*"
-    return sorted(
-        file
-        for file in folder.glob(pattern)
-        if file.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+def image_files(
+    folder: Path,
+    *,
+    recursive: bool = False,
+    on_error: Callable[[OSError], None] | None = None,
+) -> list[Path]:
+    """List the image files of a folder in order; none whose name begins with a dot.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    recursive : bool, default=False
+        Look into its sub-folders as well.
+    on_error : callable, default=None
+        Told of each folder that cannot be looked into; by default that is raised.
+
+    Returns
+    -------
+    list of Path
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    files = []
+    for parent, folders, names in os.walk(folder, onerror=on_error or fail):
+        folders[:] = [name for name in folders if recursive and name[0] != "."]
+        files += [Path(parent, name) for name in names if name[0] != "."]
+    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)

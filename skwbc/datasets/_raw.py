@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._sklearn_compat import StrOptions, validate_params
-from skwbc.datasets._checks import check_sides
+from skwbc.datasets._raw_bytes import read_raw
 
 _DESCR = """Raw images from {path}
 {count} images of shape {shape} (height, width, channels), {layout} on disk, uint8."""
@@ -82,35 +82,18 @@ def load_raw_images(
     ...     load_raw_images(file.name).images.shape
     (2, 100, 100, 3)
     """
-    height, width, channels = check_sides(
-        image_shape, "image_shape", ("height", "width", "channels")
-    )
     if return_X_y and labels is None:
         raise ValueError("return_X_y=True needs a file of labels; got labels=None.")
     path = Path(path)
-    values = np.fromfile(path, np.uint8)
-    size = height * width * channels
-    if not len(values) or len(values) % size:
-        raise ValueError(
-            f"{path} has {len(values)} bytes, which is no whole number of images of "
-            f"shape {(height, width, channels)} ({size} bytes each): "
-            f"{len(values) / size:.2f}. Check the file and image_shape."
-        )
-    if layout == "planar":
-        images = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
-    else:
-        images = values.reshape(-1, height, width, channels)
-    # Networks and warps want the channels of a pixel side by side.
-    images = np.ascontiguousarray(images)
+    images, filenames = read_raw(path, image_shape, layout)
     target = None if labels is None else _read_labels(Path(labels), len(images), path)
     if return_X_y:
         return images, target
-    one = len(images) == 1
     return Bunch(
         images=images,
         target=target,
         target_names=None if target is None else np.unique(target).astype(str),
-        filenames=[str(path) if one else f"{path}[{k}]" for k in range(len(images))],
+        filenames=filenames,
         DESCR=_DESCR.format(
             path=path, count=len(images), shape=images.shape[1:], layout=layout
         ),

@@ -385,7 +385,7 @@ def test_compact_network():
         ({"warmup_fraction": 2}, "The 'warmup_fraction' parameter"),
         ({"restore_best_weights": 2}, "The 'restore_best_weights' parameter"),
         ({"test_time_augmentation": 8}, "The 'test_time_augmentation' parameter"),
-        ({"model": "compact"}, "The 'model' parameter"),
+        ({"model": 3}, "The 'model' parameter"),
         ({"class_weight": "equal"}, "The 'class_weight' parameter"),
     ],
 )

@@ -1,5 +1,6 @@
 """Image files as they turn up: each is read right, or named in one line."""
 
+import json
 import os
 import struct
 import sys
@@ -8,8 +9,13 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from skwbc import ColourStatistics, KFoldEnsembleClassifier, cli
 from skwbc.datasets import gather_images, load_image_folder, read_image
+from skwbc.export import to_onnx
 
 # Left half red, right half blue.
 PICTURE = np.zeros((16, 24, 3), np.uint8)
@@ -165,12 +171,25 @@ def unusual_paths(folder):
         (folder / "secret.png").write_bytes(rgb(".png"))
         (folder / "secret.png").chmod(0)
         paths[folder / "secret.png"] = "Permission denied"
+        (folder / "secrets").mkdir(mode=0)
+        paths[folder / "secrets"] = "Permission denied"
     paths[folder / "folder.png"] = "has no image in it"
     return paths
 
 
+@pytest.fixture
+def model(tmp_path):
+    """Return an ONNX model of images of 16 x 24 pixels, in which 0 is blue."""
+    shades = np.arange(1, 9, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
+    images = np.concatenate([PICTURE + shades, 255 - PICTURE - shades])
+    member = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
+    clf = KFoldEnsembleClassifier(member, cv=2).fit(images, np.arange(16) // 8)
+    to_onnx(clf, tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names there are text")
-def test_the_others_are_gathered(tmp_path):
+def test_the_others_are_answered(model, tmp_path, capsys):
     folder = tmp_path / "all"
     folder.mkdir()
     for name, make in RIGHT.items():
@@ -188,5 +207,18 @@ def test_the_others_are_gathered(tmp_path):
     assert sorted(os.path.basename(file) for file in data.filenames) == names
     assert len(data.images) == len(names)
     assert len(data.errors) == len(WRONG) + len(paths)
-    for path, message in paths.items():
-        assert any(str(path) in line and message in line for line in data.errors)
+
+    capsys.readouterr()
+    code = cli.main(["predict", str(model), str(folder), *map(str, paths), "--json"])
+    out, err = capsys.readouterr()
+    assert code == 1
+    answers = {os.path.basename(row["image"]): row for row in json.loads(out)}
+    assert len(answers) == len(names)
+    assert {row["predicted"] for row in answers.values()} == {"0"}
+    lines = err.splitlines()
+    assert len(lines) == len(WRONG) + len(paths)
+    said = {folder / name: message for name, (_, message) in WRONG.items()} | paths
+    for path, message in said.items():
+        (line,) = [line for line in lines if f"{path}" in line]
+        assert line.startswith("skwbc: error: ")
+        assert message in line

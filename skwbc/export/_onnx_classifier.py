@@ -1,0 +1,348 @@
+"""A classifier that predicts with an ONNX file."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from skwbc._conformal import prediction_sets
+from skwbc._lazy_array import read_rows
+from skwbc.export._session import Session
+
+# Samples a forward pass; more are no faster, and take more memory.
+_AT_A_TIME = 32
+
+
+class OnnxClassifier:
+    """A fitted ensemble in an ONNX file, run by ONNX Runtime.
+
+    Only ONNX Runtime and NumPy are imported, so the first answer is there in a fraction
+    of a second. It is no subclass of scikit-learn's classes for that reason, but does
+    what they do: ``clone``, scorers, ``cross_val_score``, ``VotingClassifier``. The
+    file is read when it is first needed. An ONNX model runs no code of its author, but
+    can take as much time and memory as it likes.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file written by :func:`to_onnx`. A pickle of this classifier holds the path,
+        and not what is in the file.
+    n_threads : int, default=None
+        Threads of a prediction; None is one for each core.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_members_ : int
+        How many members the ensemble has.
+    image_shape_ : tuple of int
+        (height, width, channels) of the images, if it takes images.
+    n_features_in_ : int
+        The number of features, if it takes rows of features.
+    input_dtype_ : str
+        Type of the samples: "uint8", "float32" or "float64".
+    held_out_true_proba_ : list of ndarray
+        What :meth:`predict_set` needs, if the ensemble had it.
+
+    Raises
+    ------
+    ValueError
+        When it is first used, if the file is no whole ONNX model of an ensemble.
+    OSError
+        If the file cannot be read.
+    ImportError
+        If ONNX Runtime, which the extra ``onnx`` installs, is missing.
+
+    See Also
+    --------
+    to_onnx : Writes such a file.
+
+    Examples
+    --------
+    >>> from skwbc.export import OnnxClassifier
+    >>> clf = OnnxClassifier("cells.onnx")  # doctest: +SKIP
+    >>> clf.predict_proba(images)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, *, n_threads: int | None = None
+    ) -> None:
+        self.path = path
+        self.n_threads = n_threads
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The class labels."""
+        return self._session.details.classes
+
+    @property
+    def n_members_(self) -> int:
+        """How many members the ensemble has."""
+        return self._session.n_members
+
+    @property
+    def image_shape_(self) -> tuple[int, int, int]:
+        """Shape of the images."""
+        if len(self._session.shape) != 3:
+            raise AttributeError(f"{self.path} takes rows of features, no images.")
+        height, width, channels = self._session.shape
+        return height, width, channels
+
+    @property
+    def n_features_in_(self) -> int:
+        """The number of features."""
+        if len(self._session.shape) != 1:
+            raise AttributeError(f"{self.path} takes images, no rows of features.")
+        return self._session.shape[0]
+
+    @property
+    def input_dtype_(self) -> str:
+        """Type of the samples."""
+        return self._session.dtype.name
+
+    @property
+    def held_out_true_proba_(self) -> list[np.ndarray]:
+        """What prediction sets are made from."""
+        scores = self._session.details.held_out_true_proba
+        if scores is None:
+            raise AttributeError(f"{self.path} has no held-out probabilities.")
+        return scores
+
+    def fit(self, X: Any = None, y: Any = None, **params: Any) -> Self:
+        """Do nothing, as ``sklearn.frozen.FrozenEstimator`` does: it is fitted.
+
+        Parameters
+        ----------
+        X, y : object
+            Ignored.
+        **params : dict
+            Ignored.
+
+        Returns
+        -------
+        OnnxClassifier
+            The classifier itself.
+        """
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the mean of the members' class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the type and size that the ensemble was trained on; lazy arrays
+            and memory maps are read some at a time. Rows of features if it was trained
+            on such.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+            In the order of `classes_`.
+        """
+        return np.concatenate([proba for proba, _ in self._predict(X)])
+
+    def predict_proba_members(self, X: Any) -> np.ndarray:
+        """Return the class probabilities of each member.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_members, n_samples, n_classes), float64
+            NaN for a class that a member was never shown.
+        """
+        return np.concatenate([members for _, members in self._predict(X)], axis=1)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return natural logarithms of the mean class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float64
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Return the classes that each sample may have.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+        coverage : float, default=0.9
+            As in :meth:`skwbc.KFoldEnsembleClassifier.predict_set`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), bool
+        """
+        chunks = (members for _, members in self._predict(X))
+        return prediction_sets(self, chunks, coverage)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy on labelled samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+        y : array-like of shape (n_samples,)
+            True labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples.
+
+        Returns
+        -------
+        float
+        """
+        right = self.predict(X) == np.asarray(y)
+        return float(np.average(right, weights=sample_weight))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the constructor.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Makes no difference: no parameter is an estimator.
+
+        Returns
+        -------
+        dict
+        """
+        return {"path": self.path, "n_threads": self.n_threads}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the constructor.
+
+        Parameters
+        ----------
+        **params : dict
+            Such as ``n_threads=1``.
+
+        Returns
+        -------
+        OnnxClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for {type(self).__name__}; parameters "
+                    f"are {', '.join(known)}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        threads = "" if self.n_threads is None else f", n_threads={self.n_threads!r}"
+        return f"{type(self).__name__}({self.path!r}{threads})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.get_params()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self):
+        # Whoever asks has imported scikit-learn.
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            transformer_tags=None,
+            regressor_tags=None,
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(two_d_array=len(self._session.shape) == 1),
+        )
+
+    @property
+    def _session(self) -> Session:
+        wanted = (os.fspath(self.path), self.n_threads)
+        opened = self.__dict__.get("_opened")
+        if opened is None or opened[0] != wanted:
+            opened = self._opened = (wanted, self._open())
+        return opened[1]
+
+    def _open(self) -> Session:
+        threads = self.n_threads
+        if threads is not None and not (
+            isinstance(threads, int | np.integer) and threads > 0
+        ):
+            raise ValueError(
+                f"n_threads={threads!r}; expected a number of threads, or None."
+            )
+        path = Path(self.path)
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; expected an ONNX file.")
+        return Session(path.read_bytes(), str(path), int(threads or 0))
+
+    def _predict(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield mean probabilities and those of the members, some samples at a time."""
+        session = self._session
+        if not (hasattr(X, "shape") and hasattr(X, "dtype")):
+            X = np.asarray(X)
+        if tuple(X.shape[1:]) != session.shape or not len(X):
+            wanted = ("n_samples", *session.shape)
+            raise ValueError(
+                f"{self.path} takes arrays of shape ({', '.join(map(str, wanted))}), "
+                f"with at least one sample; got one of shape {tuple(X.shape)}."
+            )
+        for start in range(0, len(X), _AT_A_TIME):
+            rows = read_rows(X, slice(start, start + _AT_A_TIME))
+            proba, members = session.run(self._converted(rows, session.dtype))
+            yield proba, members
+
+    def _converted(self, rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Return samples in the type of the model, if that keeps what they say."""
+        fits = rows.dtype.kind in "buif"
+        if dtype == np.uint8 and fits:
+            # A float could be a part of white, which would silently become black.
+            fits = rows.dtype.kind != "f" and rows.min() >= 0 and rows.max() <= 255
+        if not fits:
+            raise ValueError(
+                f"{self.path} takes samples of type {dtype}, on the scale of those "
+                f"that it was trained on; got an array of type {rows.dtype}."
+            )
+        rows = rows.astype(dtype, copy=False)
+        if dtype.kind == "f" and not np.isfinite(rows).all():
+            raise ValueError(
+                f"X has NaN, infinity or values beyond {dtype}. Replace them, or leave "
+                "those samples out."
+            )
+        return rows

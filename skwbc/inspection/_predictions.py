@@ -1,0 +1,66 @@
+"""What an ensemble says of each sample, as plain data that can be printed or stored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skwbc._averaging import average_members
+from skwbc._conformal import prediction_sets
+
+
+def describe_predictions(
+    ensemble: Any, X: Any, names: Sequence[str], *, coverage: float | None = None
+) -> list[dict[str, Any]]:
+    """Predict with a fold ensemble, and say how far its members agree.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier
+        Fitted.
+    X : array-like of shape (n_samples, ...)
+        Samples.
+    names : sequence of str
+        What to call each sample.
+    coverage : float, default=None
+        Also say which labels each sample may have, as in
+        :meth:`KFoldEnsembleClassifier.predict_set`.
+
+    Returns
+    -------
+    list of dict
+        For each sample "image" (its name), "predicted" (the label as str),
+        "probabilities" (a dict from label to float, the mean over the members),
+        "agreement" (int, the number of members whose own first choice is
+        "predicted") and, with `coverage`, "set" (a list of labels, the most probable
+        one first).
+
+    Raises
+    ------
+    ValueError
+        If `coverage` is no number between 0 and 1, or the ensemble has no held-out
+        probabilities.
+    """
+    members = ensemble.predict_proba_members(X)
+    proba = average_members(members)
+    best = proba.argmax(axis=1)
+    # A member cannot choose a class that it was never shown: NaN counts below all.
+    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    agreement = (choices == best).sum(axis=0)
+    labels = [str(label) for label in ensemble.classes_]
+    rows = [
+        {
+            "image": str(name),
+            "predicted": labels[best[k]],
+            "probabilities": dict(zip(labels, proba[k].tolist(), strict=True)),
+            "agreement": int(agreement[k]),
+        }
+        for k, name in enumerate(names)
+    ]
+    if coverage is not None:
+        sets = prediction_sets(ensemble, [members], coverage)
+        for row, order, inside in zip(
+            rows, (-proba).argsort(axis=1), sets, strict=True
+        ):
+            row["set"] = [labels[k] for k in order if inside[k]]
+    return rows

@@ -1,0 +1,274 @@
+"""Predicting with ONNX files, whole, damaged and strange."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from numpy.testing import assert_array_equal
+from onnx import TensorProto, helper
+from sklearn.base import clone, is_classifier
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from skwbc import ColourStatistics, KFoldEnsembleClassifier
+from skwbc.export import OnnxClassifier, to_onnx
+
+
+@pytest.fixture(scope="module")
+def trained(cells):
+    member = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
+    clf = KFoldEnsembleClassifier(member, cv=2)
+    return clf.fit(cells.images, cells.target)
+
+
+@pytest.fixture(scope="module")
+def path(trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "c.onnx"
+    to_onnx(trained, path)
+    return path
+
+
+@pytest.fixture
+def clf(path):
+    return OnnxClassifier(path)
+
+
+def test_among_scikit_learn(clf, path, cells):
+    X, y = cells.images, cells.target
+    assert is_classifier(clf)
+    check_is_fitted(clf)
+    copy = clone(clf.set_params(n_threads=1))
+    assert copy.get_params() == {"path": path, "n_threads": 1}
+    assert_array_equal(copy.predict_proba(X), clf.predict_proba(X))
+    accuracy = np.mean(clf.predict(X) == y)
+    assert clf.score(X, y) == clf.fit(X, y).score(X, y) == accuracy
+    assert get_scorer("neg_log_loss")(clf, X, y) < 0
+    assert np.mean(cross_val_score(clf, X, y, cv=4)) == pytest.approx(accuracy)
+    voting = VotingClassifier([("a", clf), ("b", copy)], voting="soft").fit(X, y)
+    assert np.abs(voting.predict_proba(X) - clf.predict_proba(X)).max() < 1e-7
+    log = clf.predict_log_proba(X)
+    assert np.abs(np.exp(log) - clf.predict_proba(X)).max() < 1e-12
+    weights = np.arange(24.0)
+    expected = np.average(clf.predict(X) == y, weights=weights)
+    assert clf.score(X, y, weights) == expected
+    assert repr(OnnxClassifier("c.onnx", n_threads=2)) == (
+        "OnnxClassifier('c.onnx', n_threads=2)"
+    )
+
+
+def test_pickles_are_short_and_find_the_file(clf, cells):
+    expected = clf.predict_proba(cells.images)
+    content = pickle.dumps(clf)
+    assert len(content) < 500
+    assert_array_equal(pickle.loads(content).predict_proba(cells.images), expected)
+
+
+def test_many_images_take_several_passes(clf, cells):
+    many = np.concatenate([cells.images] * 4)
+    expected = np.concatenate([clf.predict_proba(cells.images)] * 4)
+    assert np.abs(clf.predict_proba(many) - expected).max() < 1e-6
+    assert clf.predict_proba_members(many).shape == (2, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros((2, 24, 24, 4), np.uint8), r"shape \(n_samples, 24, 24, 3\), with"),
+        (np.zeros((24, 24, 3), np.uint8), r"got one of shape \(24, 24, 3\)"),
+        (np.zeros((0, 24, 24, 3), np.uint8), "at least one sample"),
+        (np.zeros((1, 24, 24, 3)), "of type uint8, on the scale.*of type float64"),
+        (np.full((1, 24, 24, 3), 256), "of type uint8.*of type int64"),
+        (np.full((1, 24, 24, 3), "a"), "of type uint8.*of type <U1"),
+        (7, r"got one of shape \(\)"),
+    ],
+)
+def test_wrong_samples(clf, X, message):
+    with pytest.raises(ValueError, match=message):
+        clf.predict(X)
+
+
+def test_samples_that_are_no_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), np.arange(40) % 2
+    rows = KFoldEnsembleClassifier(LogisticRegression(), cv=2).fit(X, y)
+    to_onnx(rows, tmp_path / "c.onnx")
+    X[1, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN, infinity"):
+        OnnxClassifier(tmp_path / "c.onnx").predict(X)
+
+
+def test_wrong_parameters(path, cells, tmp_path):
+    for threads in (0, 1.5, "2"):
+        with pytest.raises(ValueError, match="n_threads=.*expected a number"):
+            OnnxClassifier(path, n_threads=threads).predict(cells.images)
+    with pytest.raises(ValueError, match="Invalid parameter 'threads'.*path, n_thr"):
+        OnnxClassifier(path).set_params(threads=2)
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        OnnxClassifier(tmp_path).predict(cells.images)
+    with pytest.raises(FileNotFoundError):
+        OnnxClassifier(tmp_path / "none.onnx").predict(cells.images)
+
+
+def changed(path, change):
+    """Return a model's bytes after a change to it."""
+    model = onnx.load(path)
+    change(model)
+    return model.SerializeToString()
+
+
+def metadata(name, value):
+    def change(model):
+        kept = {each.key: each.value for each in model.metadata_props}
+        kept[name] = value
+        if value is None:
+            del kept[name]
+        del model.metadata_props[:]
+        helper.set_model_props(model, kept)
+
+    return change
+
+
+def of_another_shape(model):
+    for k, size in enumerate((48, 48, 3), start=1):
+        model.graph.input[0].type.tensor_type.shape.dim[k].dim_value = size
+
+
+def of_another_rank(model):
+    del model.graph.input[0].type.tensor_type.shape.dim[2:]
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "k"
+
+
+def renamed(model):
+    model.graph.output[0].name = "other"
+    model.graph.node[-2].output[0] = "other"
+
+
+DAMAGES = {
+    "empty": (lambda path: b"", "could not be read as an ONNX model (0 bytes)"),
+    "text": (lambda path: b"no model at all", "could not be read as an ONNX model"),
+    "pickle": (lambda path: pickle.dumps([1]), "could not be read as an ONNX model"),
+    "half": (lambda path: path.read_bytes()[:3000], "could not be read as an ONNX"),
+    "no end": (lambda path: path.read_bytes()[:-1], "c.onnx"),
+    "other shape": (lambda path: changed(path, of_another_shape), "c.onnx"),
+    "other rank": (lambda path: changed(path, of_another_rank), "c.onnx"),
+    "other names": (lambda path: changed(path, renamed), "turns samples into other"),
+    "no classes": (
+        lambda path: changed(path, metadata("classes", None)),
+        "it has no class names in its metadata",
+    ),
+    "too few classes": (
+        lambda path: changed(path, metadata("classes", '["a", "b"]')),
+        "its class names are not 3 labels",
+    ),
+    "same classes": (
+        lambda path: changed(path, metadata("classes", '["a", "b", "a"]')),
+        "its class names are not different labels",
+    ),
+    "no JSON": (
+        lambda path: changed(path, metadata("classes", "['a'")),
+        "its metadata 'classes' are damaged",
+    ),
+    "nested": (
+        lambda path: changed(path, metadata("classes", "[" * 100_000)),
+        "its metadata 'classes' are damaged",
+    ),
+    "lists": (
+        lambda path: changed(path, metadata("classes", "[[1], [2], [3, 4]]")),
+        "its metadata are damaged",
+    ),
+    "huge labels": (
+        lambda path: changed(path, metadata("classes_dtype", '"<U9999999999"')),
+        "no type of labels",
+    ),
+    "held out": (
+        lambda path: changed(path, metadata("held_out_true_proba", "[[1]]")),
+        "its held-out probabilities are not those of its members",
+    ),
+    "no format": (
+        lambda path: changed(path, metadata("skwbc_format", None)),
+        "does not say of which format it is",
+    ),
+    "newer format": (
+        lambda path: changed(path, metadata("skwbc_format", "2")),
+        "of format 2, written by skwbc .*; this one reads up to format 1. Upgrade it",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_strange_files(damage, path, cells, tmp_path):
+    content, message = DAMAGES[damage]
+    other = tmp_path / "c.onnx"
+    other.write_bytes(content(path))
+    message = message.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(ValueError, match=message) as caught:
+        OnnxClassifier(other).predict(cells.images)
+    assert str(other) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_somebody_elses_model(tmp_path):
+    shape = ["n", 2]
+    inputs, outputs = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name in ("x", "y")
+    )
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "relu", [inputs], [outputs]
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8
+    )
+    onnx.save(model, tmp_path / "relu.onnx")
+    with pytest.raises(ValueError, match="it turns x into y, and not samples into"):
+        _ = OnnxClassifier(tmp_path / "relu.onnx").classes_
+
+
+def test_weights_in_another_file_are_not_looked_for(path, tmp_path):
+    """A model could name any file that its user can read."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(8 * 8))
+
+    def external(model):
+        tensor = next(t for t in model.graph.initializer if t.HasField("raw_data"))
+        onnx.external_data_helper.set_external_data(tensor, str(secret))
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+
+    other = tmp_path / "c.onnx"
+    other.write_bytes(changed(path, external))
+    with pytest.raises(ValueError, match="could not be read"):
+        _ = OnnxClassifier(other).classes_
+
+
+def test_needs_neither_tensorflow_nor_scikit_learn(path, cells, tmp_path):
+    np.save(tmp_path / "x.npy", cells.images)
+    code = (
+        "import sys, numpy as np; from skwbc.export import OnnxClassifier;"
+        f"clf = OnnxClassifier({str(path)!r});"
+        "np.save('p.npy', clf.predict_proba(np.load('x.npy')));"
+        "clf.predict(np.load('x.npy')); clf.predict_set(np.load('x.npy'));"
+        "print(*sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True
+    )
+    loaded = set(run.stdout.decode().split())
+    assert "onnxruntime" in loaded
+    assert not loaded & {"sklearn", "scipy", "keras", "tensorflow", "onnx", "cv2"}
+    expected = OnnxClassifier(path).predict_proba(cells.images)
+    assert_array_equal(np.load(tmp_path / "p.npy"), expected)
+
+
+def test_absence_of_the_extra(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match=r"needs onnxruntime.*skwbc\[onnx\]"):
+        _ = OnnxClassifier(path).classes_
