@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench fuzz clean
 
 help:
 	@echo "make demo   set up, train on synthetic blood cells, show the results"
 	@echo "make test   set up, check style and types, run the tests"
 	@echo "make lint   check style and types only"
 	@echo "make bench  set up, time everything beside plain Keras (half an hour)"
+	@echo "make fuzz   set up, look for files and words that crash it (five minutes)"
 	@echo "make clean  remove what the other targets made"
 
 demo: $(VENV)/.installed-demo
@@ -27,6 +28,9 @@ bench: $(VENV)/.installed-demo
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/footprint.py
 	$(BIN)/python benchmarks/growth.py
+
+fuzz: $(VENV)/.installed-test
+	$(BIN)/python -m pytest tests/fuzz -o python_files='fuzz_*.py'
 
 clean:
 	rm -rf $(VENV) skwbc-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

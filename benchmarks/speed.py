@@ -17,7 +17,7 @@ import contextlib
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,7 +25,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import plain_keras
-import tensorflow as tf
 from _common import (
     HEADER,
     IMAGES,
@@ -34,11 +33,11 @@ from _common import (
     network_pipeline,
     print_row,
 )
-from sklearn.base import clone
+from _predicting import bare_passes, to_predict
 
 from skwbc import make_cell_classifier
 from skwbc._progress import listening
-from skwbc.cnn._batches import Batch, Batches, dihedral_views
+from skwbc.cnn._batches import Batch, Batches
 from skwbc.cnn._reuse import trainer_for
 from skwbc.datasets import load_raw_images, make_blood_cells
 
@@ -131,25 +130,15 @@ def compare_prediction(X, y, rounds: int) -> None:
         members = [network_pipeline(member) for member in clf.estimators_]
         networks = [member["cnn"].model_ for member in members]
         prepared, prepared_many = map(members[0]["augmenter"].transform, (one, many))
-        forward = [
-            tf.function(functools.partial(net, training=False)) for net in networks
-        ]
 
         def by_keras(networks=networks, prepared=prepared) -> None:
             for network in networks:
                 network.predict(prepared, verbose=0)
 
-        def bare(forward=forward, images=prepared_many, views=views) -> None:
-            for pass_on in forward:
-                for start in range(0, len(images), 64):
-                    for view in views:
-                        batch = np.ascontiguousarray(view(images[start : start + 64]))
-                        pass_on(batch).numpy()
-
         contestants = {
             "predict": by_keras,
             "one": functools.partial(ask, clf, one),
-            "bare": bare,
+            "bare": bare_passes(networks, prepared_many, views),
             "many": functools.partial(ask, clf, many),
         }
         in_turn(contestants, 1)
@@ -167,23 +156,6 @@ def compare_prediction(X, y, rounds: int) -> None:
             seconds["many"],
             "1.15",
         )
-
-
-def to_predict(image_shape) -> Iterator[tuple]:
-    """Yield titles, unfitted ensembles, and the views that these predict from."""
-    views = dihedral_views(image_shape)
-    as_it_is = views[:1]
-    yield "article", make_cell_classifier("article", epochs=1, random_state=0), as_it_is
-    default = make_cell_classifier(epochs=1, random_state=0)
-    network = clone(network_pipeline(default.estimator))
-    network.set_params(cnn__test_time_augmentation=None)
-    alone = clone(default).set_params(estimator=network)
-    yield "compact network, one view", alone, as_it_is
-    yield (
-        "default recipe, eight views and colours",
-        default,
-        dihedral_views(image_shape),
-    )
 
 
 def ask(clf, images) -> None:

@@ -1,0 +1,116 @@
+"""Models in ONNX beside the same in joblib: the first answer, many answers, sizes.
+
+    pip install 'skwbc[onnx]'
+    python benchmarks/export.py
+
+A first answer is a whole process, `skwbc predict MODEL IMAGE`, with the file in joblib
+and in ONNX, in turn. Throughput is of 1,000 images of 100 x 100 pixels in this process;
+the baseline are the same five networks compiled by TensorFlow, called on batches of 64
+that have been standardised before. The last table has the largest differences between
+the probabilities of an ensemble and of its file, and what it takes to write one.
+"""
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import cv2
+import numpy as np
+from _common import HEADER, describe_machine, in_turn, network_pipeline, print_row
+from _predicting import bare_passes, to_predict
+
+from skwbc import save_model
+from skwbc.datasets import make_blood_cells
+from skwbc.export import OnnxClassifier, to_onnx
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    print(describe_machine(), end="\n\n")
+    print(HEADER, flush=True)
+    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
+    new = make_blood_cells(34, random_state=1).images
+    noise = np.random.default_rng(0).integers(256, size=new.shape, dtype=np.uint8)
+    many = np.resize(new, (1000, *new.shape[1:]))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "cell.png"
+        cv2.imwrite(str(image), new[0])
+        for number, (title, clf, views) in enumerate(to_predict(X.shape[1:])):
+            clf.fit(X, y)
+            file = Path(folder) / f"{number}.onnx"
+            save_model(clf, file.with_suffix(".joblib"))
+            start = time.perf_counter()
+            to_onnx(clf, file)
+            seconds = time.perf_counter() - start
+            first_answers(title, file, image, rounds)
+            throughput(title, clf, file, many, views, rounds)
+            rows.append((title, clf, seconds, *differences(clf, file, new, noise)))
+            rows[-1] += (file.stat().st_size / 1e6,)
+    print(
+        "\n| ensemble of five | weights, MB | file, MB | written in, s | "
+        "differs on cells | on noise |\n|---|---|---|---|---|---|"
+    )
+    for title, clf, seconds, on_cells, on_noise, size in rows:
+        networks = [network_pipeline(each)["cnn"].model_ for each in clf.estimators_]
+        weights = 4 * sum(network.count_params() for network in networks) / 1e6
+        print(
+            f"| {title} | {weights:.1f} | {size:.1f} | {seconds:.1f} | "
+            f"{on_cells:.1g} | {on_noise:.1g} |"
+        )
+
+
+def first_answers(title: str, file: Path, image: Path, rounds: int) -> None:
+    def ask(model: Path) -> None:
+        command = [sys.executable, "-m", "skwbc.cli", "predict", str(model), str(image)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    contestants = {
+        "joblib": functools.partial(ask, file.with_suffix(".joblib")),
+        "onnx": functools.partial(ask, file),
+    }
+    # Once to bring all files into the system's cache.
+    in_turn(contestants, 1)
+    seconds = in_turn(contestants, rounds)
+    what = f"{title}: `skwbc predict`, one image, with ONNX / joblib"
+    print_row(what, seconds["joblib"], seconds["onnx"], "0.1")
+
+
+def throughput(title, clf, file, images, views, rounds) -> None:
+    members = [network_pipeline(member) for member in clf.estimators_]
+    prepared = np.asarray(members[0]["augmenter"].transform(images))
+    networks = [member["cnn"].model_ for member in members]
+    contestants = {
+        "keras": bare_passes(networks, prepared, views),
+        "onnx": functools.partial(discard, OnnxClassifier(file).predict_proba, images),
+    }
+    in_turn(contestants, 1)
+    seconds = in_turn(contestants, rounds if len(views) == 1 else 3)
+    what = f"{title}: 1,000 images with ONNX / bare passes"
+    print_row(what, seconds["keras"], seconds["onnx"], "1")
+
+
+def discard(function, *arguments) -> None:
+    function(*arguments)
+
+
+def differences(clf, file, *sets) -> list[float]:
+    """Return the largest difference of any member's probability in each set."""
+    ask, ask_file = (
+        clf.predict_proba_members,
+        OnnxClassifier(file).predict_proba_members,
+    )
+    return [float(np.abs(ask_file(X) - ask(X)).max()) for X in sets]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+import os
+import signal
+import sys
+from contextlib import contextmanager
+
+import hypothesis
+import pytest
+
+# Other inputs in each run, and as many as there is time for.
+hypothesis.settings.register_profile(
+    "fuzz",
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    derandomize=False,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("fuzz")
+
+
+@contextmanager
+def _within(seconds):
+    def stop(*_):
+        raise AssertionError(f"no answer within {seconds} s")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def within():
+    """Return a context that fails when what is in it hangs."""
+    return _within
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """Return a check of what was raised about a file: a line that names it."""
+
+    def check(error, path):
+        message = str(error)
+        assert os.path.basename(os.fspath(path)) in message, message
+        assert "\n" not in message, message
+        assert sys.exc_info()[0] is not MemoryError
+
+    return check

@@ -1,0 +1,24 @@
+"""Files that are almost right."""
+
+from hypothesis import strategies as st
+
+
+@st.composite
+def damaged(draw, originals):
+    """Draw one of some byte strings, with pieces changed, cut out or put in."""
+    content = bytearray(draw(st.sampled_from(originals)))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(content)))
+        kind = draw(st.sampled_from(["change", "cut", "end", "insert", "repeat"]))
+        if kind == "change":
+            piece = draw(st.binary(min_size=1, max_size=4))
+            content[at : at + len(piece)] = piece
+        elif kind == "cut":
+            del content[at : at + draw(st.integers(1, 64))]
+        elif kind == "end":
+            del content[at:]
+        elif kind == "insert":
+            content[at:at] = draw(st.binary(min_size=1, max_size=16))
+        else:
+            content[at:at] = content[at : at + draw(st.integers(1, 256))]
+    return bytes(content)

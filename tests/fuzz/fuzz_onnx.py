@@ -1,0 +1,113 @@
+"""ONNX files that are almost those of this package."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from damage import damaged
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skwbc import CNNClassifier, ColourStatistics, KFoldEnsembleClassifier
+from skwbc.datasets import make_blood_cells
+from skwbc.export import OnnxClassifier, to_onnx
+
+CELLS = make_blood_cells(4, image_size=(16, 16), random_state=0)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    """Return a model of colours, and one of networks."""
+    folder = tmp_path_factory.mktemp("originals")
+    colours = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
+    network = CNNClassifier(epochs=1, model__filters=(2, 2), random_state=0)
+    contents = []
+    for name, member in {"colours": colours, "network": network}.items():
+        clf = KFoldEnsembleClassifier(member, cv=2).fit(CELLS.images, CELLS.target)
+        to_onnx(clf, folder / name)
+        contents.append((folder / name).read_bytes())
+    return contents
+
+
+def answer(content, path, within, refused):
+    path.write_bytes(content)
+    try:
+        with within(20):
+            clf = OnnxClassifier(path, n_threads=1)
+            shape = (3, *clf.image_shape_)
+            # A model may ask for images as large as it likes.
+            X = CELLS.images[:3] if np.prod(shape) > 10**6 else np.zeros(shape, "u1")
+            proba = clf.predict_proba(X)
+            clf.predict(X)
+    except (ValueError, AttributeError) as error:
+        refused(error, path)
+    else:
+        assert proba.shape == (3, len(clf.classes_))
+
+
+@given(data=st.data())
+def test_bytes(data, originals, tmp_path_factory, within, refused):
+    path = tmp_path_factory.mktemp("onnx") / "c.onnx"
+    answer(data.draw(damaged(originals)), path, within, refused)
+
+
+@given(
+    which=st.integers(0, 1),
+    name=st.sampled_from(
+        ["classes", "classes_dtype", "skwbc_format", "held_out_true_proba"]
+    ),
+    value=st.one_of(JSON.map(json.dumps), st.text(max_size=20)),
+)
+def test_metadata(which, name, value, originals, tmp_path_factory, within, refused):
+    model = onnx.load_from_string(originals[which])
+    for entry in model.metadata_props:
+        if entry.key == name:
+            entry.value = value
+    path = tmp_path_factory.mktemp("onnx") / "c.onnx"
+    answer(model.SerializeToString(), path, within, refused)
+
+
+@given(
+    which=st.integers(0, 1),
+    kind=st.sampled_from(["operator", "input", "drop", "shape", "weights"]),
+    places=st.lists(st.integers(0, 10**6), min_size=3, max_size=3),
+    dims=st.lists(st.sampled_from([-1, 0, 1, 2, 3, 9, 2**40]), max_size=4),
+)
+def test_graph(which, kind, places, dims, originals, tmp_path_factory, within, refused):
+    model = onnx.load_from_string(originals[which])
+    graph = model.graph
+    first, second, third = places
+
+    def one_of(things, place):
+        return things[place % len(things)]
+
+    node = one_of(graph.node, first)
+    if kind == "operator":
+        node.op_type = one_of(graph.node, second).op_type
+    elif kind == "input" and node.input:
+        name = one_of(graph.node, second).output[0]
+        node.input[third % len(node.input)] = name
+    elif kind == "drop":
+        graph.node.remove(node)
+    elif kind == "shape":
+        value = one_of([*graph.input, *graph.output], first).type.tensor_type
+        for dim, size in zip(value.shape.dim, dims, strict=False):
+            dim.dim_value = size
+    elif kind == "weights":
+        tensor = one_of(graph.initializer, first)
+        del tensor.dims[:]
+        tensor.dims.extend(dims)
+    path = tmp_path_factory.mktemp("onnx") / "c.onnx"
+    answer(model.SerializeToString(), path, within, refused)
