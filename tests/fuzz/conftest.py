@@ -3,19 +3,7 @@ import signal
 import sys
 from contextlib import contextmanager
 
-import hypothesis
 import pytest
-
-# Other inputs in each run, and as many as there is time for.
-hypothesis.settings.register_profile(
-    "fuzz",
-    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
-    derandomize=False,
-    print_blob=True,
-    deadline=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-hypothesis.settings.load_profile("fuzz")
 
 
 @contextmanager

@@ -1,6 +1,18 @@
-"""Files that are almost right."""
+"""How many inputs are tried, and files that are almost right."""
 
+import os
+
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+# Other inputs in each run. Not a profile, which would hold for all other tests, too.
+FUZZ = settings(
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
+    derandomize=False,
+    print_blob=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from damage import FUZZ
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -54,6 +55,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@FUZZ
 @given(
     command=st.sampled_from(["predict", "evaluate", "export", "train", "fly", ""]),
     words=st.lists(WORDS, max_size=6),

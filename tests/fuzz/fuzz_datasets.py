@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from damage import damaged
+from damage import FUZZ, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
+@FUZZ
 @given(
     content=st.binary(max_size=4000),
     shape=st.lists(st.integers(-2, 40), min_size=0, max_size=4),
@@ -53,6 +54,7 @@ def test_raw_reader(content, shape, layout, folder, within):
         assert data.images.tobytes() == content
 
 
+@FUZZ
 @given(
     content=st.one_of(
         st.binary(max_size=60),
@@ -75,6 +77,7 @@ def test_label_parser(content, folder, within, refused):
         assert data.target.tolist() == [int(digit) for digit in digits]
 
 
+@FUZZ
 @given(content=st.one_of(damaged(IMAGES), st.binary(max_size=100)))
 def test_image_reader(content, folder, within, refused):
     path = folder / "a.png"
@@ -89,6 +92,7 @@ def test_image_reader(content, folder, within, refused):
         assert image.dtype == np.uint8
 
 
+@FUZZ
 @given(
     classes=st.dictionaries(
         NAMES,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from damage import damaged
+from damage import FUZZ, damaged
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -57,12 +57,14 @@ def answer(content, path, within, refused):
         assert proba.shape == (3, len(clf.classes_))
 
 
+@FUZZ
 @given(data=st.data())
 def test_bytes(data, originals, tmp_path_factory, within, refused):
     path = tmp_path_factory.mktemp("onnx") / "c.onnx"
     answer(data.draw(damaged(originals)), path, within, refused)
 
 
+@FUZZ
 @given(
     which=st.integers(0, 1),
     name=st.sampled_from(
@@ -79,6 +81,7 @@ def test_metadata(which, name, value, originals, tmp_path_factory, within, refus
     answer(model.SerializeToString(), path, within, refused)
 
 
+@FUZZ
 @given(
     which=st.integers(0, 1),
     kind=st.sampled_from(["operator", "input", "drop", "shape", "weights"]),
