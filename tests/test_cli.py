@@ -61,7 +61,7 @@ def raw(tmp_path_factory):
     (path / "open.joblib").chmod(0o666)
     rows = KFoldEnsembleClassifier(LogisticRegression(), cv=2)
     to_onnx(rows.fit(np.eye(6), [0, 1] * 3), path / "rows.onnx")
-    flat = make_pipeline(FlattenImages(), LogisticRegression())
+    flat = make_pipeline(FlattenImages(), LogisticRegression(max_iter=5000))
     floats = KFoldEnsembleClassifier(flat, cv=2).fit(images / 255, target)
     to_onnx(floats, path / "floats.onnx", input_dtype="float32")
     return path
