@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -123,8 +123,12 @@ def test_a_fresh_process_says_the_same(fitted, folder, X, y):
     said = np.load(folder / "said.npz")
     assert len(said) == 4 * len(fitted)
     for name, model in fitted.items():
-        for way in ("plain", "compressed", "mapped", "again"):
-            assert_array_equal(said[f"{name}-{way}"], say(model, X), f"{name}, {way}")
+        expected = say(model, X)
+        for way in ("plain", "compressed", "mapped"):
+            assert_array_equal(said[f"{name}-{way}"], expected, f"{name}, {way}")
+        # Threads may add up in another order while a network is trained.
+        again = said[f"{name}-again"]
+        assert_allclose(again, expected, rtol=0, atol=1e-5, err_msg=name)
 
 
 def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):
