@@ -21,6 +21,7 @@ from skwbc._lazy_array import (
 )
 from skwbc._progress import report
 from skwbc._random import draw_seed, seed_nested_estimators
+from skwbc._shared_work import sharing
 from skwbc._sklearn_compat import num_samples, safe_indexing
 from skwbc._validation_set import fit_member, takes_validation_weights
 
@@ -260,9 +261,10 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
         else:
             chunk = X if whole else safe_indexing(X, rows)
         proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
-        for k, member in enumerate(members):
-            train = ensemble.splits_[k][0] if pairwise else None
-            seen = chunk if train is None else safe_indexing(chunk, train, axis=1)
-            columns = np.searchsorted(classes, member.classes_)
-            proba[k][:, columns] = member.predict_proba(seen)
+        with sharing():
+            for k, member in enumerate(members):
+                train = ensemble.splits_[k][0] if pairwise else None
+                seen = chunk if train is None else safe_indexing(chunk, train, axis=1)
+                columns = np.searchsorted(classes, member.classes_)
+                proba[k][:, columns] = member.predict_proba(seen)
         yield proba

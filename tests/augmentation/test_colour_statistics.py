@@ -12,7 +12,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skwbc import ColourStatistics
+from skwbc import ColourStatistics, KFoldEnsembleClassifier
+from skwbc.augmentation import colour_statistics
 from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
 
 
@@ -116,3 +117,30 @@ def test_wrong_input(cells):
         fitted.transform(X[:, :32])
     with pytest.raises(NotFittedError):
         ColourStatistics().transform(X)
+
+
+def test_members_of_an_ensemble_describe_an_image_once(cells, monkeypatch):
+    """They have learnt the same of it, unless their parameters differ."""
+    X, y = cells.images.copy(), cells.target
+    linear = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
+    ensemble = KFoldEnsembleClassifier(linear, cv=3, random_state=0).fit(X, y)
+    described = []
+    describe = colour_statistics._describe
+    monkeypatch.setattr(
+        colour_statistics,
+        "_describe",
+        lambda pixels: (described.append(len(pixels)), describe(pixels))[1],
+    )
+    together = ensemble.predict_proba_members(X[:5])
+    assert len(described) == 5
+    alone = [member.predict_proba(X[:5]) for member in ensemble.estimators_]
+    assert len(described) == 20
+    assert_array_equal(together, alone)
+
+    # The same array with other values is another one, and so are other parameters.
+    X[:5] = X[5:10]
+    ensemble.estimators_[1][0].radius = 0.5
+    changed = ensemble.predict_proba_members(X[:5])
+    assert len(set(described)) == 2
+    alone = [member.predict_proba(X[:5]) for member in ensemble.estimators_]
+    assert_array_equal(changed, alone)
