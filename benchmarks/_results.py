@@ -1,13 +1,9 @@
-"""Results of long runs, each a line in a file, and a figure that several need."""
+"""Results of long runs, each a line in a file."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-
-BINS = 10  # of the calibration error
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
@@ -32,14 +28,3 @@ def append(file: Path, record: dict[str, Any]) -> None:
         results.write(b"\n" * torn + json.dumps(record).encode() + b"\n")
         results.flush()
         os.fsync(results.fileno())
-
-
-def calibration_error(proba: np.ndarray, y: np.ndarray) -> float:
-    """Return how far the highest probabilities are from how often they are right.
-
-    The mean over bins of equal width, weighted by how many samples are in each.
-    """
-    highest = proba.max(axis=1)
-    surplus = highest - (proba.argmax(axis=1) == y)
-    bins = np.minimum((highest * BINS).astype(int), BINS - 1)
-    return float(np.abs(np.bincount(bins, surplus)).sum() / len(y))

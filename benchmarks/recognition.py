@@ -28,13 +28,14 @@ import numpy as np
 from _cell_sets import BCCD_FOUR, BCCD_THREE, Split, any_folder, bccd, synthetic
 from _common import describe_machine
 from _recognition_methods import METHODS, Method
-from _results import append, calibration_error, read_lines
+from _results import append, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from skwbc import KFoldEnsembleClassifier
 from skwbc._averaging import average_members
 from skwbc.inspection import training_table
 from skwbc.inspection._evaluation import METRICS
+from skwbc.uncertainty import expected_calibration_error
 
 DATA = {
     "bccd-3": "BCCD, three classes",
@@ -191,7 +192,9 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
         "accuracy": float(accuracy_score(y, predicted)),
         "balanced_accuracy": float(balanced_accuracy_score(y, predicted)),
         "log_loss": float(log_loss(y, proba, labels=ensemble.classes_)),
-        "calibration_error": calibration_error(proba, y),
+        "calibration_error": expected_calibration_error(
+            y, proba, classes=ensemble.classes_
+        ),
         "fold_scores": ensemble.fold_scores_.tolist(),
         "member_accuracy": (choices == y).mean(axis=1).tolist(),
         "training": training_means(ensemble),

@@ -1,18 +1,29 @@
-"""How unsure an ensemble is, from the probabilities of its members.
+"""How unsure an ensemble is, and whether it is as sure as it may be.
 
-All functions take what ``KFoldEnsembleClassifier.predict_proba_members`` returns: an
-array of shape (n_members, n_samples, n_classes), with NaN for a class that a member was
-never shown. Such a class is left out of that member's vote, as it is when the ensemble
-predicts.
+The measures of disagreement take what
+``KFoldEnsembleClassifier.predict_proba_members`` returns: an array of shape (n_members,
+n_samples, n_classes), with NaN for a class that a member was never shown. Such a class
+is left out of that member's vote, as it is when the ensemble predicts.
+:func:`expected_calibration_error` takes what ``predict_proba`` returns, or
+``oof_proba_``.
 """
 
-from typing import Any
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length
 
 from skwbc._averaging import average_members
+from skwbc._labels import encode_labels
+from skwbc._sklearn_compat import Interval, validate_params
 
-__all__ = ["mutual_information", "predictive_entropy", "vote_disagreement"]
+__all__ = [
+    "expected_calibration_error",
+    "mutual_information",
+    "predictive_entropy",
+    "vote_disagreement",
+]
 
 
 def predictive_entropy(proba_members: Any) -> np.ndarray:
@@ -112,6 +123,129 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
     choices = np.nan_to_num(proba, nan=-1.0).argmax(axis=2)
     votes = (choices[..., np.newaxis] == np.arange(proba.shape[2])).sum(axis=0)
     return 1.0 - votes.max(axis=1) / len(proba)
+
+
+@validate_params(
+    {
+        "y_true": ["array-like"],
+        "y_proba": ["array-like"],
+        "classes": ["array-like"],
+        "n_bins": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def expected_calibration_error(
+    y_true: Any, y_proba: Any, *, classes: Any, n_bins: int = 10
+) -> float:
+    """Return how far the probabilities of the first choices are from their accuracy.
+
+    Samples are sorted into bins of equal width by the probability of their most
+    probable class, the confidence. In each bin the mean confidence is compared with the
+    part of the samples whose first choice is right; what is returned is the mean of the
+    absolute differences, weighted by the number of samples in the bins [1]_ [2]_.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        True labels, all of them in `classes`.
+    y_proba : array-like of shape (n_samples, n_classes)
+        Class probabilities. Rows with NaN, as `oof_proba_` of a fold ensemble has for
+        samples that were never held out, are left out.
+    classes : array-like of shape (n_classes,)
+        The labels of the columns of `y_proba`: ``estimator.classes_``.
+    n_bins : int, default=10
+        Bins between 0 and 1. A bin begins with its lower edge; the last one holds 1,
+        too.
+
+    Returns
+    -------
+    float
+        From 0, the classifier is as often right as it says, to 1.
+
+    Raises
+    ------
+    ValueError
+        If lengths, labels or probabilities are not as described, or all rows have NaN.
+
+    See Also
+    --------
+    skwbc.inspection.ReliabilityDisplay : The bins as a picture.
+
+    References
+    ----------
+    .. [1] M. P. Naeini, G. F. Cooper, M. Hauskrecht. "Obtaining well calibrated
+       probabilities using Bayesian binning." AAAI 2015.
+    .. [2] C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger. "On calibration of modern neural
+       networks." ICML 2017.
+
+    Examples
+    --------
+    >>> from skwbc.uncertainty import expected_calibration_error
+    >>> proba = [[0.75, 0.25], [0.75, 0.25], [0.75, 0.25], [0.75, 0.25]]
+    >>> expected_calibration_error([0, 0, 0, 1], proba, classes=[0, 1])
+    0.0
+    >>> expected_calibration_error([0, 0, 1, 1], proba, classes=[0, 1])
+    0.25
+    """
+    bins = sort_by_confidence(y_true, y_proba, classes=classes, n_bins=n_bins)
+    return bins.calibration_error
+
+
+class ConfidenceBins(NamedTuple):
+    """Samples in bins by the probability of their most probable class.
+
+    All but the last are arrays of shape (n_bins,): the number of samples, and over them
+    the sum of the confidences and the number of right first choices. The last is how
+    many samples had no probabilities.
+    """
+
+    counts: np.ndarray
+    confidence: np.ndarray
+    right: np.ndarray
+    n_left_out: int
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error."""
+        surplus = np.abs(self.confidence - self.right).sum()
+        return float(surplus / self.counts.sum())
+
+
+def sort_by_confidence(
+    y_true: Any, y_proba: Any, *, classes: Any, n_bins: int
+) -> ConfidenceBins:
+    """Sort samples into bins, with parameters as :func:`expected_calibration_error`."""
+    proba = check_array(
+        y_proba, dtype=float, ensure_all_finite="allow-nan", input_name="y_proba"
+    )
+    check_consistent_length(proba, y_true)
+    if proba.shape[1] != len(classes):
+        raise ValueError(
+            f"y_proba has {proba.shape[1]} columns, but there are {len(classes)} "
+            "classes. Expected a column for each."
+        )
+    truth = encode_labels(y_true, classes)
+    known = ~np.isnan(proba).any(axis=1)
+    proba, truth = proba[known], truth[known]
+    if not len(proba):
+        raise ValueError(
+            "Each row of y_proba has NaN, so there is nothing to compare. Expected "
+            "probabilities for one sample at least."
+        )
+    if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            "y_proba has rows that are no probabilities. Expected numbers from 0 that "
+            "sum to 1 over the classes."
+        )
+    highest = proba.max(axis=1)
+    right = proba.argmax(axis=1) == truth
+    bins = np.minimum((highest * n_bins).astype(int), n_bins - 1)
+    return ConfidenceBins(
+        np.bincount(bins, minlength=n_bins),
+        np.bincount(bins, highest, minlength=n_bins),
+        np.bincount(bins, right, minlength=n_bins),
+        int((~known).sum()),
+    )
 
 
 def _check(proba_members: Any) -> np.ndarray:

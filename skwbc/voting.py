@@ -59,7 +59,7 @@ class SoftVotingClassifier(
         The class labels.
     n_features_in_ : int
         Number of features, if the first estimator knows it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if the first estimator knows them.
 
     See Also

@@ -7,7 +7,12 @@ from numpy.testing import assert_allclose
 from scipy.stats import entropy
 
 from skwbc._averaging import average_members
-from skwbc.uncertainty import mutual_information, predictive_entropy, vote_disagreement
+from skwbc.uncertainty import (
+    expected_calibration_error,
+    mutual_information,
+    predictive_entropy,
+    vote_disagreement,
+)
 
 
 @st.composite
@@ -75,3 +80,50 @@ def test_wrong_input(measure):
         measure([[[0.5, 0.9]]])
     with pytest.raises(ValueError, match="sum to 1"):
         measure([[[-0.5, 1.5]]])
+
+
+@given(st.integers(1, 40), st.integers(2, 4), st.integers(1, 12), st.integers(0, 2**32))
+def test_calibration_error_against_plain_loops(n_samples, n_classes, n_bins, seed):
+    rng = np.random.default_rng(seed)
+    proba = rng.dirichlet(np.full(n_classes, 0.5), n_samples)
+    names = np.array(["a", "b", "c", "d"])[:n_classes]
+    truth = rng.choice(names, n_samples)
+    error = 0.0
+    for k in range(n_bins):
+        inside = [
+            (row.max(), names[row.argmax()] == label)
+            for row, label in zip(proba, truth, strict=True)
+            if k / n_bins <= row.max() < (k + 1) / n_bins
+        ]
+        if inside:
+            confidence, right = np.mean(inside, axis=0)
+            error += len(inside) / n_samples * abs(confidence - right)
+    found = expected_calibration_error(truth, proba, classes=names, n_bins=n_bins)
+    assert_allclose(found, error, atol=1e-9)
+    # Rows without probabilities have no say.
+    proba = np.vstack([proba, np.full(n_classes, np.nan)])
+    again = expected_calibration_error(
+        [*truth, "a"], proba, classes=names, n_bins=n_bins
+    )
+    assert again == found
+
+
+def test_calibration_error_of_certainty():
+    sure = np.eye(2)
+    assert expected_calibration_error([0, 1], sure, classes=[0, 1]) == 0
+    assert expected_calibration_error([1, 0], sure, classes=[0, 1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("y", "proba", "message"),
+    [
+        (["x"], [[0.5, 0.5]], "does not know the labels"),
+        (["a", "b"], [[0.5, 0.5]], "inconsistent numbers"),
+        (["a"], [[0.2, 0.3, 0.5]], "3 columns, but there are 2 classes"),
+        (["a"], [[0.2, 0.3]], "sum to 1"),
+        (["a"], [[np.nan, np.nan]], "Each row of y_proba has NaN"),
+    ],
+)
+def test_wrong_input_of_calibration_error(y, proba, message):
+    with pytest.raises(ValueError, match=message):
+        expected_calibration_error(y, proba, classes=["a", "b"])

@@ -104,3 +104,22 @@ def dihedral_views(image_shape: tuple[int, ...]) -> list[View]:
 
 def _view(images: np.ndarray, *, quarters: int, flip: int) -> np.ndarray:
     return np.rot90(images[:, :, ::flip], quarters, axes=(1, 2))
+
+
+def turn_back(view: Any, maps: np.ndarray) -> np.ndarray:
+    """Undo what a view of :func:`dihedral_views` did to images.
+
+    Parameters
+    ----------
+    view : callable
+        One of those that :func:`dihedral_views` returns.
+    maps : ndarray of shape (n_samples, height, width)
+        What was made of the images that it turned.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, height, width)
+        The images that were given had height and width so.
+    """
+    back = np.rot90(maps, -view.keywords["quarters"], axes=(1, 2))
+    return back[:, :, :: view.keywords["flip"]]

@@ -82,6 +82,7 @@ def load_image_folder(
         filenames : list of str
             Path of each image.
         DESCR : str
+            Where they are from, and how many of each class.
 
     (images, target) : tuple if ``return_X_y=True``
 

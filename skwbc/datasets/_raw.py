@@ -54,6 +54,7 @@ def load_raw_images(
         With the attributes
 
         images : ndarray of shape (n_samples, height, width, channels), uint8
+            The images, whatever the layout of the file.
         target : ndarray of shape (n_samples,), int, or None
             The labels. None without a file of them.
         target_names : ndarray of str or None
@@ -62,6 +63,7 @@ def load_raw_images(
             Path and position of each image, such as ``"blood.raw[3]"``; the bare path
             of a file that holds one image.
         DESCR : str
+            Where they are from, and how many.
 
     (images, target) : tuple if ``return_X_y=True``
 

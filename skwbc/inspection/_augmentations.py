@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skwbc._optional import import_optional
 from skwbc._sklearn_compat import Interval, validate_params
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images
-from skwbc.augmentation._statistics import white_level
-from skwbc.inspection._plots import show_image
+from skwbc.inspection._plots import new_figure, pixel_range, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +77,6 @@ def plot_augmentations(
     >>> augmenter = ImageAugmenter(rotation_range=180, stain_jitter=0.1)
     >>> figure = plot_augmentations(augmenter, X)  # doctest: +SKIP
     """
-    figure_module = import_optional("matplotlib.figure", "plot", "Drawing a picture")
     shown = clone(augmenter).set_params(**_NOT_RANDOM)
     augmented = shown.fit_transform(images)
     if not isinstance(augmented, AugmentedImages):
@@ -94,9 +91,8 @@ def plot_augmentations(
     rows = np.arange(len(original))
     columns: list[np.ndarray] = [original.astype(np.float32)]
     columns += [augmented.draw(rows, rng) for _ in range(n_draws)]
-    low = min(0.0, float(original.min()))
-    high = float(original.max()) if low else white_level(original.dtype, original.max())
-    figure = figure_module.Figure(
+    low, high = pixel_range(original)
+    figure = new_figure(
         figsize=(1.3 * (n_draws + 1), 1.3 * len(original) + 0.3), layout="constrained"
     )
     grid = figure.subplots(len(original), n_draws + 1, squeeze=False)
@@ -108,5 +104,5 @@ def plot_augmentations(
             column = np.moveaxis(column, 1, -1)
         for axes, image in zip(grid[:, number], column, strict=True):
             axes.set_axis_off()
-            show_image(axes, ((image - low) / (high - low or 1)).clip(0, 1))
+            show_image(axes, ((image - low) / (high - low)).clip(0, 1))
     return figure

@@ -9,12 +9,9 @@ from sklearn.metrics import (
     log_loss,
     precision_recall_fscore_support,
 )
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skwbc._labels import encode_labels
 from skwbc.voting import parts_of
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -124,36 +121,6 @@ def training_table(ensemble: Any) -> list[dict[str, float]]:
         epochs = len(network.history_["loss"])
         rows.append(row | {"best_epoch": best, "epochs": epochs})
     return rows
-
-
-def encode_labels(y: Any, classes: np.ndarray) -> np.ndarray:
-    """Turn labels into positions in the classes of a classifier.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Labels; of another type than the classes if they are equal.
-    classes : ndarray of shape (n_classes,)
-        What the classifier knows.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int
-
-    Raises
-    ------
-    ValueError
-        If the classifier does not know a label.
-    """
-    positions = {label: k for k, label in enumerate(classes.tolist())}
-    labels = column_or_1d(y).tolist()
-    unknown = sorted({str(label) for label in labels if label not in positions})
-    if unknown:
-        raise ValueError(
-            f"The classifier does not know the labels {unknown}; its classes are "
-            f"{[str(label) for label in classes]}."
-        )
-    return np.array([positions[label] for label in labels], dtype=np.intp)
 
 
 def _number(value: float) -> float | None:

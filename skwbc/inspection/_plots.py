@@ -2,21 +2,36 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from skwbc._optional import import_optional
+from skwbc._sklearn_compat import Interval, validate_params
+from skwbc.augmentation._statistics import white_level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _RIGHT, _WRONG, _OTHER = "#1b7837", "#b2182b", "#9aa0a6"
+# Letters of a title that are not wider than an image in a grid.
+_LINE = 28
 # How a title is set whose label the probabilities contradict.
 CONTRADICTED = {"color": _WRONG, "weight": "bold"}
 
 
+@validate_params(
+    {
+        "images": ["array-like"],
+        "proba": ["array-like"],
+        "classes": "no_validation",
+        "y_true": ["array-like", None],
+        "columns": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
 def plot_predictions(
     images: Any,
     proba: Any,
@@ -28,7 +43,8 @@ def plot_predictions(
     """Draw each image with a bar for the probability of each class.
 
     This is the article's figure of its twelve test cells. With `y_true` a title says
-    whether the first choice is right, in words and by colour.
+    whether the first choice is right, in words, by weight and by colour, and the bar of
+    a wrong one is hatched.
 
     Parameters
     ----------
@@ -63,9 +79,11 @@ def plot_predictions(
             f"proba has {proba.shape[1]} columns, but there are {len(classes)} classes."
         )
     labels = [str(label) for label in classes]
-    truths = [None if y_true is None else str(y_true[k]) for k in range(len(images))]
+    truths: list[str | None] = [None] * len(images)
+    if y_true is not None:
+        truths = [str(label) for label in np.asarray(y_true)]
     titles = [
-        _title(labels[row.argmax()], truth)
+        title_of(labels[row.argmax()], truth)
         for row, truth in zip(proba, truths, strict=True)
     ]
     return draw_grid(images, proba, labels, titles, truths, columns)
@@ -100,12 +118,11 @@ def draw_grid(
     -------
     matplotlib.figure.Figure
     """
-    figure_module = import_optional("matplotlib.figure", "plot", "Drawing a picture")
     rows = math.ceil(len(images) / columns)
     bars_height = 0.35 + 0.2 * len(labels)
     further_lines = max((title["label"].count("\n") for title in titles), default=0)
     height = 2.0 + bars_height + 0.15 * further_lines
-    figure = figure_module.Figure(
+    figure = new_figure(
         figsize=(2.6 * columns, height * rows + 0.3), layout="constrained"
     )
     grid = figure.subplots(
@@ -124,6 +141,83 @@ def draw_grid(
     return figure
 
 
+def new_figure(**parameters: Any) -> "Figure":
+    """Return an empty figure that is not bound to a window.
+
+    Parameters
+    ----------
+    **parameters : dict
+        Parameters of :class:`matplotlib.figure.Figure`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    import_optional("matplotlib.figure", "plot", "Drawing a picture")
+    from skwbc.inspection._figure import ShownFigure
+
+    return ShownFigure(**parameters)
+
+
+def own_axes(axes: Any, **parameters: Any) -> Any:
+    """Return the axes that a display was given, or those of a new figure.
+
+    As with scikit-learn's displays, pyplot makes it, and so a notebook shows it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes or None
+        What the display was given.
+    **parameters : dict
+        Parameters of a new figure.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    if axes is None:
+        pyplot = import_optional("matplotlib.pyplot", "plot", "Drawing a picture")
+        _, axes = pyplot.subplots(layout="constrained", **parameters)
+    return axes
+
+
+def title_of(predicted: str, truth: Any) -> dict[str, Any]:
+    """Return the parameters of ``Axes.set_title`` that say whether a label is right.
+
+    Parameters
+    ----------
+    predicted : str
+        The first choice.
+    truth : object
+        The true label, or None if it is not known.
+    """
+    if truth is None:
+        return {"label": predicted}
+    if str(truth) == predicted:
+        return {"label": f"{truth} (right)", "color": _RIGHT}
+    label = f"{truth}, taken for {predicted}"
+    if len(label) > _LINE:
+        label = f"{truth},\ntaken for {predicted}"
+    return {"label": label, **CONTRADICTED}
+
+
+def pixel_range(images: np.ndarray) -> tuple[float, float]:
+    """Return the values of images to show as black and as white.
+
+    Parameters
+    ----------
+    images : ndarray
+        Of any real type.
+    """
+    low = min(0.0, float(images.min()))
+    high = float(images.max())
+    if not low:
+        high = white_level(images.dtype, high)
+    return low, high if high > low else low + 1.0
+
+
 def show_image(axes: Any, image: np.ndarray) -> None:
     """Show an image of any number of channels; more than RGB has are averaged.
 
@@ -139,14 +233,6 @@ def show_image(axes: Any, image: np.ndarray) -> None:
     else:
         white = 255 if image.dtype == np.uint8 else 1
         axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=white)
-
-
-def _title(predicted: str, truth: str | None) -> dict[str, Any]:
-    if truth is None:
-        return {"label": predicted}
-    if truth == predicted:
-        return {"label": f"{truth} (right)", "color": _RIGHT}
-    return {"label": f"{truth}, taken for {predicted}", **CONTRADICTED}
 
 
 def _draw_bars(axes: Any, row: np.ndarray, labels: list[str], truth: Any) -> None:

@@ -13,6 +13,7 @@ import sys
 import joblib, keras, numpy as np
 from skwbc import make_cell_classifier
 from skwbc.datasets import make_blood_cells
+from skwbc.inspection import grad_cam
 
 assert keras.backend.backend() == sys.argv[1]
 X, y = make_blood_cells(8, image_size=(16, 16), random_state=0, return_X_y=True)
@@ -20,6 +21,7 @@ clf = make_cell_classifier(cv=2, epochs=9, random_state=0)
 clf.set_params(estimator__network__cnn__batch_size=4).fit(X, y)
 proba = clf.predict_proba(X)
 np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
+assert grad_cam(clf, X[:3]).max(axis=(1, 2)).tolist() == [1, 1, 1]
 network = clf.estimators_[0].named_estimators_["network"]
 losses = network["cnn"].history_["loss"]
 assert len(losses) == 9 and losses[-1] < losses[0]

@@ -1,0 +1,234 @@
+"""Class activation maps, on networks of which the right map is known."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skwbc import (
+    CNNClassifier,
+    FlattenImages,
+    ImageAugmenter,
+    KFoldEnsembleClassifier,
+    SoftVotingClassifier,
+    build_article_cnn,
+    build_compact_cnn,
+)
+from skwbc.cnn import _grad_cam as keras_part
+from skwbc.inspection import grad_cam, plot_grad_cam
+
+# Where the blob is in each of the images.
+PLACES = [(4, 4), (4, 19), (19, 11), (12, 12)]
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Black images with a blob, red or green, and the names of these colours."""
+    colours = ["red", "green", "red", "green"]
+    X = np.zeros((4, 24, 24, 3), np.uint8)
+    for image, (row, column), colour in zip(X, PLACES, colours, strict=True):
+        channel = ["red", "green"].index(colour)
+        image[row - 2 : row + 3, column - 2 : column + 3, channel] = 255
+    return X, np.array(colours)
+
+
+def spotter(meta, end="softmax"):
+    """Build a network that weighs how red and how green an image is."""
+    n_outputs = 1 if end == "sigmoid" else meta["n_classes_"]
+    x = inputs = layers.Input(meta["image_shape_"])
+    x = layers.Conv2D(2, 1, use_bias=False, activation="relu")(x)
+    x = layers.MaxPooling2D(2)(x)
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Flatten()(x)
+    if end == "separate":
+        x = layers.Softmax()(layers.Dense(n_outputs)(x))
+    elif end == "unknown":
+        x = layers.Dense(n_outputs, activation="softmax")(x)
+        x = layers.Rescaling(1.0)(x)
+    else:
+        x = layers.Dense(n_outputs, activation=end)(x)
+    return keras.Model(inputs, x)
+
+
+def fitted(X, y, gain=50.0, end="softmax", **parameters):
+    """Return a classifier with weights set by hand, as sure as `gain` says."""
+    loss = f"{'binary' if end == 'sigmoid' else 'categorical'}_crossentropy"
+    cnn = CNNClassifier(
+        spotter, epochs=1, loss=loss, model__end=end, random_state=0, **parameters
+    ).fit(X, y)
+    assert cnn.classes_.tolist() == ["green", "red"]
+    by_class = [[1], [-1]] if end == "sigmoid" else [[0, 1], [1, 0]]
+    reds_and_greens = np.eye(3, 2)[np.newaxis, np.newaxis]
+    cnn.model_.set_weights(
+        [reds_and_greens, gain * np.array(by_class), np.zeros(len(by_class[0]))]
+    )
+    return cnn
+
+
+def peak(each):
+    """Return the middle of what is at least 0.9 of the highest."""
+    return np.argwhere(each >= 0.9 * each.max()).mean(axis=0)
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid", "separate", "unknown"])
+def test_the_blob_decides(blobs, end):
+    X, y = blobs
+    # So sure that the softmax is 1 to the last bit, of which no gradient is left.
+    gain = 1.0 if end == "unknown" else 50.0
+    cnn = fitted(X, y, gain=gain, end=end)
+    assert cnn.predict(X).tolist() == y.tolist()
+    maps = grad_cam(cnn, X)
+    assert maps.shape == (4, 24, 24)
+    assert maps.dtype == np.float32
+    for each, place in zip(maps, PLACES, strict=True):
+        assert each.max() == 1
+        np.testing.assert_allclose(peak(each), place, atol=1)
+        far = np.hypot(*(np.indices((24, 24)) - np.reshape(place, (2, 1, 1)))) > 6
+        assert (each[far] == 0).all()
+    # A red blob says nothing for green.
+    other = np.where(y == "red", "green", "red")
+    assert (grad_cam(cnn, X, target=other) == 0).all()
+    one = grad_cam(cnn, X, target="red")
+    np.testing.assert_array_equal(one[y == "red"], maps[y == "red"])
+    assert (one[y == "green"] == 0).all()
+
+
+def dense(meta):
+    return keras.Sequential(
+        [layers.Input(meta["image_shape_"]), layers.Flatten(),
+         layers.Dense(meta["n_classes_"], activation="softmax")]
+    )  # fmt: skip
+
+
+def nested(meta):
+    """Build a network with a network for its maps, and a way past it."""
+    inputs = layers.Input(meta["image_shape_"])
+    inside = keras.Sequential([layers.Conv2D(4, 3, activation="relu")])
+    x = layers.GlobalAveragePooling2D()(inside(inputs))
+    x = layers.Concatenate()([x, layers.GlobalAveragePooling2D()(inputs)])
+    return keras.Model(inputs, layers.Dense(meta["n_classes_"], "softmax")(x))
+
+
+@pytest.mark.parametrize("model", [build_article_cnn, build_compact_cnn, nested])
+def test_every_architecture(X, y, model):
+    X, y = X[::4], y[::4]
+    cnn = CNNClassifier(model, epochs=1, test_time_augmentation="dihedral",
+                        random_state=0).fit(X, y)  # fmt: skip
+    before = cnn.predict_proba(X)
+    maps = grad_cam(cnn, X, target=y)
+    assert maps.shape == X.shape[:3]
+    assert maps.min() >= 0
+    assert maps.max() == 1
+    # An image that is turned and flipped has a map that is, too, for it has all views.
+    turned = grad_cam(cnn, np.rot90(X, axes=(1, 2))[:, :, ::-1], target=y)
+    np.testing.assert_allclose(
+        turned, np.rot90(maps, axes=(1, 2))[:, :, ::-1], atol=1e-3
+    )
+    # In batches, the last of them smaller, as all alone.
+    many = grad_cam(cnn, np.concatenate([X] * 3), target=np.tile(y, 3))
+    np.testing.assert_allclose(many[-1], grad_cam(cnn, X[-1:], target=y[-1])[0],
+                               atol=1e-4)  # fmt: skip
+    np.testing.assert_array_equal(cnn.predict_proba(X), before)
+
+
+def test_maps_of_averaged_features(X, y):
+    """The weights are the mean gradients of what the softmax is given."""
+    cnn = CNNClassifier(model__filters=(4, 6), epochs=1, random_state=0).fit(X, y)
+    network = cnn.model_
+    *_, last_maps, pooling, _, end = network.layers
+    maps = keras.Model(network.inputs, last_maps.output)([X], training=False)
+    kernel, _ = end.get_weights()
+    code = cnn.classes_.tolist().index("monocyte")
+    # Of an average the gradient is the same everywhere, and the end is linear.
+    expected = np.maximum(np.asarray(maps) @ kernel[:, code], 0)
+    found = keras_part.class_activation_maps(
+        network, X, np.full(len(X), code), expected.shape[1:]
+    )
+    assert isinstance(pooling, layers.GlobalAveragePooling2D)
+    area = np.prod(expected.shape[1:])
+    np.testing.assert_allclose(found * area, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_average_over_members(blobs):
+    X, y = blobs
+    augmenter = ImageAugmenter(rescale=1 / 255)
+    network = CNNClassifier(spotter, epochs=1, random_state=0)
+    vote = SoftVotingClassifier(
+        [
+            ("colours", make_pipeline(FlattenImages(), LogisticRegression())),
+            ("network", make_pipeline(augmenter, network)),
+        ]
+    )
+    ensemble = KFoldEnsembleClassifier(vote, cv=2, random_state=0).fit(X, y)
+    assert (grad_cam(ensemble, X) >= 0).all()
+    # Members of which one sees red only, the other both, and only red in the middle.
+    sees_all, sees_red = fitted(X / 255, y), fitted(X / 255, y)
+    weights = sees_red.model_.get_weights()
+    weights[1] = np.array([[-50, 50], [0, 0]])
+    sees_red.model_.set_weights(weights)
+    for member, net in zip(ensemble.estimators_, (sees_all, sees_red), strict=True):
+        member.estimators_[1].steps[-1] = ("cnn", net)
+    maps = grad_cam(ensemble, X, target=y)
+    np.testing.assert_array_equal(maps, grad_cam(sees_all, X / 255, target=y))
+    np.testing.assert_array_equal(
+        grad_cam(ensemble.estimators_[1], X, target=y)[y == "green"], 0
+    )
+    # One that does not know a class has no say in it.
+    sees_red.classes_ = np.array(["blue", "red"])
+    np.testing.assert_array_equal(grad_cam(ensemble, X, target=y), maps)
+
+
+def test_nothing_piles_up(X, y):
+    def networks():
+        return [CNNClassifier(model__filters=(4, 6), epochs=1, random_state=k).fit(X, y)
+                for k in range(3)]  # fmt: skip
+
+    first, *others = networks()
+    grad_cam(first, X)
+    n_kinds = len(keras_part._of_kind)
+    n_nodes = [len(layer._outbound_nodes) for layer in first.model_.layers]
+    found = [grad_cam(cnn, X, target="monocyte") for cnn in others]
+    assert np.abs(found[0] - found[1]).max() > 0.01
+    assert len(keras_part._of_kind) == n_kinds
+    assert [len(layer._outbound_nodes) for layer in first.model_.layers] == n_nodes
+    assert all(
+        variable.value.numpy().size == 0
+        for parts in keras_part._of_kind.values()
+        for variable in parts.variables
+    )
+
+
+def test_errors(X, y, blobs):
+    cnn = fitted(*blobs)
+    with pytest.raises(ValueError, match=r"labels \['blue'\]; its classes are"):
+        grad_cam(cnn, blobs[0], target="blue")
+    with pytest.raises(ValueError, match=r"shape \(3,\), but there are 4 images"):
+        grad_cam(cnn, blobs[0], target=["red"] * 3)
+    with pytest.raises(ValueError, match="fitted on images of shape"):
+        grad_cam(cnn, blobs[0][:, 1:], target="red")
+    with pytest.raises(ValueError, match="expected images of shape"):
+        grad_cam(cnn, blobs[0][0])
+    without = KFoldEnsembleClassifier(DummyClassifier(), cv=2).fit(X, y)
+    with pytest.raises(ValueError, match="KFoldEnsembleClassifier holds none"):
+        grad_cam(without, X)
+    flat = CNNClassifier(dense, epochs=1, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="maps of more than one pixel.*Dense"):
+        grad_cam(flat, X)
+
+
+def test_picture(blobs):
+    X, y = blobs
+    figure = plot_grad_cam(fitted(X, y), X, y_true=["red"] * 4, columns=3)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:4] == [
+        "red (right)",
+        "for red",
+        "red,\ntaken for green",
+        "for green",
+    ]
+    assert figure.axes[0].title.get_color() != figure.axes[2].title.get_color()
+    assert figure.axes[-1].get_ylabel() == "speaks for the class"
+    assert figure._repr_html_().startswith("<img")
