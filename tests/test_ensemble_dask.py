@@ -1,5 +1,8 @@
 """Members fitted by the workers of a Dask cluster."""
 
+import os
+from unittest import mock
+
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_array_equal
@@ -17,6 +20,8 @@ def cluster():
     """Two worker processes on this machine."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with (
+        # It leaves its workers' OMP_NUM_THREADS behind.
+        mock.patch.dict(os.environ),
         distributed.LocalCluster(processes=True, **options) as local,
         distributed.Client(local) as client,
     ):

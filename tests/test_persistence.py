@@ -1,5 +1,6 @@
 """Models in files, read by other processes and other versions."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import sklearn
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -119,16 +120,16 @@ def test_a_fresh_process_says_the_same(fitted, folder, X, y):
         np.savez("said.npz", **said)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    subprocess.run([*command, *fitted], cwd=folder, check=True)
+    # As many threads as here: Dask leaves its workers' share in the environment of the
+    # process that starts them, and with another number sums differ in their last bits.
+    env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    subprocess.run([*command, *fitted], cwd=folder, check=True, env=env)
     said = np.load(folder / "said.npz")
     assert len(said) == 4 * len(fitted)
     for name, model in fitted.items():
         expected = say(model, X)
-        for way in ("plain", "compressed", "mapped"):
+        for way in ("plain", "compressed", "mapped", "again"):
             assert_array_equal(said[f"{name}-{way}"], expected, f"{name}, {way}")
-        # Threads may add up in another order while a network is trained.
-        again = said[f"{name}-again"]
-        assert_allclose(again, expected, rtol=0, atol=1e-5, err_msg=name)
 
 
 def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):

@@ -11,8 +11,9 @@ from skwbc._conformal import prediction_sets
 from skwbc._lazy_array import read_rows
 from skwbc.export._session import Session
 
-# Samples a forward pass; more are no faster, and take more memory.
-_AT_A_TIME = 32
+# Samples a forward pass, each of which sorts large weights anew. More are no faster,
+# and take more memory.
+_AT_A_TIME = 64
 
 
 class OnnxClassifier:
@@ -310,7 +311,8 @@ class OnnxClassifier:
         path = Path(self.path)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder; expected an ONNX file.")
-        return Session(path.read_bytes(), str(path), int(threads or 0))
+        with path.open("rb") as file:
+            return Session(file, str(path), int(threads or 0))
 
     def _predict(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield mean probabilities and those of the members, some samples at a time."""

@@ -1,11 +1,13 @@
 """A model of this package in ONNX Runtime."""
 
-from typing import Any
+import os
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from skwbc._optional import import_optional
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, decode
+from skwbc.export._large_weights import take_large_weights
 
 _DTYPES: dict[str, np.dtype] = {
     "tensor(uint8)": np.dtype(np.uint8),
@@ -14,6 +16,7 @@ _DTYPES: dict[str, np.dtype] = {
 }
 # Only what the runtime cannot go on with; that is raised and said again here.
 _FATAL = 4
+_FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _EXPECTED = "Expected a whole file written by `skwbc export`."
 
 
@@ -22,8 +25,8 @@ class Session:
 
     Parameters
     ----------
-    content : bytes
-        The file.
+    file : binary file
+        The model; it may be closed afterwards.
     name : str
         What messages call it.
     n_threads : int, default=0
@@ -48,22 +51,26 @@ class Session:
         If ONNX Runtime is not installed.
     """
 
-    def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
+    def __init__(self, file: BinaryIO, name: str, n_threads: int = 0) -> None:
         runtime = import_optional("onnxruntime", "onnx", "Reading ONNX files")
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
         options.intra_op_num_threads = n_threads
+        # Or files would be read that a model names, if they are in the working folder.
+        options.add_session_config_entry(_FOLDER_OF_WEIGHTS, os.devnull)
         self._name = name
+        model, self._weights = take_large_weights(file)
         try:
             self._session = runtime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+                model, options, providers=["CPUExecutionProvider"]
             )
         except MemoryError:
             raise
         except Exception as error:
             # Of classes of its own, which have nothing in common.
+            size = file.seek(0, 2)
             raise ValueError(
-                f"{name} could not be read as an ONNX model ({len(content):,} bytes): "
+                f"{name} could not be read as an ONNX model ({size:,} bytes): "
                 f"{_first_line(error)}. {_EXPECTED}"
             ) from error
         try:
@@ -74,7 +81,8 @@ class Session:
             ) from error
 
     def _understand(self) -> None:
-        inputs = {each.name: each for each in self._session.get_inputs()}
+        found = {each.name: each for each in self._session.get_inputs()}
+        inputs = {name: found[name] for name in found if name not in self._weights}
         outputs = {each.name: each for each in self._session.get_outputs()}
         if list(inputs) != [SAMPLES] or not {PROBA, MEMBERS} <= set(outputs):
             raise ValueError(
@@ -122,7 +130,7 @@ class Session:
         """
         try:
             found: list[Any] = self._session.run(
-                [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X)}
+                [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X), **self._weights}
             )
         except Exception as error:
             raise ValueError(

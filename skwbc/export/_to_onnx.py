@@ -1,5 +1,6 @@
 """Writing a fitted ensemble as one ONNX file."""
 
+import io
 import os
 from typing import Any
 
@@ -190,7 +191,7 @@ def _try(
         X = rng.random((_N_TRIED, *shape)).astype(dtype)
     of_members = ensemble.predict_proba_members(X)
     proba = average_members(of_members)
-    session = Session(content, "the model")
+    session = Session(io.BytesIO(content), "the model")
     found, of_members_found = session.run(X)
     difference = max(
         float(np.abs(found - proba).max()),

@@ -232,18 +232,25 @@ def test_somebody_elses_model(tmp_path):
         _ = OnnxClassifier(tmp_path / "relu.onnx").classes_
 
 
-def test_weights_in_another_file_are_not_looked_for(path, tmp_path):
+@pytest.mark.parametrize("place", ["", "sub", "absolute"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_weights_in_another_file_are_not_looked_for(
+    place, beside, path, tmp_path, monkeypatch
+):
     """A model could name any file that its user can read."""
-    secret = tmp_path / "secret"
-    secret.write_bytes(bytes(8 * 8))
+    (tmp_path / "here" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    secret = tmp_path / "here" / ("" if place == "absolute" else place) / "secret"
+    named = secret if place == "absolute" else secret.relative_to(tmp_path / "here")
 
     def external(model):
         tensor = next(t for t in model.graph.initializer if t.HasField("raw_data"))
-        onnx.external_data_helper.set_external_data(tensor, str(secret))
+        secret.write_bytes(tensor.raw_data)
+        onnx.external_data_helper.set_external_data(tensor, str(named))
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
 
-    other = tmp_path / "c.onnx"
+    other = tmp_path / "here" / "c.onnx" if beside else tmp_path / "c.onnx"
     other.write_bytes(changed(path, external))
     with pytest.raises(ValueError, match="could not be read"):
         _ = OnnxClassifier(other).classes_
