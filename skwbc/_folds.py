@@ -60,6 +60,19 @@ def decide_splits(
     return splits
 
 
+def routed_splitter(cv: Any) -> Any:
+    """Return the splitter that says, with metadata routing, what ``split`` is given.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of splits or None
+        As for :func:`decide_splits`. Folds that are a number of them take groups.
+    """
+    if cv is None or isinstance(cv, Integral):
+        return StratifiedGroupKFold()
+    return check_cv(cv)
+
+
 def _stratified_folds(
     n_splits: int, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
 ) -> StratifiedKFold | StratifiedGroupKFold:

@@ -13,7 +13,6 @@ from sklearn.base import (
     clone,
 )
 from sklearn.metrics import get_scorer_names
-from sklearn.model_selection import check_cv
 from sklearn.utils import (
     check_random_state,
     get_tags,
@@ -33,7 +32,7 @@ from sklearn.utils.validation import (
 from skwbc._averaging import average_members
 from skwbc._conformal import prediction_sets, true_class_proba
 from skwbc._cross_validated import take_members
-from skwbc._folds import decide_splits
+from skwbc._folds import decide_splits, routed_splitter
 from skwbc._held_out import score_held_out
 from skwbc._members import (
     FittedFold,
@@ -132,7 +131,7 @@ class KFoldEnsembleClassifier(
         samples, in the order of `splits_`. Prediction sets are made from it.
     n_features_in_ : int
         Number of features, if the members know it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if the members know them.
 
     Notes
@@ -504,7 +503,7 @@ class KFoldEnsembleClassifier(
         return (
             MetadataRouter(owner=self)
             .add(estimator=self.estimator, method_mapping=to_fit)
-            .add(splitter=check_cv(self.cv), method_mapping=to_split)
+            .add(splitter=routed_splitter(self.cv), method_mapping=to_split)
         )
 
     def __sklearn_tags__(self):

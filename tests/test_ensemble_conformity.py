@@ -18,7 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, cross_validate
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -168,6 +168,27 @@ class TestFitParameters:
         train = ensemble.splits_[0][0]
         scaler = ensemble.estimators_[0][0]
         assert_allclose(scaler.mean_, X[train].mean(axis=0))
+
+    @pytest.mark.parametrize("cv", [3, None])
+    def test_with_metadata_routing_a_number_of_folds_asks_for_groups(self, iris, cv):
+        X, y = iris
+        groups = np.arange(150) % 30
+        with sklearn.config_context(enable_metadata_routing=True):
+            results = cross_validate(
+                KFoldEnsembleClassifier(logistic(), cv=cv),
+                X,
+                y,
+                cv=StratifiedGroupKFold(2),
+                params={"groups": groups},
+                return_estimator=True,
+                return_indices=True,
+            )
+        for ensemble, rows in zip(
+            results["estimator"], results["indices"]["train"], strict=True
+        ):
+            for train, held_out in ensemble.splits_:
+                known, judged = groups[rows[train]], groups[rows[held_out]]
+                assert not set(known) & set(judged)
 
     def test_with_metadata_routing_requests_are_followed(self, iris):
         X, y = iris
