@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skwbc._lazy_door import lazy_door
 
 if TYPE_CHECKING:
-    from skwbc import cnn, datasets, export, inspection, uncertainty
+    from skwbc import cnn, datasets, export, inspection, report, uncertainty
     from skwbc.augmentation import (
         AugmentedImages,
         ColourStatistics,
@@ -38,7 +38,7 @@ _HOMES = {
     "make_cell_classifier": "skwbc.recipes",
     "save_model": "skwbc.persistence",
 }
-_ROOMS = ("cnn", "datasets", "export", "inspection", "uncertainty")
+_ROOMS = ("cnn", "datasets", "export", "inspection", "report", "uncertainty")
 
 __all__ = [
     "AugmentedImages",
@@ -57,6 +57,7 @@ __all__ = [
     "inspection",
     "load_model",
     "make_cell_classifier",
+    "report",
     "save_model",
     "uncertainty",
 ]

@@ -18,14 +18,14 @@ from skwbc._members import (
 )
 
 
-class _Answers(ClassifierMixin, BaseEstimator):
+class Answers(ClassifierMixin, BaseEstimator):
     """A classifier whose answers are known: lets a scorer score probabilities."""
 
     def __init__(self, classes_: np.ndarray, proba: np.ndarray) -> None:
         self.classes_ = classes_
         self.proba = proba
 
-    def fit(self, X: Any, y: Any) -> "_Answers":
+    def fit(self, X: Any, y: Any) -> "Answers":
         """Do nothing; scorers ask for the method."""
         return self
 
@@ -123,7 +123,7 @@ def _score(
     if scoring is None:
         # What a scorer gives, without its checks of what is known to be in order.
         return accuracy(classes, proba, y)
-    answers = _Answers(classes, proba)
+    answers = Answers(classes, proba)
     scorer = check_scoring(answers, scoring)
     try:
         return float(scorer(answers, np.empty((len(y), 0)), y))

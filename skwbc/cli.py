@@ -4,10 +4,10 @@ Every line of work is a call into the package. What the package raises about inp
 becomes one line on standard error and exit code 2.
 """
 
-import csv
 import io
 import json
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -26,10 +26,10 @@ from skwbc._cli_data import (
     load_keras,
     load_model,
 )
-from skwbc._files import MAX_PIXELS, reason, replacing
+from skwbc._cli_files import check_report, check_table, write_table
+from skwbc._files import MAX_PIXELS, reason
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
-_FIGURE = "predictions.png"
 
 app = typer.Typer(
     name="skwbc",
@@ -66,8 +66,10 @@ Json = Annotated[
 Data = Annotated[
     Path, typer.Argument(help="A folder with a folder for each class, or a .raw file.")
 ]
-
-
+Report = Annotated[
+    Path | None,
+    typer.Option(help="Also write a report to this .html file, with pictures."),
+]
 MaxPixels = Annotated[
     int,
     typer.Option(min=1, help="Refuse image files of more pixels, before decoding."),
@@ -93,51 +95,14 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """Train on synthetic blood cells and show what comes out (about 2 minutes)."""
-    from skwbc import _cli_display as display
-    from skwbc._optional import import_optional
+    from skwbc._cli_demo import run_demo
 
-    # Missing parts are better missed now than after the training.
-    import_optional("matplotlib", "plot", "The picture of the demo")
-    out.mkdir(parents=True, exist_ok=True)
-    display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
-    load_keras()
-    from skwbc.datasets import make_blood_cells, save_image_folder
-    from skwbc.inspection import describe_predictions, plot_predictions, training_table
-    from skwbc.persistence import save_model
-    from skwbc.recipes import make_cell_classifier
-
-    start = time.perf_counter()
-    cells = make_blood_cells(30, random_state=seed)
-    # Another seed, so that no test cell is a training cell.
-    test = make_blood_cells(4, random_state=seed + 1)
-    display.err.print(f"Training on {len(cells.images)} synthetic cells, 30 a class.")
-    model = make_cell_classifier(epochs=epochs, random_state=seed)
-    with display.training_progress():
-        model.fit(cells.images, cells.target)
-    files = save_image_folder(test.images, test.target, out / "cells")
-    rows = describe_predictions(model, test.images, files)
-    proba = [list(row["probabilities"].values()) for row in rows]
-    figure = plot_predictions(test.images, proba, model.classes_, y_true=test.target)
-    with replacing(out / _FIGURE) as temporary:
-        figure.savefig(temporary, dpi=120)
-    save_model(model, out / "model.joblib")
-
-    display.show_training(training_table(model), model.oof_score_)
-    display.show_predictions(rows, len(model.estimators_), test.target)
-    right = sum(
-        row["predicted"] == label for row, label in zip(rows, test.target, strict=True)
-    )
-    seconds = time.perf_counter() - start
-    display.out.print(
-        f"{right} of {len(rows)} test cells right, after {seconds:.0f} s.\n"
-        f"Model: {out / 'model.joblib'}   Picture: {out / _FIGURE}   "
-        f"Test cells: {out / 'cells'}\n"
-        f"Next: skwbc predict {out / 'model.joblib'} {out / 'cells'}"
-    )
+    run_demo(out, epochs, seed)
 
 
 @app.command()
 def train(
+    context: typer.Context,
     data: Data,
     model: Annotated[Path, typer.Option(help="File to write the model to.")],
     recipe: Annotated[
@@ -161,6 +126,7 @@ def train(
         typer.Option(min=0, help="How often to train a network again that failed."),
     ] = 0,
     max_pixels: MaxPixels = MAX_PIXELS,
+    report: Report = None,
 ) -> None:
     """Train a fold ensemble on a folder of class folders or a .raw file."""
     from skwbc import _cli_display as display
@@ -172,6 +138,7 @@ def train(
         raise ValueError(f"--model {model}: expected a file in a folder that exists.")
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
+    check_report(report, model)
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
     check_labels(data, labels)
     cells = labelled_images(
@@ -201,22 +168,37 @@ def train(
     save_model(ensemble, model)
     display.show_training(training_table(ensemble), ensemble.oof_score_)
     display.out.print(f"Trained in {seconds:.0f} s. Model: {model}")
+    if report is not None:
+        from skwbc.report import write_training_report
+
+        write_training_report(
+            report,
+            ensemble,
+            cells.images,
+            cells.target,
+            names=cells.filenames,
+            command=context.obj,
+        )
+        display.out.print(f"Report: {report}")
 
 
 @app.command()
 def evaluate(
+    context: typer.Context,
     model: Model,
     data: Data,
     labels: Labels = None,
     trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
+    report: Report = None,
 ) -> None:
     """Score a model on labelled images that it was not trained on."""
     from skwbc import _cli_display as display
 
     _must_exist(model, data)
     check_labels(data, labels)
+    check_report(report, model)
     ensemble, shape, _ = load_model(model, trust=trust)
     cells = labelled_images(
         data, labels, shape, known=ensemble.classes_, max_pixels=max_pixels
@@ -228,6 +210,19 @@ def evaluate(
         _print_json(scores)
     else:
         display.show_evaluation(scores)
+    if report is not None:
+        from skwbc.report import write_evaluation_report
+
+        write_evaluation_report(
+            report,
+            ensemble,
+            cells.images,
+            cells.target,
+            names=cells.filenames,
+            command=context.obj,
+        )
+        if not as_json:
+            display.out.print(f"Report: {report}")
 
 
 @app.command()
@@ -255,8 +250,7 @@ def predict(
     from skwbc.datasets import gather_images
 
     _must_exist(model)
-    if csv_file is not None and (csv_file.is_dir() or not csv_file.parent.is_dir()):
-        raise ValueError(f"--csv {csv_file}: expected a file in a folder that exists.")
+    check_table(csv_file)
     if coverage is not None and not 0 < coverage < 1:
         raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
     ensemble, shape, n_members = load_model(model, trust=trust)
@@ -271,7 +265,7 @@ def predict(
         ensemble, cells.images, cells.filenames, coverage=coverage
     )
     if csv_file is not None:
-        _write_csv(rows, csv_file)
+        write_table(rows, csv_file)
     if as_json:
         _print_json(rows)
     else:
@@ -331,7 +325,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
-            code = app(arguments, prog_name="skwbc", standalone_mode=False)
+            code = app(
+                arguments,
+                prog_name="skwbc",
+                standalone_mode=False,
+                # What reports show.
+                obj=shlex.join(["skwbc", *arguments]),
+            )
         return code if isinstance(code, int) else 0
     except typer.Abort:
         return INTERRUPTED
@@ -357,26 +357,6 @@ def _must_exist(*paths: Path) -> None:
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path} does not exist.")
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    labels = list(rows[0]["probabilities"])
-    with_sets = "set" in rows[0]
-    with (
-        replacing(path) as temporary,
-        open(
-            temporary, "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file,
-    ):
-        writer = csv.writer(file)
-        more = ["set"] if with_sets else []
-        writer.writerow(["image", "predicted", *labels, "agreement", *more])
-        for row in rows:
-            chances = [row["probabilities"][label] for label in labels]
-            more = ["|".join(row["set"])] if with_sets else []
-            writer.writerow(
-                [row["image"], row["predicted"], *chances, row["agreement"], *more]
-            )
 
 
 def _print_json(value: Any) -> None:

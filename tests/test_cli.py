@@ -130,6 +130,43 @@ def test_evaluate(model, folder, capsys):
         assert word in out
 
 
+def test_reports(folder, onnx, tmp_path, capsys):
+    report, path = tmp_path / "a b.html", tmp_path / "m.joblib"
+    code, out, _ = run(
+        capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 1,
+        "--image-size", 16, "--report", report,
+    )  # fmt: skip
+    assert code == 0
+    assert out.endswith(f"Model: {path}\nReport: {report}\n")
+    page = report.read_text(encoding="utf-8")
+    assert f"--report &#39;{report}&#39;" in page
+    assert "<h1>Training report</h1>" in page
+    assert "monocyte" in page
+    assert "Not shown" not in page
+    code, out, _ = run(capsys, "evaluate", onnx, folder, "--report", report, "--json")
+    assert code == 0
+    page = report.read_text(encoding="utf-8")
+    assert (
+        f'Accuracy</dt><dd><span class="value">{json.loads(out)["accuracy"]:.3f}<'
+        in (page)
+    )
+    code, out, _ = run(capsys, "evaluate", onnx, folder, "--report", report)
+    assert out.endswith(f"Report: {report}\n")
+
+
+def test_a_report_that_cannot_be_made_costs_no_training(
+    folder, model, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    path = tmp_path / "m.joblib"
+    for command in (("train", folder, "--model", path), ("evaluate", model, folder)):
+        code, out, err = run(capsys, *command, "--report", tmp_path / "r.html")
+        assert (code, out) == (2, "")
+        assert "A report needs jinja2" in err
+        assert "pip install 'skwbc[report]'" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_predict(model, folder, tmp_path, capsys):
     table = tmp_path / "p.csv"
     code, out, _ = run(
@@ -300,6 +337,10 @@ WRONG_USE = [
     (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
     (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
     (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
+    (["train", "{folder}", "--model", "m", "--report", "no/r.html"], "folder that"),
+    (["train", "{folder}", "--model", "m", "--report", "r.txt"], "expected a .html"),
+    (["train", "{folder}", "--model", "m.html", "--report", "m.html"], "model's file"),
+    (["evaluate", "{model}", "{folder}", "--report", "{folder}"], "a .html file"),
     (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
     (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
     (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
