@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench fuzz clean
+.PHONY: help demo test lint docs bench fuzz clean
 
 help:
 	@echo "make demo   set up, train on synthetic blood cells, show the results"
 	@echo "make test   set up, check style and types, run the tests"
 	@echo "make lint   check style and types only"
+	@echo "make docs   set up, build the documentation, with its examples run (minutes)"
 	@echo "make bench  set up, time everything beside plain Keras (half an hour)"
 	@echo "make fuzz   set up, look for files and words that crash it (five minutes)"
 	@echo "make clean  remove what the other targets made"
@@ -24,6 +25,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
 bench: $(VENV)/.installed-demo
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/footprint.py
@@ -34,7 +39,8 @@ fuzz: $(VENV)/.installed-test
 
 clean:
 	rm -rf $(VENV) skwbc-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache
-	find skwbc tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf docs/_build docs/auto_examples docs/api/generated
+	find skwbc tests benchmarks docs examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[plot]'
@@ -42,6 +48,10 @@ $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-docs: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 $(BIN)/python:

@@ -1,0 +1,112 @@
+"""The house is built as docs/architecture.md tells and draws it."""
+
+import ast
+import re
+
+import pytest
+from code_blocks import ROOT
+
+PACKAGE = ROOT / "skwbc"
+PAGE = ROOT / "docs" / "architecture.md"
+DRAWING = ROOT / "docs" / "_drawings" / "house.svg"
+# Private modules beside a room that are part of it. The others are tools of all rooms.
+BELONGS_TO = {
+    "_averaging": "ensemble",
+    "_cli_data": "cli",
+    "_cli_display": "cli",
+    "_cli_files": "cli",
+    "_conformal": "ensemble",
+    "_cross_validated": "ensemble",
+    "_folds": "ensemble",
+    "_held_out": "ensemble",
+    "_members": "ensemble",
+    "_validation_set": "ensemble",
+}
+KERAS = {"keras", "scikeras", "tensorflow"}
+
+
+def room_of(module):
+    name = [*module.split("."), ""][1]
+    if name.startswith("_"):
+        return BELONGS_TO.get(name, "tools")
+    return name
+
+
+def imports(path):
+    """Yield the modules that a file imports, but for those that type checkers see."""
+    todo = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            if node.module == "skwbc":
+                yield from (f"skwbc.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+        else:
+            todo += ast.iter_child_nodes(node)
+
+
+@pytest.fixture(scope="module")
+def house():
+    """What each room imports: names of other rooms, and of other packages."""
+    rooms: dict[str, tuple[set, set]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        if module == "skwbc.__init__":
+            continue
+        ours, others = rooms.setdefault(room_of(module), (set(), set()))
+        for name in imports(path):
+            package = name.partition(".")[0]
+            if package != "skwbc":
+                others.add(package)
+            elif "." in name:
+                ours.add(room_of(name))
+    for room, (ours, _) in rooms.items():
+        ours.discard(room)
+    return rooms
+
+
+def table():
+    """Rows of the page's table: room to the rooms it imports, top to bottom."""
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", text, re.MULTILINE)
+    return {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows}
+
+
+def test_table_says_what_is_imported(house):
+    assert table() == {
+        room: ours - {"tools"} for room, (ours, _) in house.items() if room != "tools"
+    }
+
+
+def test_imports_point_downward():
+    rows = list(table())
+    for room, others in table().items():
+        for other in others:
+            assert rows.index(other) > rows.index(room), f"{room} imports {other}"
+
+
+def test_tools_import_no_room(house):
+    assert house["tools"][0] == set()
+
+
+def test_only_networks_import_keras(house):
+    for room, (_, others) in house.items():
+        assert room == "cnn" or not others & KERAS, room
+
+
+def test_drawing_shows_the_imports(house):
+    """Each arrow is an import; an import is an arrow, or follows from arrows."""
+    arrow = r'data-from="(\w+)" data-to="(\w+)"'
+    arrows = set(re.findall(arrow, DRAWING.read_text(encoding="utf-8")))
+    real = {(room, other) for room, others in table().items() for other in others}
+    assert arrows <= real
+    reached = set(arrows)
+    for _ in table():
+        reached |= {(a, d) for a, b in reached for c, d in arrows if b == c}
+    assert real <= reached
