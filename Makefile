@@ -18,7 +18,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/skwbc demo --out skwbc-demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -227,11 +227,28 @@ CHANGES = {
     "colours-128": Change("images of 128 pixels, with colours", side=128, colours={}),
     "colours-two": Change("two networks, with colours", networks=2, colours={}),
     "colours-30": Change("30 epochs, with colours", {"cnn__epochs": 30}, colours={}),
+    "colours-30-balanced": Change(
+        "30 epochs, balanced class weights, with colours",
+        {"cnn__epochs": 30, "cnn__class_weight": "balanced"},
+        colours={"linear__class_weight": "balanced"},
+    ),
     "colours-two-30": Change(
         "two networks of 30 epochs, with colours",
         {"cnn__epochs": 30},
         networks=2,
         colours={},
+    ),
+    "colours-two-40": Change(
+        "two networks of 40 epochs, with colours",
+        {"cnn__epochs": 40},
+        networks=2,
+        colours={},
+    ),
+    "colours-two-40-balanced": Change(
+        "two networks of 40 epochs, balanced class weights, with colours",
+        {"cnn__epochs": 40, "cnn__class_weight": "balanced"},
+        networks=2,
+        colours={"linear__class_weight": "balanced"},
     ),
     "colours-three-20": Change(
         "three networks of 20 epochs, with colours",

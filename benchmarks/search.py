@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from _cell_sets import BCCD_FOUR, BCCD_THREE, bccd, synthetic
 from _common import network_pipeline
-from _results import append, calibration_error, read_lines
+from _results import append, read_lines
 from _search_changes import CHANGES, Change
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, log_loss
@@ -36,6 +36,7 @@ from skwbc import (
     make_cell_classifier,
 )
 from skwbc._averaging import average_members
+from skwbc.uncertainty import expected_calibration_error
 
 DATA = {"bccd-3": BCCD_THREE, "bccd-4": BCCD_FOUR, "synthetic": None}
 RESULTS = Path(__file__).with_suffix(".jsonl")
@@ -93,6 +94,8 @@ def cells(data: str, folder: Path, seed: int, side: int) -> tuple:
 def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
     ensemble = make_cell_classifier(random_state=seed)
     network = clone(network_pipeline(ensemble.estimator))
+    # The recipe as it was before that was one of the changes.
+    network.set_params(cnn__class_weight=None)
     if "cnn__model" in change.params:
         # Only the compact network has weights to begin with.
         del network["cnn"].model__weights
@@ -103,6 +106,7 @@ def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
     weights = [1.0] * change.networks
     if change.colours is not None:
         colours = clone(ensemble.estimator.named_estimators["colours"])
+        colours.set_params(linear__class_weight=None)
         voters.append(("colours", colours.set_params(**change.colours)))
         weights.append(change.networks / 2)
     return ensemble.set_params(estimator=SoftVotingClassifier(voters, weights=weights))
@@ -134,7 +138,9 @@ def figures_of(proba: np.ndarray, y: np.ndarray) -> dict[str, float]:
         "accuracy": float((proba.argmax(axis=1) == y).mean()),
         "balanced_accuracy": float(balanced_accuracy_score(y, proba.argmax(axis=1))),
         "log_loss": float(log_loss(y, proba)),
-        "calibration_error": calibration_error(proba, y),
+        "calibration_error": expected_calibration_error(
+            y, proba, classes=range(proba.shape[1])
+        ),
     }
 
 

@@ -49,7 +49,8 @@ def make_cell_classifier(
         weights from drawn blood cells, is trained with AdamW along a cosine to its end
         on images that are turned, flipped, shifted and zoomed, and predicts an image
         from its eight views. The other is a logistic regression on the colours of the
-        cell. The folds are stratified. "article" is the article's procedure to the
+        cell. In both all classes weigh the same, however many images there are of
+        each. The folds are stratified. "article" is the article's procedure to the
         letter: two convolutions and a wide dense layer, RMSprop, batches of 32, turning
         and flipping, unstratified folds, at most 50 epochs, stopping after 10 without a
         better loss on the held-out fold.
@@ -135,12 +136,16 @@ def make_cell_classifier(
             # Chosen by the few images of a fold, the best epoch is a matter of luck.
             restore_best_weights=False,
             test_time_augmentation="dihedral",
+            class_weight="balanced",
         )
         colours = Pipeline(
             [
                 ("statistics", ColourStatistics()),
                 ("scaler", StandardScaler()),
-                ("linear", LogisticRegression(C=0.3, max_iter=5000)),
+                (
+                    "linear",
+                    LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000),
+                ),
             ]
         )
         network = Pipeline([("augmenter", augmenter), ("cnn", cnn)])

@@ -13,6 +13,7 @@ DRAWING = ROOT / "docs" / "_drawings" / "house.svg"
 BELONGS_TO = {
     "_averaging": "ensemble",
     "_cli_data": "cli",
+    "_cli_demo": "cli",
     "_cli_display": "cli",
     "_cli_files": "cli",
     "_conformal": "ensemble",

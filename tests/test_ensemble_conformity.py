@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
+from threadpoolctl import threadpool_limits
 
 from skwbc import KFoldEnsembleClassifier
 
@@ -36,6 +37,13 @@ MEMBERS = [
 ]
 FEW = "it fits 10 samples, which are fewer of one class than there are folds"
 BINS = "gradient boosting bins by quantiles that take no heed of weights"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Gradient boosting's threads wait for one another where others work, too."""
+    with threadpool_limits(1):
+        yield
 
 
 def expected_failures(ensemble):

@@ -44,7 +44,9 @@ def test_options():
 
 
 @pytest.mark.parametrize(
-    "seed", [7, np.random.RandomState, np.random.default_rng], ids=str
+    "seed",
+    [7, np.random.RandomState, np.random.default_rng],
+    ids=["int", "RandomState", "Generator"],
 )
 def test_same_seed_same_bits(seed):
     def draw(number):
