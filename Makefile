@@ -43,7 +43,7 @@ clean:
 	find skwbc tests benchmarks docs examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	$(BIN)/python -m pip install --quiet --editable '.[report]'
 	touch $@
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
