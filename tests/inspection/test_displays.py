@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
@@ -27,18 +26,6 @@ from skwbc.inspection import (
 def closed_figures():
     yield
     plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return X, np.array(["setosa", "versicolor", "virginica"])[y]
-
-
-@pytest.fixture(scope="module")
-def ensemble(iris):
-    member = LogisticRegression(max_iter=500, C=0.02)
-    return KFoldEnsembleClassifier(member, random_state=0).fit(*iris)
 
 
 class Learner(ClassifierMixin, BaseEstimator):

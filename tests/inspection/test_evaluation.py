@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from skwbc import ImageAugmenter, KFoldEnsembleClassifier
+from skwbc import ImageAugmenter
 from skwbc.inspection import (
     describe_predictions,
     evaluate,
@@ -14,18 +12,6 @@ from skwbc.inspection import (
     plot_predictions,
     training_table,
 )
-
-
-@pytest.fixture(scope="module")
-def iris():
-    X, y = load_iris(return_X_y=True)
-    return X, np.array(["setosa", "versicolor", "virginica"])[y]
-
-
-@pytest.fixture(scope="module")
-def ensemble(iris):
-    member = LogisticRegression(max_iter=500, C=0.02)
-    return KFoldEnsembleClassifier(member, random_state=0).fit(*iris)
 
 
 def test_scores(ensemble, iris):
