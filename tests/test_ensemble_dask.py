@@ -18,7 +18,7 @@ distributed = pytest.importorskip("distributed", reason="needs the extra dask")
 @pytest.fixture(scope="module")
 def cluster():
     """Two worker processes on this machine."""
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (
         # It leaves its workers' OMP_NUM_THREADS behind.
         mock.patch.dict(os.environ),
