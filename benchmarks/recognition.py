@@ -32,7 +32,7 @@ from _results import append, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, first_choices
 from skwbc.inspection import training_table
 from skwbc.inspection._evaluation import METRICS
 from skwbc.uncertainty import expected_calibration_error
@@ -180,8 +180,7 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
     rest, y = method.prepare(split.X_rest), split.y_rest
     members = ensemble.predict_proba_members(rest)
     proba = average_members(members)
-    # A member cannot choose a class that it was never shown: NaN counts below all.
-    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    choices = first_choices(members)
     predicted = proba.argmax(axis=1)
     sets = ensemble.predict_set(rest, coverage=COVERAGE)
     return {

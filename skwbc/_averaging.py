@@ -1,4 +1,4 @@
-"""Averaging what members say. Nothing but NumPy is imported here."""
+"""What members say together. Nothing but NumPy is imported here."""
 
 import numpy as np
 
@@ -29,6 +29,22 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
     total = np.tensordot(weights, np.where(known, proba, 0.0), axes=1)
     partly = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
     return mean_over_known(total, votes, partly)
+
+
+def first_choices(proba: np.ndarray) -> np.ndarray:
+    """Return which class each member finds most probable.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_members, n_samples, n_classes)
+        NaN where a member does not know a class, which it cannot choose then.
+
+    Returns
+    -------
+    ndarray of shape (n_members, n_samples), int
+        Positions of classes.
+    """
+    return np.nan_to_num(proba, nan=-1.0).argmax(axis=2)
 
 
 def mean_over_known(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, first_choices
 from skwbc._labels import encode_labels
 from skwbc._sklearn_compat import Interval, validate_params
 
@@ -53,7 +53,7 @@ def predictive_entropy(proba_members: Any) -> np.ndarray:
     >>> predictive_entropy([[[1.0, 0.0]], [[0.0, 1.0]]]).round(3)
     array([0.693])
     """
-    return _entropy(average_members(_check(proba_members)))
+    return _entropy(average_members(check_members(proba_members)))
 
 
 def mutual_information(proba_members: Any) -> np.ndarray:
@@ -86,7 +86,7 @@ def mutual_information(proba_members: Any) -> np.ndarray:
     >>> mutual_information([[[0.5, 0.5]], [[0.5, 0.5]]]).round(3)
     array([0.])
     """
-    proba = _check(proba_members)
+    proba = check_members(proba_members)
     of_mean = _entropy(average_members(proba))
     mean_of = _entropy(np.nan_to_num(proba)).mean(axis=0)
     # Rounding, and members that do not know all classes, can take it below zero.
@@ -119,8 +119,8 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
     >>> vote_disagreement([[[0.9, 0.1]], [[0.6, 0.4]], [[0.2, 0.8]]]).round(3)
     array([0.333])
     """
-    proba = _check(proba_members)
-    choices = np.nan_to_num(proba, nan=-1.0).argmax(axis=2)
+    proba = check_members(proba_members)
+    choices = first_choices(proba)
     votes = (choices[..., np.newaxis] == np.arange(proba.shape[2])).sum(axis=0)
     return 1.0 - votes.max(axis=1) / len(proba)
 
@@ -248,7 +248,8 @@ def sort_by_confidence(
     )
 
 
-def _check(proba_members: Any) -> np.ndarray:
+def check_members(proba_members: Any) -> np.ndarray:
+    """Return members' probabilities as an array, or say what is wrong with them."""
     proba = np.asarray(proba_members, dtype=float)
     if proba.ndim != 3 or 0 in proba.shape:
         raise ValueError(

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skwbc._averaging import first_choices
 from skwbc._sklearn_compat import HasMethods, validate_params
 from skwbc.inspection._plots import own_axes
+from skwbc.uncertainty import check_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 class MemberDisagreementDisplay:
     """A matrix of how often each two members choose different classes.
 
-    It is made by :meth:`from_estimator`. Members that never differ say the same thing
-    several times; one that differs from all others learnt something else, or nothing.
+    It is made by :meth:`from_estimator` or :meth:`from_predictions`. Members that never
+    differ say the same thing several times; one that differs from all others learnt
+    something else, or nothing.
 
     Parameters
     ----------
@@ -95,9 +98,34 @@ class MemberDisagreementDisplay:
             If matplotlib is not installed.
         """
         check_is_fitted(ensemble)
-        members = ensemble.predict_proba_members(X)
-        # A member cannot choose a class that it was never shown: NaN counts below all.
-        choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+        return cls.from_predictions(ensemble.predict_proba_members(X), ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls, proba_members: np.ndarray, *, ax: "Axes | None" = None
+    ) -> Self:
+        """Draw how often members differ whose probabilities are known.
+
+        Parameters
+        ----------
+        proba_members : array-like of shape (n_members, n_samples, n_classes)
+            What ``predict_proba_members`` returned; NaN for a class that a member was
+            never shown.
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        MemberDisagreementDisplay
+
+        Raises
+        ------
+        ValueError
+            If the probabilities have another shape.
+        ImportError
+            If matplotlib is not installed.
+        """
+        choices = first_choices(check_members(proba_members))
         differ = np.array([(choices != own).mean(axis=1) for own in choices])
         return cls(differ, n_samples=choices.shape[1]).plot(ax=ax)
 

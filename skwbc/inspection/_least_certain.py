@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, first_choices
 from skwbc._sklearn_compat import HasMethods, Interval, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import draw_grid, pixel_range, title_of
@@ -78,7 +78,7 @@ def plot_least_certain(
     members = ensemble.predict_proba_members(X)
     proba = average_members(members)
     order = np.argsort(-predictive_entropy(members), kind="stable")[:n_images]
-    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    choices = first_choices(members)
     agreement = (choices == proba.argmax(axis=1)).sum(axis=0)
     labels = [str(label) for label in ensemble.classes_]
     truths: list[str | None] = [None] * len(X)

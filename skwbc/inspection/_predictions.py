@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, first_choices
 from skwbc._conformal import prediction_sets
 
 
@@ -44,8 +42,7 @@ def describe_predictions(
     members = ensemble.predict_proba_members(X)
     proba = average_members(members)
     best = proba.argmax(axis=1)
-    # A member cannot choose a class that it was never shown: NaN counts below all.
-    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
+    choices = first_choices(members)
     agreement = (choices == best).sum(axis=0)
     labels = [str(label) for label in ensemble.classes_]
     rows = [

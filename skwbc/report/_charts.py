@@ -12,7 +12,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from skwbc import inspection
 from skwbc._optional import import_optional
 from skwbc.report._facts import Judged
-from skwbc.report._images import data_uri
+from skwbc.report._images import Gallery, data_uri
 from skwbc.report._networks import networks_of
 from skwbc.report._page import Block, Missing, Picture
 from skwbc.uncertainty import expected_calibration_error
@@ -30,6 +30,8 @@ _RC = {
     "text.parse_math": False,
 }
 _DOTS_PER_INCH = 110
+# Images with class activation maps, at the most.
+MAPS = 8
 # Classes above which a confusion matrix is a picture without numbers.
 _MANY_CLASSES = 20
 
@@ -118,20 +120,38 @@ def reliability(judged: Judged) -> Picture:
 
 def disagreement(members: np.ndarray, note: str) -> Picture:
     """Draw how often each two members differ, from the probabilities of each."""
-    # A member cannot choose a class that it was never shown: NaN counts below all.
-    choices = np.nan_to_num(members, nan=-1.0).argmax(axis=2)
-    n_members, n_samples = choices.shape
-    differ = np.array([(choices != own).mean(axis=1) for own in choices])
+    n_members, n_samples = members.shape[:2]
     side = min(10.0, max(_HEIGHT, 1.8 + 0.5 * n_members))
     figure, axes = _sheet(width=side + 1.0, height=side)
-    inspection.MemberDisagreementDisplay(differ, n_samples=n_samples).plot(ax=axes)
-    parts = differ[np.triu_indices(n_members, 1)]
+    display = inspection.MemberDisagreementDisplay.from_predictions(members, ax=axes)
+    parts = display.disagreement[np.triu_indices(n_members, 1)]
     return _as_svg(
         figure,
         "Members' disagreement",
         f"How often each two of {n_members} members differ in their first choice: "
         f"between {parts.min():.1%} and {parts.max():.1%} of {n_samples} images.",
         note,
+    )
+
+
+def maps(
+    estimator: Any,
+    gallery: Gallery,
+    judged: Judged,
+    chosen: list[int],
+    note: str = "",
+) -> Block:
+    """Draw where the networks look in some of the judged images."""
+    labels = [judged.labels[judged.given[k]] for k in chosen]
+    rows = judged.rows[chosen]
+    words = ", ".join(
+        f"{gallery.names[row]} ({label})"
+        for row, label in zip(rows, labels, strict=True)
+    )
+    true = np.asarray(estimator.classes_)[judged.given[chosen]]
+    return try_to_draw(
+        "Where the networks look (Grad-CAM)",
+        lambda: activation_maps(estimator, gallery.read(rows), true, words, note),
     )
 
 

@@ -12,12 +12,14 @@ from skwbc._labels import encode_labels
 from skwbc._sklearn_compat import HasMethods, validate_params
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
+    SHOWN,
     Judged,
     accuracy_key,
     class_counts_table,
     confusion_table,
     judge,
     least_sure,
+    one_of_each,
     per_class_table,
     say,
     surest_mistakes,
@@ -36,11 +38,9 @@ from skwbc.report._page import (
     write_page,
 )
 from skwbc.report._reproduce import reproduction
-from skwbc.report._training import SHOWN, maps
 from skwbc.uncertainty import expected_calibration_error
 
 _MOST_MISTAKES = 24
-_MAPS = 8
 
 
 @validate_params(
@@ -220,10 +220,10 @@ def _inside(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
             )
         )
     if has_networks(estimator):
-        first = np.unique(judged.given, return_index=True)[1].tolist()
         wrong = surest_mistakes(judged).tolist()
-        chosen = list(dict.fromkeys([*first[: _MAPS // 2], *wrong]))[:_MAPS]
-        blocks.append(maps(estimator, gallery, judged, chosen))
+        some = one_of_each(judged.given)[: charts.MAPS // 2]
+        chosen = list(dict.fromkeys([*some, *wrong]))[: charts.MAPS]
+        blocks.append(charts.maps(estimator, gallery, judged, chosen))
     return blocks
 
 

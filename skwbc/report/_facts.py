@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, first_choices
 from skwbc._held_out import Answers
 from skwbc.inspection import evaluate
 from skwbc.report._page import Key, Table
 from skwbc.uncertainty import predictive_entropy
 
 _CONFIDENCE = 0.95
+# Images that are shown of those that stand out, at the most.
+SHOWN = 12
 # Bars below an image.
 _BARS = 4
 
@@ -50,9 +52,7 @@ class Judged(NamedTuple):
         """How many members have the most probable label as their own first choice."""
         if self.members is None:
             return None
-        # A member cannot choose a class that it was never shown: NaN counts below all.
-        choices = np.nan_to_num(self.members, nan=-1.0).argmax(axis=2)
-        return (choices == self.predicted).sum(axis=0)
+        return (first_choices(self.members) == self.predicted).sum(axis=0)
 
     def scores(self) -> dict[str, Any]:
         """Return what :func:`skwbc.inspection.evaluate` says of them."""
@@ -171,3 +171,8 @@ def say(judged: Judged, positions: np.ndarray, names: list[str]) -> list[dict]:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def one_of_each(given: np.ndarray) -> list[int]:
+    """Return the position of the first sample of each class."""
+    return [int(k) for k in np.unique(given, return_index=True)[1]]

@@ -7,11 +7,10 @@ import numpy as np
 
 from skwbc._members import accuracy
 from skwbc.inspection import find_label_issues, training_table
+from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
 from skwbc.report._networks import has_networks
 from skwbc.report._page import Block, Cards, Finding, Table, Text
-
-_SHOWN = 12
 
 
 def fold_accuracies(ensemble: Any, given: np.ndarray) -> list[float | None]:
@@ -80,7 +79,7 @@ def doubted_labels(
     number = len(issues)
     if not issues:
         return findings, [Text(f"{title}: none.")]
-    shown = issues[:_SHOWN]
+    shown = issues[:SHOWN]
     said = [
         {
             "alt": f"{row['image']}, labelled {row['given']}, perhaps "

@@ -14,11 +14,13 @@ from skwbc._lazy_array import select_rows
 from skwbc._sklearn_compat import HasMethods, validate_params
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
+    SHOWN,
     Judged,
     accuracy_key,
     class_counts_table,
     confusion_table,
     least_sure,
+    one_of_each,
     per_class_table,
     say,
 )
@@ -38,9 +40,8 @@ from skwbc.report._page import (
 )
 from skwbc.report._reproduce import reproduction, seed_sentence, training_snippet
 
-# Images that are shown of those that stand out, and looked at by all members at most.
-SHOWN, _LOOKED_AT = 12, 200
-_MAPS = 8
+# Images that all members look at, at the most.
+_LOOKED_AT = 200
 
 
 @validate_params(
@@ -211,7 +212,7 @@ def _training(ensemble: Any, gallery: Gallery, given: np.ndarray) -> list[Block]
         ]
     augmenter = augmenter_of(ensemble)
     if augmenter is not None:
-        some = gallery.read(_one_of_each(given)[:3])
+        some = gallery.read(one_of_each(given)[:3])
         blocks.append(
             charts.try_to_draw(
                 "Augmentation", lambda: charts.augmentations(augmenter, some)
@@ -250,35 +251,12 @@ def _members(ensemble: Any, gallery: Gallery, judged: Judged) -> list[Block]:
             )
         )
     if has_networks(ensemble):
-        each = _one_of_each(judged.given)[: _MAPS // 2]
-        unsure = [k for k in least_sure(judged, _MAPS) if k not in each]
-        chosen = [*each, *unsure][:_MAPS]
+        each = one_of_each(judged.given)[: charts.MAPS // 2]
+        unsure = [k for k in least_sure(judged, charts.MAPS) if k not in each]
+        chosen = [*each, *unsure][: charts.MAPS]
         note = "All members but one were trained on the image."
-        blocks.append(maps(ensemble, gallery, judged, chosen, note))
+        blocks.append(charts.maps(ensemble, gallery, judged, chosen, note))
     return blocks or [Text("There is one member, and it has no network to look into.")]
-
-
-def maps(
-    estimator: Any,
-    gallery: Gallery,
-    judged: Judged,
-    chosen: list[int],
-    note: str = "",
-) -> Block:
-    """Draw where the networks look in some of the judged images."""
-    labels = [judged.labels[judged.given[k]] for k in chosen]
-    rows = judged.rows[chosen]
-    words = ", ".join(
-        f"{gallery.names[row]} ({label})"
-        for row, label in zip(rows, labels, strict=True)
-    )
-    true = np.asarray(estimator.classes_)[judged.given[chosen]]
-    return charts.try_to_draw(
-        "Where the networks look (Grad-CAM)",
-        lambda: charts.activation_maps(
-            estimator, gallery.read(rows), true, words, note
-        ),
-    )
 
 
 def _least_sure(gallery: Gallery, judged: Judged) -> Cards:
@@ -288,8 +266,3 @@ def _least_sure(gallery: Gallery, judged: Judged) -> Cards:
         gallery.cards(judged.rows[chosen], say(judged, chosen, gallery.names)),
         "By the entropy of the out-of-fold probabilities, the least sure first.",
     )
-
-
-def _one_of_each(given: np.ndarray) -> list[int]:
-    """Return the position of the first sample of each class."""
-    return [int(k) for k in np.unique(given, return_index=True)[1]]

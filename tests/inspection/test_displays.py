@@ -159,6 +159,12 @@ def test_disagreement(ensemble, iris):
                 assert display.text_[one, other].get_text() == f"{share:.2f}"
     assert display.disagreement.max() > 0
     assert display.figure_ is axes.figure
+    known = MemberDisagreementDisplay.from_predictions(
+        ensemble.predict_proba_members(X)
+    )
+    np.testing.assert_array_equal(known.disagreement, display.disagreement)
+    with pytest.raises(ValueError, match="n_members"):
+        MemberDisagreementDisplay.from_predictions(ensemble.predict_proba(X))
     # Members that all agree are no error, nor without texts and scale.
     same = MemberDisagreementDisplay(np.zeros((2, 2)), n_samples=3)
     same.plot(include_values=False, colorbar=False)
