@@ -16,6 +16,7 @@ from sklearn.utils import Bunch
 
 from skwbc.datasets import class_names, load_image_folder, make_blood_cells
 from skwbc.datasets._image_files import image_files
+from skwbc.inspection import find_near_duplicates
 
 # Cells to train on.
 BCCD_THREE = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
@@ -44,8 +45,11 @@ class Split(NamedTuple):
 
 
 def bccd(folder: Path, counts: Mapping[str, int], seed: int, side: int = 100) -> Split:
-    """Draw as many cells of each class as `counts` says; the rest is to test on."""
-    return part(_load(folder, tuple(counts), side), counts, seed)
+    """Draw as many cells of each class as `counts` says; the rest is to test on.
+
+    Of a cell that was photographed twice there is one image, or it could be in both.
+    """
+    return part(_without_twins(folder, tuple(counts), side), counts, seed)
 
 
 def synthetic(seed: int, side: int = 100) -> Split:
@@ -91,6 +95,15 @@ def part(
     rest.sort()
     y, y_rest = (np.searchsorted(names, cells.target[rows]) for rows in (train, rest))
     return Split(np.asarray(cells.images[train]), y, cells.images[rest], y_rest, names)
+
+
+@cache
+def _without_twins(folder: Path, classes: tuple[str, ...], side: int) -> Bunch:
+    """Read the images of some classes, and leave out the second of each pair."""
+    cells = _load(folder, classes, side)
+    twins = [pair["second"] for pair in find_near_duplicates(cells.images)]
+    kept = np.setdiff1d(np.arange(len(cells.target)), twins)
+    return Bunch(images=cells.images[kept], target=cells.target[kept])
 
 
 @cache

@@ -10,16 +10,16 @@ from _common import network_pipeline
 from sklearn.base import clone
 
 from skwbc import KFoldEnsembleClassifier, make_cell_classifier
-from skwbc.cnn._batches import dihedral_views
+from skwbc.cnn._views import View, views_of
 
 BATCH = 64
 
 
 def to_predict(
     image_shape: tuple[int, ...],
-) -> Iterator[tuple[str, KFoldEnsembleClassifier, Sequence[Callable]]]:
+) -> Iterator[tuple[str, KFoldEnsembleClassifier, Sequence[View]]]:
     """Yield titles, unfitted ensembles, and the views that these predict from."""
-    views = dihedral_views(image_shape)
+    views = views_of("rotations", image_shape)
     as_it_is = views[:1]
     yield "article", make_cell_classifier("article", epochs=1, random_state=0), as_it_is
     default = make_cell_classifier(epochs=1, random_state=0)
@@ -27,11 +27,11 @@ def to_predict(
     network.set_params(cnn__test_time_augmentation=None)
     alone = clone(default).set_params(estimator=network)
     yield "compact network, one view", alone, as_it_is
-    yield "default recipe, eight views and colours", default, views
+    yield "default recipe, four views and colours", default, views
 
 
 def bare_passes(
-    networks: Sequence[keras.Model], prepared: np.ndarray, views: Sequence[Callable]
+    networks: Sequence[keras.Model], prepared: np.ndarray, views: Sequence[View]
 ) -> Callable[[], None]:
     """Return a function that passes standardised images on to compiled networks."""
     forward = [tf.function(partial(net, training=False)) for net in networks]

@@ -186,6 +186,7 @@ CHANGES = {
     "mobilenet": Change("MobileNetV2 0.35, random weights", {"cnn__model": mobilenet}),
     "best": Change("the best epoch", {"cnn__restore_best_weights": True}),
     "one-view": Change("one view", {"cnn__test_time_augmentation": None}),
+    "eight-views": Change("eight views", {"cnn__test_time_augmentation": "dihedral"}),
     "epochs-15": Change("15 epochs", {"cnn__epochs": 15}),
     "epochs-20": Change("20 epochs", {"cnn__epochs": 20}),
     "epochs-30": Change("30 epochs", {"cnn__epochs": 30}),

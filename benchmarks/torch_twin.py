@@ -3,7 +3,7 @@
 Layers, padding, random first weights, optimizer, learning rates, batches, augmentation
 and length are those of ``CNNClassifier`` with ``build_compact_cnn`` in the default
 recipe; only the library underneath is another. What that recipe has besides (first
-weights from drawn cells, eight views of an image, colours beside the network) it has
+weights from drawn cells, four views of an image, colours beside the network) it has
 not. It is what recognition.py compares with the default recipe.
 
 This module has to be imported before TensorFlow, if both are to be in one process.

@@ -48,7 +48,7 @@ def make_cell_classifier(
         One, which counts twice, is a small batch-normalised network that begins with
         weights from drawn blood cells, is trained with AdamW along a cosine to its end
         on images that are turned, flipped, shifted and zoomed, and predicts an image
-        from its eight views. The other is a logistic regression on the colours of the
+        from four sides. The other is a logistic regression on the colours of the
         cell. In both all classes weigh the same, however many images there are of
         each. The folds are stratified. "article" is the article's procedure to the
         letter: two convolutions and a wide dense layer, RMSprop, batches of 32, turning
@@ -135,7 +135,7 @@ def make_cell_classifier(
             patience=None,
             # Chosen by the few images of a fold, the best epoch is a matter of luck.
             restore_best_weights=False,
-            test_time_augmentation="dihedral",
+            test_time_augmentation="rotations",
             class_weight="balanced",
         )
         colours = Pipeline(

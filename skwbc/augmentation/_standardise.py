@@ -59,6 +59,17 @@ class Standardisation:
     std: np.ndarray | None = None
     whitening: Whitening | None = None
 
+    @property
+    def settings(self) -> tuple | None:
+        """All that the result depends on besides the image.
+
+        None if that was learnt from other images, or is somebody else's function.
+        """
+        theirs = self.preprocessing_function, self.mean, self.std, self.whitening
+        if any(each is not None for each in theirs):
+            return None
+        return self.rescale, self.samplewise_center, self.samplewise_std
+
     def prepare(self, images: np.ndarray) -> None:
         """Do the first two, which come before statistics are taken, in place."""
         if self.preprocessing_function is not None:

@@ -1,8 +1,7 @@
 """Cutting images and targets into the batches that a network is shown."""
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +9,6 @@ import numpy as np
 from skwbc._lazy_array import read_rows
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
-
-View = Callable[[np.ndarray], np.ndarray]
 
 
 class Batch(NamedTuple):
@@ -82,44 +79,3 @@ class Batches:
                 images = as_finite_float32(images, "CNNClassifier")
             weights = None if self.weights is None else self.weights[rows]
             yield Batch(images, self.targets[rows], weights)
-
-
-def dihedral_views(image_shape: tuple[int, ...]) -> list[View]:
-    """Return what turns and flips a batch of images in all ways that keep their shape.
-
-    Parameters
-    ----------
-    image_shape : tuple of int
-        (height, width, channels).
-
-    Returns
-    -------
-    list of callable
-        Eight for square images, four for others; the first changes nothing.
-    """
-    height, width = image_shape[:2]
-    quarters = range(4) if height == width else (0, 2)
-    return [partial(_view, quarters=k, flip=flip) for flip in (1, -1) for k in quarters]
-
-
-def _view(images: np.ndarray, *, quarters: int, flip: int) -> np.ndarray:
-    return np.rot90(images[:, :, ::flip], quarters, axes=(1, 2))
-
-
-def turn_back(view: Any, maps: np.ndarray) -> np.ndarray:
-    """Undo what a view of :func:`dihedral_views` did to images.
-
-    Parameters
-    ----------
-    view : callable
-        One of those that :func:`dihedral_views` returns.
-    maps : ndarray of shape (n_samples, height, width)
-        What was made of the images that it turned.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, height, width)
-        The images that were given had height and width so.
-    """
-    back = np.rot90(maps, -view.keywords["quarters"], axes=(1, 2))
-    return back[:, :, :: view.keywords["flip"]]

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from skwbc._members import PREDICTION_BATCH
-from skwbc.cnn._batches import Batches, View, turn_back
+from skwbc.cnn._batches import Batches
 from skwbc.cnn._identity import identity
 from skwbc.cnn._packing import pack, unpack
+from skwbc.cnn._views import View, turn_back
 
 
 class _Parts(NamedTuple):
@@ -59,7 +60,7 @@ def class_activation_maps(
     size : tuple of int
         The height and width that the maps are enlarged to.
     views : sequence of callable, default=()
-        Turn or flip a batch of images, as :func:`dihedral_views` returns them. The mean
+        Turn or flip a batch of images, as :func:`views_of` returns them. The mean
         over them is returned, each turned back.
 
     Returns

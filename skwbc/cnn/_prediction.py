@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from skwbc._members import PREDICTION_BATCH
-from skwbc.cnn._batches import Batches, View
+from skwbc.cnn._batches import Batches
 from skwbc.cnn._identity import identity
+from skwbc.cnn._views import View
 
 Forward = Callable[[keras.Model, np.ndarray], np.ndarray]
 

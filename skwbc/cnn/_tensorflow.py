@@ -156,7 +156,14 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
     """
     variables = network.variables
 
-    def forward(values: list, images: tf.Tensor) -> tf.Tensor:
+    def forward(handles: list, images: tf.Tensor) -> tf.Tensor:
+        values = []
+        for handle, variable in zip(handles, variables, strict=True):
+            dtype = variable.value.dtype
+            value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+            # A handle does not say it.
+            value.set_shape(variable.shape)
+            values.append(value)
         mapping = zip(variables, values, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
             return network(images, training=False)
@@ -164,7 +171,7 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
     compiled = tf.function(
         forward,
         input_signature=[
-            [tf.TensorSpec(v.shape, v.value.dtype) for v in variables],
+            [tf.TensorSpec((), tf.resource) for _ in variables],
             tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
         ],
         autograph=False,
@@ -173,7 +180,7 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
         return None
 
     def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
-        values = [_read(variable) for variable in network.variables]
-        return compiled(values, tf.constant(images)).numpy()
+        handles = [variable.value.handle for variable in network.variables]
+        return compiled(handles, tf.constant(images)).numpy()
 
     return predict

@@ -29,7 +29,7 @@ from skwbc._sklearn_compat import (
 )
 from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
-from skwbc.cnn._batches import Batches, dihedral_views
+from skwbc.cnn._batches import Batches
 from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._networks import check_network, cosine_rates, encode, find_builder
 from skwbc.cnn._packing import PackedNetwork, pack, unpack
@@ -37,6 +37,7 @@ from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
 from skwbc.cnn._seeding import seeded_build, seeded_training
 from skwbc.cnn._training import train
+from skwbc.cnn._views import KINDS, views_of
 from skwbc.cnn.architectures import build_compact_cnn
 
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
@@ -87,10 +88,11 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         first `warmup_fraction` of the steps and falls to zero along half a cosine [1]_.
     warmup_fraction : float, default=0.1
         Part of all steps that the rise takes, 0 to 1. Unused with "constant".
-    test_time_augmentation : {"dihedral"} or None, default=None
-        With "dihedral", probabilities are the mean over an image turned by multiples of
-        90 degrees and flipped, eight views of a square image and four of another [2]_.
-        For images without a natural up. It takes as many times as long to predict.
+    test_time_augmentation : {"rotations", "dihedral"} or None, default=None
+        With "rotations", probabilities are the mean over an image turned by multiples
+        of 90 degrees, with "dihedral" also flipped: four or eight views of a square
+        image, half as many of another [2]_. For images without a natural up. It takes
+        as many times as long to predict.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the loss, as everywhere in scikit-learn. They
         multiply `sample_weight`.
@@ -163,7 +165,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
         "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
         "restore_best_weights": ["boolean"],
-        "test_time_augmentation": [StrOptions({"dihedral"}), None],
+        "test_time_augmentation": [StrOptions(set(KINDS)), None],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -342,7 +344,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         """
         check_is_fitted(self)
         X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
-        views = dihedral_views(X.shape[1:]) if self.test_time_augmentation else ()
+        views = views_of(self.test_time_augmentation, X.shape[1:])
         outputs = predict_in_batches(self.model_, X, views)
         if outputs.shape[1] == 1:
             return np.hstack([1 - outputs, outputs])

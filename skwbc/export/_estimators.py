@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier
+from skwbc.cnn._views import KINDS
 from skwbc.export._graph import OPSET, Graph, Value
 from skwbc.export._images import describe_colours, flatten, standardise
 from skwbc.voting import SoftVotingClassifier
@@ -122,7 +123,7 @@ def _classify_images(cnn: CNNClassifier, graph: Graph, X: Value) -> Value:
     images = graph.cast(X, np.float32)
     views = [images]
     if cnn.test_time_augmentation:
-        views = _dihedral_views(graph, images, *cnn.image_shape_[:2])
+        views = _views_of(cnn.test_time_augmentation, graph, images, cnn.image_shape_)
         images = graph.add("Concat", *views, axis=0)
     proba = graph.embed(_network_as_onnx(cnn), images)
     n_outputs = cnn.model_.output_shape[1]
@@ -135,10 +136,10 @@ def _classify_images(cnn: CNNClassifier, graph: Graph, X: Value) -> Value:
     return _scaled(proba, graph)
 
 
-def _dihedral_views(
-    graph: Graph, images: Value, height: int, width: int
+def _views_of(
+    kind: str, graph: Graph, images: Value, image_shape: tuple[int, ...]
 ) -> list[Value]:
-    """Turn and flip as ``dihedral_views`` does, in the same order."""
+    """Turn and flip as the classifier's ``views_of`` does, in the same order."""
 
     def reversed_(value: Value, axis: int) -> Value:
         # From the last to before the first.
@@ -149,8 +150,10 @@ def _dihedral_views(
             "Slice", value, start, end, graph.constant([axis], np.int64), step
         )
 
+    height, width = image_shape[:2]
     views = []
-    for flipped in (images, reversed_(images, 2)):
+    for flip in KINDS[kind]:
+        flipped = images if flip == 1 else reversed_(images, 2)
         half = reversed_(reversed_(flipped, 1), 2)
         if height != width:
             views += [flipped, half]

@@ -247,12 +247,12 @@ def _maps_of(
     network: Any, images: Any, labels: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
     """Return the maps of a network for classes that it knows, from 0 to 1."""
-    from skwbc.cnn._batches import dihedral_views
     from skwbc.cnn._grad_cam import class_activation_maps
+    from skwbc.cnn._views import views_of
 
     images = check_images(images, "grad_cam", image_shape=network.image_shape_)
     codes = np.searchsorted(network.classes_, labels)
-    views = dihedral_views(images.shape[1:]) if network.test_time_augmentation else ()
+    views = views_of(network.test_time_augmentation, images.shape[1:])
     return _scale(class_activation_maps(network.model_, images, codes, size, views))
 
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
-from skwbc import ImageAugmenter
+from skwbc import FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
+from skwbc.augmentation._plan import Plan
 
 OPTIONS = {
     "rescale": {"rescale": 1 / 255},
@@ -112,3 +115,28 @@ def test_a_preprocessing_function_that_returns_no_image(images, function):
     augmenter = ImageAugmenter(preprocessing_function=function).fit(images)
     with pytest.raises(ValueError, match="preprocessing_function has to return"):
         augmenter.transform(images)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_members_of_an_ensemble_share_what_none_of_them_learnt(
+    images, option, monkeypatch
+):
+    """What they say does not change by that, and neither do the user's images."""
+    augmenter = ImageAugmenter(rotation_range=20, **OPTIONS[option])
+    member = make_pipeline(augmenter, FlattenImages(), GaussianNB())
+    y = np.arange(len(images)) % 2
+    ensemble = KFoldEnsembleClassifier(member, cv=3, random_state=0).fit(images, y)
+    alone = [member.predict_proba(images) for member in ensemble.estimators_]
+    standardised = []
+    apply = Plan.apply
+    monkeypatch.setattr(
+        Plan,
+        "apply",
+        lambda *args: (standardised.append(len(args[1])), apply(*args))[1],
+    )
+    before = images.copy()
+    assert_array_equal(ensemble.predict_proba_members(images), alone)
+    assert_array_equal(images, before)
+    learnt = ImageAugmenter(**OPTIONS[option]).fit(images)
+    times = 3 if hasattr(learnt, "mean_") else 1
+    assert standardised == [len(images)] * times

@@ -103,10 +103,11 @@ def test_the_last_epoch_is_kept_on_request(X, y):
     assert_array_equal(alone.predict_proba(X), last.predict_proba(X))
 
 
-def test_test_time_augmentation(fitted, X):
-    turned = copy.deepcopy(fitted).set_params(test_time_augmentation="dihedral")
+@pytest.mark.parametrize(("kind", "flips"), [("rotations", [1]), ("dihedral", [1, -1])])
+def test_test_time_augmentation(fitted, X, kind, flips):
+    turned = copy.deepcopy(fitted).set_params(test_time_augmentation=kind)
     proba = turned.predict_proba(X)
-    views = [np.rot90(x, k, (1, 2)) for x in (X, X[:, ::-1]) for k in range(4)]
+    views = [np.rot90(X[:, ::flip], k, (1, 2)) for flip in flips for k in range(4)]
     assert_allclose(
         proba, np.mean([fitted.predict_proba(view) for view in views], 0), atol=1e-6
     )
@@ -115,11 +116,12 @@ def test_test_time_augmentation(fitted, X):
     assert np.abs(proba - fitted.predict_proba(X)).max() > 1e-4
 
 
-def test_test_time_augmentation_of_images_that_are_not_square(X, y):
+@pytest.mark.parametrize(("kind", "flips"), [("rotations", [1]), ("dihedral", [1, -1])])
+def test_test_time_augmentation_of_images_that_are_not_square(X, y, kind, flips):
     wide = X[:, 4:-4]
     plain = tiny(epochs=1).fit(wide, y)
-    turned = copy.deepcopy(plain).set_params(test_time_augmentation="dihedral")
-    views = [wide, wide[:, ::-1], wide[:, :, ::-1], wide[:, ::-1, ::-1]]
+    turned = copy.deepcopy(plain).set_params(test_time_augmentation=kind)
+    views = [wide[:, ::up, :: up * flip] for flip in flips for up in (1, -1)]
     expected = np.mean([plain.predict_proba(view) for view in views], axis=0)
     assert_allclose(turned.predict_proba(wide), expected, atol=1e-6)
 

@@ -100,8 +100,11 @@ def test_standardisations(options, cells, new, tmp_path):
     compare(clf.fit(small, cells.target), other, tmp_path / "c.onnx")
 
 
-def test_images_that_are_not_square_in_two_classes(cells, new, tmp_path):
-    """With one output for both classes, and in half of the views."""
+@pytest.mark.parametrize(
+    ("views", "top"), [("rotations", 4), ("dihedral", 4), ("dihedral", 0)]
+)
+def test_views_in_two_classes(cells, new, tmp_path, views, top):
+    """With one output for both classes; half of the views if images are not square."""
 
     def build(meta):
         layers = [
@@ -116,12 +119,12 @@ def test_images_that_are_not_square_in_two_classes(cells, new, tmp_path):
         build,
         loss="binary_crossentropy",
         epochs=1,
-        test_time_augmentation="dihedral",
+        test_time_augmentation=views,
         random_state=0,
     )
     clf = ensemble(ImageAugmenter(rescale=1 / 255, rotation_range=9), network)
-    clf.fit(cells.images[:, 4:], np.arange(24) % 2)
-    compare(clf, new[:, 4:], tmp_path / "c.onnx")
+    clf.fit(cells.images[:, top:], np.arange(24) % 2)
+    compare(clf, new[:, top:], tmp_path / "c.onnx")
 
 
 def test_grey_images(cells, new, tmp_path):
