@@ -21,10 +21,13 @@ from typer.exceptions import TyperException
 from skwbc._cli_data import (
     check_labels,
     complain,
+    grouped_folds,
+    groups_of,
     is_onnx,
     labelled_images,
     load_keras,
     load_model,
+    read_groups,
 )
 from skwbc._cli_files import check_report, check_table, write_table
 from skwbc._files import MAX_PIXELS, reason
@@ -116,6 +119,16 @@ def train(
         int, typer.Option(min=8, help="Side in pixels that images are brought to.")
     ] = 100,
     folds: Annotated[int, typer.Option(min=2, help="Folds, a network for each.")] = 5,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .csv table of filename and group: images of one group (a patient, "
+            "a slide) stay in one fold."
+        ),
+    ] = None,
+    group_column: Annotated[
+        str, typer.Option(help="What that table calls its groups.")
+    ] = "group",
     epochs: Epochs = None,
     seed: Seed = 0,
     n_jobs: Annotated[
@@ -141,9 +154,13 @@ def train(
     check_report(report, model)
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
     check_labels(data, labels)
+    table = read_groups(groups, group_column, data)
     cells = labelled_images(
         data, labels, (image_size, image_size, 3), chosen, max_pixels=max_pixels
     )
+    in_groups = None
+    if groups is not None and table is not None:
+        in_groups = groups_of(cells.filenames, table, groups, folds)
     load_keras()
     from skwbc.inspection import training_table
     from skwbc.persistence import save_model
@@ -151,11 +168,12 @@ def train(
 
     display.err.print(
         f"Training recipe {recipe} on {len(cells.images)} images of "
-        f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}."
+        f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}"
+        f"{f'; {len(set(in_groups))} groups' if in_groups else ''}."
     )
     ensemble = make_cell_classifier(
         recipe,
-        cv=folds,
+        cv=folds if in_groups is None else grouped_folds(recipe, folds, seed),
         epochs=epochs,
         n_jobs=n_jobs,
         n_restarts=restarts,
@@ -163,7 +181,7 @@ def train(
     )
     start = time.perf_counter()
     with display.training_progress():
-        ensemble.fit(cells.images, cells.target)
+        ensemble.fit(cells.images, cells.target, groups=in_groups)
     seconds = time.perf_counter() - start
     save_model(ensemble, model)
     display.show_training(training_table(ensemble), ensemble.oof_score_)
@@ -177,6 +195,7 @@ def train(
             cells.images,
             cells.target,
             names=cells.filenames,
+            groups=in_groups,
             command=context.obj,
         )
         display.out.print(f"Report: {report}")

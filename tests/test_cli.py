@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +14,18 @@ from sklearn.pipeline import make_pipeline
 
 from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
 from skwbc._cli_display import show_training
-from skwbc.datasets import make_blood_cells, save_image_folder
+from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
 from skwbc.export import to_onnx
+
+CLASSES = ("eosinophil", "monocyte", "neutrophil", "basophil")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Return a folder of 8 cells in each of three class folders, and one more."""
     path = tmp_path_factory.mktemp("cells")
-    classes = ("eosinophil", "monocyte", "neutrophil", "basophil")
     images, target = make_blood_cells(
-        8, classes=classes, image_size=(40, 40), random_state=0, return_X_y=True
+        8, classes=CLASSES, image_size=(40, 40), random_state=0, return_X_y=True
     )
     save_image_folder(images, target, path)
     return path
@@ -57,6 +59,16 @@ def raw(tmp_path_factory):
     codes = np.searchsorted(np.unique(target), target)
     (path / "labels.txt").write_text("".join(map(str, codes)))
     (path / "strange.onnx").write_bytes(b"strange")
+    tables = {
+        "few": "monocyte/none.png,A",
+        "one": "".join(
+            f"{name}/cell_{k:02}.png,A\n" for name in CLASSES for k in range(40)
+        ),
+        "both": "a/1.png,A\na/1.png,B",
+        "none": "0001.png,A",
+    }
+    for name, lines in tables.items():
+        (path / f"{name}.csv").write_text(f"filename,group\n{lines}\n")
     (path / "open.joblib").write_bytes(b"\x80")
     (path / "open.joblib").chmod(0o666)
     rows = KFoldEnsembleClassifier(LogisticRegression(), cv=2)
@@ -93,6 +105,31 @@ def test_train_tells_what_it_did(folder, tmp_path, capsys):
         assert word in out
     model = load_model(path)
     assert (model.random_state, model.n_restarts) == (3, 1)
+
+
+@pytest.mark.parametrize("recipe", ["compact", "article"])
+def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
+    """Patients from a table, which may have more lines and columns, in any order."""
+    cells = load_image_folder(folder, classes=["monocyte", "neutrophil"])
+    patients = np.array([f"patient {k % 5}" for k in range(len(cells.filenames))])
+    table = tmp_path / "patients.csv"
+    with open(table, "w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patient", "age", "filename"])
+        # As Windows has them, and relative to whatever.
+        for patient, name in zip(patients, map(Path, cells.filenames), strict=True):
+            writer.writerow([patient, 9, f"x\\{name.parent.name}\\{name.name}"])
+        writer.writerow(["nobody", 0, "eosinophil/none.png"])
+    path, report = tmp_path / "m.joblib", tmp_path / "r.html"
+    code, _, err = run(
+        capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 1,
+        "--image-size", 16, "--classes", "neutrophil,monocyte", "--recipe", recipe,
+        "--groups", table, "--group-column", "patient", "--report", report,
+    )  # fmt: skip
+    assert code == 0, err
+    for train, held_out in load_model(path).splits_:
+        assert not set(patients[train]) & set(patients[held_out])
+    assert "model.fit(X, y, groups=groups)" in report.read_text(encoding="utf-8")
 
 
 def test_train_says_when_scores_are_optimistic(capsys):
@@ -323,6 +360,8 @@ def test_demo(tmp_path, capsys):
     assert (tmp_path / "d" / "predictions.png").read_bytes()[1:4] == b"PNG"
 
 
+RAW = ["train", "{raw}/c.raw", "--labels", "{raw}/labels.txt", "--model", "m"]
+GROUPED = ["train", "{folder}", "--model", "m", "--groups"]
 WRONG_USE = [
     (["fly"], "No such command 'fly'"),
     (["train"], "Missing argument"),
@@ -337,6 +376,14 @@ WRONG_USE = [
     (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
     (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
     (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
+    ([*RAW, "--groups", "g.csv"], "have no names"),
+    ([*GROUPED, "no.csv"], "no.csv: No such file"),
+    ([*GROUPED, "{raw}/c.raw"], "could not be read as comma-separated"),
+    ([*GROUPED, "{raw}/labels.txt"], "expected 'filename' and 'group'"),
+    ([*GROUPED, "{raw}/few.csv"], "no group for 32 of 32 images: basophil/cell_"),
+    ([*GROUPED, "{raw}/one.csv"], "1 groups for these images, fewer than the 5"),
+    ([*GROUPED, "{raw}/both.csv"], "in the groups 'A' and 'B'"),
+    ([*GROUPED, "{raw}/none.csv"], "'0001.png', 'A': expected class folder"),
     (["train", "{folder}", "--model", "m", "--report", "no/r.html"], "folder that"),
     (["train", "{folder}", "--model", "m", "--report", "r.txt"], "expected a .html"),
     (["train", "{folder}", "--model", "m.html", "--report", "m.html"], "model's file"),

@@ -106,9 +106,15 @@ def _written(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
-def training_snippet(ensemble: Any, shape: tuple[int, ...]) -> str:
+def training_snippet(
+    ensemble: Any, shape: tuple[int, ...], *, grouped: bool = False
+) -> str:
     """Write Python that trains the same ensemble."""
     data = f"# X: the {shape[0]} images, of shape {shape}, in the same order; y: labels"
+    fit = "model.fit(X, y)"
+    if grouped:
+        data += "\n# groups: the group of each image"
+        fit = "model.fit(X, y, groups=groups)"
     call = _recipe_call(ensemble)
     if call is None:
         return (
@@ -117,14 +123,9 @@ def training_snippet(ensemble: Any, shape: tuple[int, ...]) -> str:
             f"{data}\n"
             "# The file that the ensemble was saved to; its parameters are below.\n"
             'model = clone(load_model("m.joblib"))\n'
-            "model.fit(X, y)\n"
+            f"{fit}\n"
         )
-    return (
-        "from skwbc import make_cell_classifier\n\n"
-        f"{data}\n"
-        f"model = {call}\n"
-        "model.fit(X, y)\n"
-    )
+    return f"from skwbc import make_cell_classifier\n\n{data}\nmodel = {call}\n{fit}\n"
 
 
 def seed_sentence(ensemble: Any) -> str:

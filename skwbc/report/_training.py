@@ -51,6 +51,7 @@ _LOOKED_AT = 200
         "X": "no_validation",
         "y": ["array-like"],
         "names": ["array-like", None],
+        "groups": ["array-like", None],
         "command": [str, None],
     },
     prefer_skip_nested_validation=True,
@@ -62,6 +63,7 @@ def write_training_report(
     y: Any,
     *,
     names: Sequence[str] | None = None,
+    groups: Sequence[Any] | None = None,
     command: str | None = None,
 ) -> None:
     """Write how a fold ensemble of images was trained, and what its folds say of it.
@@ -88,6 +90,8 @@ def write_training_report(
         What to call each image. By default the files of `X` if it is an
         :class:`~skwbc.datasets.ImageFiles`, and "image 0" and so on otherwise. A folder
         that all are in is left out.
+    groups : array-like of shape (n_samples,), default=None
+        What ``fit`` was given as `groups`, if anything.
     command : str, default=None
         The command line that trained it, to be shown.
 
@@ -129,7 +133,7 @@ def write_training_report(
             "`from_cross_validate`."
         )
     gallery = Gallery(X, names)
-    check_consistent_length(gallery.X, y)
+    check_consistent_length(gallery.X, y, groups)
     if gallery.n != len(ensemble.oof_proba_):
         raise ValueError(
             f"X has {gallery.n} images, but the ensemble was fitted on "
@@ -137,11 +141,15 @@ def write_training_report(
         )
     given = encode_labels(y, ensemble.classes_)
     with replacing(path) as temporary:
-        write_page(_page(ensemble, gallery, given, command), temporary)
+        write_page(_page(ensemble, gallery, given, groups, command), temporary)
 
 
 def _page(
-    ensemble: Any, gallery: Gallery, given: np.ndarray, command: str | None
+    ensemble: Any,
+    gallery: Gallery,
+    given: np.ndarray,
+    groups: Sequence[Any] | None,
+    command: str | None,
 ) -> Page:
     labels = [str(label) for label in ensemble.classes_]
     splits = ensemble.splits_
@@ -167,6 +175,8 @@ def _page(
         Key("Classes", str(len(labels))),
         Key("Members", str(len(ensemble.estimators_)), "one for each fold"),
     ]
+    if groups is not None:
+        keys.append(Key("Groups", str(len(np.unique(groups))), "each in one fold"))
     if ensemble.scoring not in (None, "accuracy"):
         note = f"out-of-fold, scoring={ensemble.scoring}"
         keys.insert(1, Key("Score", f"{ensemble.oof_score_:.3f}", note))
@@ -184,7 +194,9 @@ def _page(
         Section("again", "How to train it again", reproduction(
             ensemble,
             command=command,
-            snippet=training_snippet(ensemble, tuple(gallery.X.shape)),
+            snippet=training_snippet(
+                ensemble, tuple(gallery.X.shape), grouped=groups is not None
+            ),
             seed=seed_sentence(ensemble),
         )),
     ]  # fmt: skip
