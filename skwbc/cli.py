@@ -222,17 +222,14 @@ def evaluate(
     cells = labelled_images(
         data, labels, shape, known=ensemble.classes_, max_pixels=max_pixels
     )
-    from skwbc.inspection import evaluate as score
+    if report is None:
+        from skwbc.inspection import evaluate as score
 
-    scores = score(ensemble, cells.images, cells.target)
-    if as_json:
-        _print_json(scores)
+        scores = score(ensemble, cells.images, cells.target)
     else:
-        display.show_evaluation(scores)
-    if report is not None:
         from skwbc.report import write_evaluation_report
 
-        write_evaluation_report(
+        scores = write_evaluation_report(
             report,
             ensemble,
             cells.images,
@@ -240,8 +237,12 @@ def evaluate(
             names=cells.filenames,
             command=context.obj,
         )
-        if not as_json:
-            display.out.print(f"Report: {report}")
+    if as_json:
+        _print_json(scores)
+        return
+    display.show_evaluation(scores)
+    if report is not None:
+        display.out.print(f"Report: {report}")
 
 
 @app.command()

@@ -62,7 +62,7 @@ def write_evaluation_report(
     *,
     names: Sequence[str] | None = None,
     command: str | None = None,
-) -> None:
+) -> dict[str, Any]:
     """Write how well a classifier does on labelled images that it has not seen.
 
     One HTML file, which holds its pictures and needs no network: scores with an
@@ -88,6 +88,11 @@ def write_evaluation_report(
         that all are in is left out.
     command : str, default=None
         The command line that evaluated it, to be shown.
+
+    Returns
+    -------
+    dict
+        The scores, as :func:`skwbc.inspection.evaluate` returns them.
 
     Raises
     ------
@@ -126,16 +131,22 @@ def write_evaluation_report(
     gallery = Gallery(X, names)
     check_consistent_length(gallery.X, y)
     given = encode_labels(y, estimator.classes_)
+    labels = [str(label) for label in estimator.classes_]
     with replacing(path) as temporary:
-        write_page(_page(estimator, gallery, given, command), temporary)
+        judged = judge(estimator, gallery.X, labels, given)
+        scores = judged.scores()
+        write_page(_page(estimator, gallery, judged, scores, command), temporary)
+    return scores
 
 
 def _page(
-    estimator: Any, gallery: Gallery, given: np.ndarray, command: str | None
+    estimator: Any,
+    gallery: Gallery,
+    judged: Judged,
+    scores: dict[str, Any],
+    command: str | None,
 ) -> Page:
-    labels = [str(label) for label in estimator.classes_]
-    judged = judge(estimator, gallery.X, labels, given)
-    scores = judged.scores()
+    labels, given = judged.labels, judged.given
     twice, pairs, compared = duplicates(gallery, labels, given)
     error = expected_calibration_error(
         given, judged.proba, classes=np.arange(len(labels))

@@ -311,6 +311,22 @@ def test_images_on_other_scales_look_the_same(cells, tmp_path):
     assert seen[0] == seen[1] == seen[2]
 
 
+def test_an_evaluation_predicts_once_and_returns_the_scores(hostile, tmp_path):
+    ensemble, X, y, _ = hostile
+    asked = []
+
+    class Watched(KFoldEnsembleClassifier):
+        def predict_proba_members(self, X):
+            asked.append(len(X))
+            return super().predict_proba_members(X)
+
+    watched = Watched.from_cross_validate({"estimator": ensemble.estimators_})
+    wrong = np.roll(y, 1)
+    scores = write_evaluation_report(tmp_path / "r.html", watched, X, wrong)
+    assert asked == [len(X)]
+    assert scores == inspection.evaluate(watched, X, wrong)
+
+
 def test_a_picture_that_fails_costs_no_more_than_itself(hostile, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("out of ink")
