@@ -1,6 +1,5 @@
-"""What the command loads: images, labels, groups, models, Keras without its noise."""
+"""What the command loads: labelled images, models, and Keras without its noise."""
 
-import csv
 import os
 import sys
 import tempfile
@@ -38,7 +37,7 @@ def labelled_images(
     """
     from skwbc.datasets import class_names, load_image_folder, load_raw_images
 
-    if _is_raw(data):
+    if is_raw(data):
         if classes is not None:
             raise ValueError(
                 "--classes chooses class folders; the images of a .raw file have the "
@@ -61,7 +60,8 @@ def labelled_images(
     )
 
 
-def _is_raw(data: Path) -> bool:
+def is_raw(data: Path) -> bool:
+    """Tell a file of raw bytes from a folder, by its name."""
     return data.suffix.lower() == ".raw"
 
 
@@ -69,7 +69,7 @@ def check_labels(data: Path, labels: Path | None) -> None:
     """Check that the images are labelled in one of the two ways."""
     from skwbc.datasets import class_names
 
-    if _is_raw(data):
+    if is_raw(data):
         if labels is None:
             raise ValueError(f"{data} needs its labels: add --labels FILE.")
         return
@@ -79,84 +79,6 @@ def check_labels(data: Path, labels: Path | None) -> None:
             "the labels."
         )
     class_names(data)
-
-
-def read_groups(
-    path: Path | None, column: str, data: Path
-) -> dict[tuple[str, str], str] | None:
-    """Read which patient, slide or the like each image is of.
-
-    Returns
-    -------
-    dict or None
-        Groups by the names of class folder and file; None without a table.
-    """
-    if path is None:
-        return None
-    if _is_raw(data):
-        raise ValueError(
-            "--groups goes with a folder of class folders; the images of a .raw file "
-            "have no names that a table could give."
-        )
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            columns = list(table.fieldnames or [])
-            if not {"filename", column} <= set(columns):
-                raise ValueError(
-                    f"{path} has the columns {columns}; expected 'filename' and "
-                    f"{column!r} (--group-column)."
-                )
-            rows = [(row["filename"] or "", row[column] or "") for row in table]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"{path} could not be read as comma-separated values: {error}."
-        ) from error
-    groups: dict[tuple[str, str], str] = {}
-    for name, group in rows:
-        # Written on Windows, perhaps.
-        parts = name.replace("\\", "/").split("/")
-        if len(parts) < 2 or not group:
-            raise ValueError(
-                f"{path}: {name!r}, {group!r}: expected class folder and file, as in "
-                "neutrophil/0001.png, and a group."
-            )
-        key = parts[-2], parts[-1]
-        if groups.setdefault(key, group) != group:
-            raise ValueError(
-                f"{path} has {'/'.join(key)} twice, in the groups {groups[key]!r} and "
-                f"{group!r}."
-            )
-    return groups
-
-
-def groups_of(
-    filenames: list[str], groups: dict[tuple[str, str], str], path: Path, folds: int
-) -> list[str]:
-    """Return the group of each image; there have to be as many as folds."""
-    keys = [(Path(name).parts[-2], Path(name).parts[-1]) for name in filenames]
-    missing = ["/".join(key) for key in keys if key not in groups]
-    if missing:
-        raise ValueError(
-            f"{path} has no group for {len(missing)} of {len(keys)} images: "
-            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}."
-        )
-    found = [groups[key] for key in keys]
-    if len(set(found)) < folds:
-        raise ValueError(
-            f"{path} has {len(set(found))} groups for these images, fewer than the "
-            f"{folds} folds. A group is never parted: use fewer --folds."
-        )
-    return found
-
-
-def grouped_folds(recipe: str, folds: int, seed: int) -> Any:
-    """Return the folds of a recipe that keep groups together."""
-    if recipe != "article":
-        return folds  # A number of stratified folds keeps them together itself.
-    from sklearn.model_selection import GroupKFold
-
-    return GroupKFold(folds, shuffle=True, random_state=seed)
 
 
 class Loaded(NamedTuple):

@@ -261,7 +261,7 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
         else:
             chunk = X if whole else safe_indexing(X, rows)
         proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
-        with sharing():
+        with sharing(chunk):
             for k, member in enumerate(members):
                 train = ensemble.splits_[k][0] if pairwise else None
                 seen = chunk if train is None else safe_indexing(chunk, train, axis=1)

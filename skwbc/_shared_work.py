@@ -7,32 +7,43 @@ having learnt anything that differs from member to member is kept while they are
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-# By what was done and to which samples. These are kept beside the result, because an
-# id is that of another object as soon as its own is gone.
-_Kept = dict[tuple[Hashable, int], tuple[Any, np.ndarray]]
 
-_kept: ContextVar[_Kept | None] = ContextVar("skwbc_shared_work", default=None)
+class _Shared(NamedTuple):
+    """What all members are given, by its id, and what was made of it."""
+
+    given: dict[int, Any]
+    made: dict[tuple[Hashable, int], np.ndarray]
+
+
+_shared: ContextVar[_Shared | None] = ContextVar("skwbc_shared_work", default=None)
 
 
 @contextmanager
-def sharing() -> Iterator[None]:
+def sharing(samples: Any) -> Iterator[None]:
     """Do in the block what is asked of :func:`once` only once.
 
-    The samples may not change while it lasts. Threads do not share.
+    Parameters
+    ----------
+    samples : object
+        What all members are given. It may not change while the block lasts. Threads do
+        not share.
     """
-    token = _kept.set({})
+    token = _shared.set(_Shared({id(samples): samples}, {}))
     try:
         yield
     finally:
-        _kept.reset(token)
+        _shared.reset(token)
 
 
 def once(what: Hashable, samples: Any, work: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return what `work` makes of samples, from before if it is known and shared.
+    """Return what `work` makes of samples, from before if that is known.
+
+    It is kept if the samples are those that all members are given, or were made of them
+    by this function: what a member made for itself no other will ask about.
 
     Parameters
     ----------
@@ -48,12 +59,12 @@ def once(what: Hashable, samples: Any, work: Callable[[], np.ndarray]) -> np.nda
     ndarray
         Read-only while it is shared: others see it, too.
     """
-    kept = _kept.get()
-    if kept is None:
+    shared = _shared.get()
+    if shared is None or id(samples) not in shared.given:
         return work()
     key = what, id(samples)
-    if key not in kept:
+    if key not in shared.made:
         result = work()
         result.flags.writeable = False
-        kept[key] = samples, result
-    return kept[key][1]
+        shared.made[key] = shared.given[id(result)] = result
+    return shared.made[key]

@@ -21,15 +21,13 @@ from typer.exceptions import TyperException
 from skwbc._cli_data import (
     check_labels,
     complain,
-    grouped_folds,
-    groups_of,
     is_onnx,
     labelled_images,
     load_keras,
     load_model,
-    read_groups,
 )
 from skwbc._cli_files import check_report, check_table, write_table
+from skwbc._cli_groups import grouped_folds, groups_of, read_groups
 from skwbc._files import MAX_PIXELS, reason
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
@@ -154,7 +152,7 @@ def train(
     check_report(report, model)
     chosen = None if classes is None else [name.strip() for name in classes.split(",")]
     check_labels(data, labels)
-    table = read_groups(groups, group_column, data)
+    table = None if groups is None else read_groups(groups, group_column, data)
     cells = labelled_images(
         data, labels, (image_size, image_size, 3), chosen, max_pixels=max_pixels
     )

@@ -16,6 +16,7 @@ BELONGS_TO = {
     "_cli_demo": "cli",
     "_cli_display": "cli",
     "_cli_files": "cli",
+    "_cli_groups": "cli",
     "_conformal": "ensemble",
     "_cross_validated": "ensemble",
     "_folds": "ensemble",
