@@ -44,7 +44,7 @@ def read_groups(path: Path, column: str, data: Path) -> Groups:
         if groups.setdefault(key, group) != group:
             raise ValueError(
                 f"{path} has {'/'.join(key)} twice, in the groups {groups[key]!r} and "
-                f"{group!r}."
+                f"{group!r}. Leave one of the two lines out."
             )
     return groups
 
@@ -58,13 +58,14 @@ def groups_of(
     if missing:
         raise ValueError(
             f"{path} has no group for {len(missing)} of {len(keys)} images: "
-            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}."
+            f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}. Add a "
+            "line for each."
         )
     found = [groups[key] for key in keys]
     if len(set(found)) < folds:
         raise ValueError(
-            f"{path} has {len(set(found))} groups for these images, fewer than the "
-            f"{folds} folds. A group is never parted: use fewer --folds."
+            f"{path} parts these images into {len(set(found))}, fewer than the "
+            f"{folds} folds. A group is never parted itself: use fewer --folds."
         )
     return found
 

@@ -60,7 +60,7 @@ def raw(tmp_path_factory):
     (path / "labels.txt").write_text("".join(map(str, codes)))
     (path / "strange.onnx").write_bytes(b"strange")
     tables = {
-        "few": "monocyte/none.png,A",
+        "other": "monocyte/none.png,A",
         "one": "".join(
             f"{name}/cell_{k:02}.png,A\n" for name in CLASSES for k in range(40)
         ),
@@ -380,8 +380,8 @@ WRONG_USE = [
     ([*GROUPED, "no.csv"], "no.csv: No such file"),
     ([*GROUPED, "{raw}/c.raw"], "could not be read as comma-separated"),
     ([*GROUPED, "{raw}/labels.txt"], "expected 'filename' and 'group'"),
-    ([*GROUPED, "{raw}/few.csv"], "no group for 32 of 32 images: basophil/cell_"),
-    ([*GROUPED, "{raw}/one.csv"], "1 groups for these images, fewer than the 5"),
+    ([*GROUPED, "{raw}/other.csv"], "no group for 32 of 32 images: basophil/cell_"),
+    ([*GROUPED, "{raw}/one.csv"], "into 1, fewer than the 5"),
     ([*GROUPED, "{raw}/both.csv"], "in the groups 'A' and 'B'"),
     ([*GROUPED, "{raw}/none.csv"], "'0001.png', 'A': expected class folder"),
     (["train", "{folder}", "--model", "m", "--report", "no/r.html"], "folder that"),
