@@ -21,8 +21,8 @@ from skwbc._lazy_array import (
 )
 from skwbc._progress import report
 from skwbc._random import draw_seed, seed_nested_estimators
-from skwbc._shared_work import sharing
 from skwbc._sklearn_compat import num_samples, safe_indexing
+from skwbc._together import predict_proba_together
 from skwbc._validation_set import fit_member, takes_validation_weights
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
@@ -252,8 +252,10 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     at_a_time = max(1, int(working_memory / max(16 * values, 1)))
     if at_a_time > PREDICTION_BATCH:
         at_a_time -= at_a_time % PREDICTION_BATCH
-    # A member wants a kernel's columns for the samples it was trained on.
-    pairwise = get_tags(members[0]).input_tags.pairwise
+    # A member wants a kernel's columns for the samples it was trained on. Images are
+    # none, and to ask takes long for one of them.
+    is_table = getattr(X, "ndim", 2) == 2
+    pairwise = is_table and get_tags(members[0]).input_tags.pairwise
     for rows in gen_batches(n_samples, at_a_time):
         whole = rows.start == 0 and rows.stop == n_samples
         if is_lazy(X):
@@ -261,10 +263,13 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
         else:
             chunk = X if whole else safe_indexing(X, rows)
         proba = np.full((len(members), rows.stop - rows.start, len(classes)), np.nan)
-        with sharing(chunk):
-            for k, member in enumerate(members):
-                train = ensemble.splits_[k][0] if pairwise else None
-                seen = chunk if train is None else safe_indexing(chunk, train, axis=1)
-                columns = np.searchsorted(classes, member.classes_)
-                proba[k][:, columns] = member.predict_proba(seen)
+        if pairwise:
+            seen = [
+                member.predict_proba(safe_indexing(chunk, train, axis=1))
+                for member, (train, _) in zip(members, ensemble.splits_, strict=True)
+            ]
+        else:
+            seen = predict_proba_together(members, chunk)
+        for k, member in enumerate(members):
+            proba[k][:, np.searchsorted(classes, member.classes_)] = seen[k]
         yield proba

@@ -23,6 +23,7 @@ from skwbc._sklearn_compat import (
     fit_context,
     routing_enabled,
 )
+from skwbc._together import predict_proba_together
 from skwbc._validation_set import (
     fit_member,
     takes_held_out_fold,
@@ -195,10 +196,10 @@ class SoftVotingClassifier(
         self.estimators_ = []
         for name, estimator in chosen:
             member = clone(estimator)
-            seen = _as_taken(member, X)
+            seen = _as_taken([member], X)
             params = {} if sample_weight is None else {"sample_weight": sample_weight}
             if takes_held_out_fold(member):
-                params |= {n: _as_taken(member, v) for n, v in validation.items()}
+                params |= {n: _as_taken([member], v) for n, v in validation.items()}
                 if sample_weight_val is not None and takes_validation_weights(member):
                     params["sample_weight_val"] = sample_weight_val
             task = context.subcontext(task_name=name)
@@ -230,14 +231,31 @@ class SoftVotingClassifier(
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        parts = []
-        for member in self.estimators_:
-            seen = np.asarray(member.predict_proba(_as_taken(member, X)))
+        return self._predict_proba_together([self], X)[0]
+
+    @staticmethod
+    def _predict_proba_together(
+        votes: "Sequence[SoftVotingClassifier]", X: Any
+    ) -> list[np.ndarray]:
+        """Return what several say of the same samples (see ``_together``)."""
+        if len({len(vote.estimators_) for vote in votes}) > 1:
+            return [vote.predict_proba(X) for vote in votes]
+        seen = [
+            predict_proba_together(members, _as_taken(members, X))
+            for members in zip(*(vote.estimators_ for vote in votes), strict=True)
+        ]
+        return [
+            vote._average(of_vote)
+            for vote, of_vote in zip(votes, zip(*seen, strict=True), strict=True)
+        ]
+
+    def _average(self, seen: Sequence[np.ndarray]) -> np.ndarray:
+        """Average what the estimators say, each of the classes that it knows."""
+        parts = np.full((len(seen), len(seen[0]), len(self.classes_)), np.nan)
+        for part, member, proba in zip(parts, self.estimators_, seen, strict=True):
             # Not known to one that leaves out samples of zero weight.
-            proba = np.full((len(seen), len(self.classes_)), np.nan)
-            proba[:, np.searchsorted(self.classes_, member.classes_)] = seen
-            parts.append(proba)
-        return average_members(np.array(parts), self._weights)
+            part[:, np.searchsorted(self.classes_, member.classes_)] = proba
+        return average_members(parts, self._weights)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class with the highest mean probability.
@@ -343,6 +361,8 @@ def _is_kept(estimator: Any) -> bool:
     return not (isinstance(estimator, str) and estimator == "drop")
 
 
-def _as_taken(estimator: Any, X: Any) -> Any:
-    """Return `X` as an array in memory if that is all that an estimator takes."""
-    return np.asarray(X) if is_lazy(X) and not takes_lazy_arrays(estimator) else X
+def _as_taken(estimators: Sequence[Any], X: Any) -> Any:
+    """Return `X` as an array in memory if that is all that some estimator takes."""
+    if is_lazy(X) and not all(map(takes_lazy_arrays, estimators)):
+        return np.asarray(X)
+    return X

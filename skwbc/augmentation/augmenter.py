@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._lazy_array import is_lazy
 from skwbc._random import draw_seed
-from skwbc._shared_work import once
 from skwbc._sklearn_compat import Interval, StrOptions, fit_context
 from skwbc._versions import Stamped
 from skwbc.augmentation._affine import BORDERS, RandomAffine
@@ -319,8 +318,7 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         ndarray or lazy array of shape (n_samples, height, width, channels), float32
             Standardised images: an array, unless `X` is a memory map or a lazy array.
             Then what is returned is lazy, too, and standardised whenever a batch of it
-            is read; ``np.asarray`` reads it all. While an ensemble predicts, the array
-            may be read-only, because the members have it in common.
+            is read; ``np.asarray`` reads it all.
 
         Raises
         ------
@@ -336,11 +334,7 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         )
         if is_lazy(X):
             return StandardisedImages(X, self._plan)
-        settings = self._plan.standardisation.settings
-        if settings is None:
-            return self._plan.apply(X)
-        # Members of an ensemble that have learnt nothing make the same of the images.
-        return once((type(self), settings), X, lambda: self._plan.apply(X))
+        return self._plan.apply(X)
 
     def fit_transform(
         self, X: Any, y: Any = None
@@ -365,6 +359,14 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
             return self.transform(X)
         X = check_images(X, type(self).__name__, data_format=self.data_format)
         return AugmentedImages(X, self._plan, draw_seed(self.random_state))
+
+    @property
+    def _transform_key(self) -> tuple | None:
+        """Transformers with the same key do the same (see ``_together``)."""
+        settings = self._plan.standardisation.settings
+        if settings is None:
+            return None
+        return settings, self.data_format, self.image_shape_
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "image_shape_")

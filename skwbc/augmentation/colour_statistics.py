@@ -9,7 +9,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._lazy_array import read_rows
-from skwbc._shared_work import once
 from skwbc._sklearn_compat import Interval, fit_context
 from skwbc._versions import Stamped
 from skwbc.augmentation._colour import optical_densities
@@ -139,10 +138,16 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
             If `X` is no array of images of that size.
         """
         check_is_fitted(self)
-        images = check_images(X, type(self).__name__, image_shape=self.image_shape_)
-        # The members of an ensemble have learnt the same, and see the same images.
-        what = type(self), self.radius, self.white_level_, self.image_shape_
-        return once(what, X, lambda: self._describe_all(images))
+        X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
+        disc = _disc(self.image_shape_, self.radius)
+        scale = np.float32(1 / self.white_level_)
+        return np.array(
+            [
+                _describe(np.asarray(image, np.float32)[disc] * scale)
+                for images in _parts(X)
+                for image in images
+            ]
+        )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the figures.
@@ -164,16 +169,10 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
         names = [f"{figure}_{channel}" for figure in _FIGURES for channel in channels]
         return np.array(names, dtype=object)
 
-    def _describe_all(self, X: Any) -> np.ndarray:
-        disc = _disc(self.image_shape_, self.radius)
-        scale = np.float32(1 / self.white_level_)
-        return np.array(
-            [
-                _describe(np.asarray(image, np.float32)[disc] * scale)
-                for images in _parts(X)
-                for image in images
-            ]
-        )
+    @property
+    def _transform_key(self) -> tuple:
+        """Transformers with the same key do the same (see ``_together``)."""
+        return self.radius, self.white_level_, self.image_shape_
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "image_shape_")

@@ -13,7 +13,8 @@ from skwbc.cnn._batches import Batches
 from skwbc.cnn._identity import identity
 from skwbc.cnn._views import View
 
-Forward = Callable[[keras.Model, np.ndarray], np.ndarray]
+# Passes images through networks that are alike, and returns the outputs of each.
+Forward = Callable[[Sequence[keras.Model], np.ndarray], list[np.ndarray]]
 
 # By network, and by what networks compute: one compiled pass serves all members of an
 # ensemble, and any number of images.
@@ -26,14 +27,14 @@ _MOST = 32
 
 
 def predict_in_batches(
-    network: keras.Model, X: Any, views: Sequence[View] = ()
-) -> np.ndarray:
-    """Return what a network gives for images.
+    networks: Sequence[keras.Model], X: Any, views: Sequence[View] = ()
+) -> list[np.ndarray]:
+    """Return what networks give for the same images.
 
     Parameters
     ----------
-    network : keras.Model
-        With one output.
+    networks : sequence of keras.Model
+        With one output each. Those that are alike are asked together.
     X : array-like of shape (n_samples, height, width, channels)
         Images.
     views : sequence of callable, default=()
@@ -41,22 +42,41 @@ def predict_in_batches(
 
     Returns
     -------
-    ndarray of shape (n_samples, n_outputs), float64
+    list of ndarray of shape (n_samples, n_outputs), float64
+        One for each network.
     """
+    forward = _together(networks)
+    size = max(1, PREDICTION_BATCH // max(1, len(views)))
+    outputs: list[list[np.ndarray]] = [[] for _ in networks]
+    for images, *_ in Batches(X, np.zeros(len(X)), None, size=size).in_order():
+        n_images = len(images)
+        if views:
+            # In one pass, of which each costs something however few images it has.
+            images = np.concatenate([view(images) for view in views])
+        for parts, seen in zip(outputs, forward(networks, images), strict=True):
+            if views:
+                seen = seen.reshape(len(views), n_images, -1).mean(axis=0)
+            parts.append(seen)
+    return [np.concatenate(parts).astype(np.float64) for parts in outputs]
+
+
+def _together(networks: Sequence[keras.Model]) -> Forward:
+    """Return what passes images through these networks."""
+    each = [_pass_through(network) for network in networks]
+    if all(forward is each[0] for forward in each):
+        return each[0]
+    return lambda networks, images: [
+        forward([network], images)[0]
+        for forward, network in zip(each, networks, strict=True)
+    ]
+
+
+def _pass_through(network: keras.Model) -> Forward:
     forward = _of_network.get(network)
     if forward is None:
         with _compiling:
             forward = _of_network[network] = _find(network)
-    size = max(1, PREDICTION_BATCH // max(1, len(views)))
-    outputs = []
-    for images, *_ in Batches(X, np.zeros(len(X)), None, size=size).in_order():
-        if not views:
-            outputs.append(forward(network, images))
-            continue
-        # In one pass, of which each costs something however few images it has.
-        seen = forward(network, np.concatenate([view(images) for view in views]))
-        outputs.append(seen.reshape(len(views), len(images), -1).mean(axis=0))
-    return np.concatenate(outputs).astype(np.float64)
+    return forward
 
 
 def _find(network: keras.Model) -> Forward:
@@ -74,5 +94,6 @@ def _find(network: keras.Model) -> Forward:
     return _of_kind[kind]
 
 
-def _directly(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(network(images, training=False))
+def _directly(networks: Sequence[keras.Model], images: np.ndarray) -> list[np.ndarray]:
+    outputs = (network(images, training=False) for network in networks)
+    return [keras.ops.convert_to_numpy(each) for each in outputs]

@@ -1,5 +1,6 @@
 """What only TensorFlow needs or can do. Imported when Keras runs on it."""
 
+import functools
 import math
 import sys
 import weakref
@@ -19,6 +20,11 @@ _ELEMENTWISE = (
     keras.optimizers.AdamW,
 )
 _LARGE = 1_000_000
+# Several networks are asked in one call unless each of them looking at a copy of the
+# images of its own would take more bytes than this; it is then too much memory for what
+# is gained. For how many different numbers of networks such calls are kept.
+_MOST_BYTES = 64 * 2**20
+_MOST_COUNTS = 4
 
 
 def is_plainly_run(network: keras.Model) -> bool:
@@ -140,7 +146,9 @@ def _put(variable: Any, value: tf.Tensor) -> None:
     )
 
 
-def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None:
+def compile_prediction(
+    network: keras.Model,
+) -> Callable[[Sequence[keras.Model], np.ndarray], list[np.ndarray]] | None:
     """Compile the forward pass of all networks that compute the same as this one.
 
     Parameters
@@ -151,8 +159,8 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
     Returns
     -------
     callable or None
-        Takes such a network and float32 images, and returns its outputs; None if the
-        network has state besides its variables.
+        Takes such networks and float32 images, and returns the outputs of each; None
+        if the network has state besides its variables.
     """
     variables = network.variables
 
@@ -168,19 +176,32 @@ def compile_prediction(network: keras.Model) -> Callable[..., np.ndarray] | None
         with keras.StatelessScope(state_mapping=mapping):
             return network(images, training=False)
 
-    compiled = tf.function(
-        forward,
-        input_signature=[
-            [tf.TensorSpec((), tf.resource) for _ in variables],
-            tf.TensorSpec((None, *network.input_shape[1:]), tf.float32),
-        ],
-        autograph=False,
+    handles_of_one = [tf.TensorSpec((), tf.resource) for _ in variables]
+    images_of_all = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+    one = tf.function(
+        forward, input_signature=[handles_of_one, images_of_all], autograph=False
     ).get_concrete_function()
-    if compiled.captured_inputs:
+    if one.captured_inputs:
         return None
 
-    def predict(network: keras.Model, images: np.ndarray) -> np.ndarray:
-        handles = [variable.value.handle for variable in network.variables]
-        return compiled(handles, tf.constant(images)).numpy()
+    # One call for all takes less time than a call for each, but memory for all.
+    @functools.lru_cache(maxsize=_MOST_COUNTS)
+    def compile_several(n_networks: int) -> Callable:
+        return tf.function(
+            lambda handles, images: [one(of_one, images) for of_one in handles],
+            input_signature=[[handles_of_one] * n_networks, images_of_all],
+            autograph=False,
+        ).get_concrete_function()
+
+    def predict(
+        networks: Sequence[keras.Model], images: np.ndarray
+    ) -> list[np.ndarray]:
+        handles = [[v.value.handle for v in net.variables] for net in networks]
+        seen = tf.constant(images)
+        if len(networks) == 1 or len(networks) * images.nbytes > _MOST_BYTES:
+            outputs = [one(of_one, seen) for of_one in handles]
+        else:
+            outputs = compile_several(len(networks))(handles, seen)
+        return [output.numpy() for output in outputs]
 
     return predict

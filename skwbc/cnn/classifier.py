@@ -1,7 +1,7 @@
 """A Keras network as a scikit-learn classifier of images."""
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -343,12 +343,20 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
             Rows sum to one; columns are in the order of `classes_`.
         """
         check_is_fitted(self)
-        X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
-        views = views_of(self.test_time_augmentation, X.shape[1:])
-        outputs = predict_in_batches(self.model_, X, views)
-        if outputs.shape[1] == 1:
-            return np.hstack([1 - outputs, outputs])
-        return outputs / outputs.sum(axis=1, keepdims=True)
+        return self._predict_proba_together([self], X)[0]
+
+    @staticmethod
+    def _predict_proba_together(
+        classifiers: "Sequence[CNNClassifier]", X: Any
+    ) -> list[np.ndarray]:
+        """Return what several say of the same images (see ``skwbc._together``)."""
+        if len({(c.image_shape_, c.test_time_augmentation) for c in classifiers}) > 1:
+            return [classifier.predict_proba(X) for classifier in classifiers]
+        shape, kind = classifiers[0].image_shape_, classifiers[0].test_time_augmentation
+        X = check_images(X, type(classifiers[0]).__name__, image_shape=shape)
+        networks = [classifier.model_ for classifier in classifiers]
+        outputs = predict_in_batches(networks, X, views_of(kind, shape))
+        return [_as_proba(of_network) for of_network in outputs]
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each image.
@@ -477,6 +485,12 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
                 # An instance given by the user: fit must not change it.
                 optimizer = type(optimizer).from_config(optimizer.get_config())
             network.compile(**{**arguments, "optimizer": optimizer})
+
+
+def _as_proba(outputs: np.ndarray) -> np.ndarray:
+    if outputs.shape[1] == 1:
+        return np.hstack([1 - outputs, outputs])
+    return outputs / outputs.sum(axis=1, keepdims=True)
 
 
 def _is_routed(name: str) -> bool:
