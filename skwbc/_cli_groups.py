@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from skwbc._cli_data import is_raw
 
@@ -68,12 +67,3 @@ def groups_of(
             f"{folds} folds. A group is never parted itself: use fewer --folds."
         )
     return found
-
-
-def grouped_folds(recipe: str, folds: int, seed: int) -> Any:
-    """Return the folds of a recipe that keep groups together."""
-    if recipe != "article":
-        return folds  # A number of stratified folds keeps them together itself.
-    from sklearn.model_selection import GroupKFold
-
-    return GroupKFold(folds, shuffle=True, random_state=seed)

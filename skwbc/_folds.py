@@ -1,16 +1,61 @@
 """Deciding, once, which samples each member is trained on and which it never sees."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check_cv
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
 
 from skwbc._random import draw_seed
 
 Split = tuple[np.ndarray, np.ndarray]
+
+
+class ShuffledKFold(KFold):
+    """Shuffled folds that are not stratified, and keep groups together where there are.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    random_state : int, RandomState instance or None, default=None
+        Decides which samples are in a fold.
+    """
+
+    # With metadata routing groups come here unless someone says otherwise.
+    __metadata_request__split = {"groups": True}
+
+    def __init__(self, n_splits: int = 5, *, random_state: Any = None) -> None:
+        super().__init__(n_splits, shuffle=True, random_state=random_state)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        """Yield training and held-out indices of each fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,), default=None
+            Ignored.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of samples that are not parted.
+
+        Yields
+        ------
+        (ndarray of int, ndarray of int)
+        """
+        if groups is None:
+            return super().split(X, y)
+        folds = GroupKFold(self.n_splits, shuffle=True, random_state=self.random_state)
+        return folds.split(X, y, groups)
 
 
 def decide_splits(

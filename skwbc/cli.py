@@ -27,7 +27,7 @@ from skwbc._cli_data import (
     load_model,
 )
 from skwbc._cli_files import check_report, check_table, write_table
-from skwbc._cli_groups import grouped_folds, groups_of, read_groups
+from skwbc._cli_groups import groups_of, read_groups
 from skwbc._files import MAX_PIXELS, reason
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
@@ -171,7 +171,7 @@ def train(
     )
     ensemble = make_cell_classifier(
         recipe,
-        cv=folds if in_groups is None else grouped_folds(recipe, folds, seed),
+        cv=folds,
         epochs=epochs,
         n_jobs=n_jobs,
         n_restarts=restarts,

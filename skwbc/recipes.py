@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skwbc._folds import ShuffledKFold
 from skwbc._sklearn_compat import Interval, StrOptions, validate_params
 from skwbc.augmentation import ColourStatistics, ImageAugmenter
 from skwbc.ensemble import KFoldEnsembleClassifier
@@ -56,7 +56,8 @@ def make_cell_classifier(
         better loss on the held-out fold.
     cv : int, cross-validation generator or iterable, default=5
         The folds, a member for each. With the recipe "article" an int is a number of
-        shuffled folds that are not stratified, as in the article.
+        shuffled folds that are not stratified, as in the article. Folds of an int keep
+        groups together where ``fit`` is given some.
     epochs : int, default=None
         Epochs at the most; by default what the recipe says (compact 60, article 50).
     n_jobs : int, default=None
@@ -111,7 +112,7 @@ def make_cell_classifier(
         )
         member: Any = Pipeline([("augmenter", augmenter), ("cnn", cnn)])
         if isinstance(cv, Integral):
-            cv = KFold(int(cv), shuffle=True)
+            cv = ShuffledKFold(int(cv))
     else:
         augmenter = ImageAugmenter(
             rescale=1 / 255,

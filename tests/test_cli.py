@@ -1,6 +1,7 @@
 """The command, mostly in this process: loading Keras takes seconds."""
 
 import csv
+import html
 import json
 import os
 import subprocess
@@ -129,7 +130,9 @@ def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
     assert code == 0, err
     for train, held_out in load_model(path).splits_:
         assert not set(patients[train]) & set(patients[held_out])
-    assert "model.fit(X, y, groups=groups)" in report.read_text(encoding="utf-8")
+    text = html.unescape(report.read_text(encoding="utf-8"))
+    assert f"make_cell_classifier('{recipe}', cv=2" in text
+    assert "model.fit(X, y, groups=groups)" in text
 
 
 def test_train_says_when_scores_are_optimistic(capsys):

@@ -1,10 +1,14 @@
 """The parts put together, as users get them."""
 
+import pickle
+
 import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -59,6 +63,30 @@ def test_article_recipe_is_to_the_letter():
     assert cnn.loss == "categorical_crossentropy"
     assert (cnn.epochs, cnn.batch_size, cnn.patience) == (50, 32, 10)
     assert (cnn.monitor, cnn.learning_rate_schedule) == ("val_loss", "constant")
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("recipe", ["compact", "article"])
+def test_groups_stay_together(cells, recipe, routing):
+    groups = np.arange(24) // 3
+    made = make_cell_classifier(recipe, cv=3, random_state=0)
+    made.set_params(estimator=DummyClassifier())
+    with config_context(enable_metadata_routing=routing):
+        made.fit(cells.images, cells.target, groups=groups)
+    for train, held_out in made.splits_:
+        assert not set(groups[train]) & set(groups[held_out])
+
+
+def test_folds_of_the_article_are_those_of_kfold(cells):
+    made = make_cell_classifier("article", cv=4, random_state=0)
+    made.set_params(estimator=DummyClassifier())
+    made.fit(cells.images, cells.target)
+    plain = clone(made).set_params(cv=KFold(4, shuffle=True))
+    plain.fit(cells.images, cells.target)
+    for ours, theirs in zip(made.splits_, plain.splits_, strict=True):
+        assert_array_equal(ours[1], theirs[1])
+    again = pickle.loads(pickle.dumps(made.cv))
+    assert repr(again) == "ShuffledKFold(n_splits=4, random_state=None)"
 
 
 def test_parameters_reach_the_parts():
