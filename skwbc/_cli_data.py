@@ -29,11 +29,13 @@ def labelled_images(
     classes: list[str] | None = None,
     known: Any = None,
     *,
+    names: list[str] | None = None,
     max_pixels: int,
 ) -> "Bunch":
     """Load what `train` and `evaluate` work on, after :func:`check_labels`.
 
     `known` are the classes of a model: other class folders are left out, aloud.
+    `names` are those of the digits of a .raw file.
     """
     from skwbc.datasets import class_names, load_image_folder, load_raw_images
 
@@ -41,9 +43,21 @@ def labelled_images(
         if classes is not None:
             raise ValueError(
                 "--classes chooses class folders; the images of a .raw file have the "
-                "digits in --labels as their classes."
+                "digits in --labels as their classes, which --class-names gives names."
             )
-        return load_raw_images(data, labels, image_shape=shape)
+        cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
+        if known is not None and not {*cells.target_names} <= {*map(str, known)}:
+            raise ValueError(
+                f"{labels} has the classes {cells.target_names.tolist()}, but the "
+                f"model knows {[str(label) for label in known]}. Say what the digits "
+                "mean with --class-names A,B,C, from 0 on."
+            )
+        return cells
+    if names is not None:
+        raise ValueError(
+            f"--class-names goes with a .raw file; in {data} the names of the folders "
+            "are those of the classes."
+        )
     if known is not None:
         found = class_names(data)
         classes = [name for name in found if name in set(map(str, known))]

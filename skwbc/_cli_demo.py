@@ -19,7 +19,7 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
     load_keras()
     from skwbc.datasets import make_blood_cells, save_image_folder
-    from skwbc.inspection import describe_predictions, plot_predictions, training_table
+    from skwbc.inspection import describe_predictions, plot_predictions
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
 
@@ -39,7 +39,7 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
         figure.savefig(temporary, dpi=120)
     save_model(model, out / "model.joblib")
 
-    display.show_training(training_table(model), model.oof_score_)
+    display.show_training(model)
     display.show_predictions(rows, len(model.estimators_), test.target)
     right = sum(
         row["predicted"] == label for row, label in zip(rows, test.target, strict=True)

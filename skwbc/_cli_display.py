@@ -76,8 +76,12 @@ def training_progress() -> Iterator[None]:
         yield
 
 
-def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None:
+def show_training(ensemble: Any) -> None:
     """Print the article's table: the figures of each fold, and their means."""
+    from skwbc.inspection import training_table
+    from skwbc.inspection._networks import what_folds_chose
+
+    rows = training_table(ensemble)
     names = [name for name in rows[0] if name not in ("fold", "epochs")]
     table = _table("Each fold in the epoch whose weights were kept")
     table.add_column("fold", justify="right")
@@ -92,14 +96,14 @@ def show_training(rows: Sequence[Mapping[str, float]], oof_score: float) -> None
     table.add_section()
     table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
     out.print(table)
-    if any(row["best_epoch"] < row["epochs"] for row in rows):
-        meaning = ", which is optimistic: the held-out folds chose the epochs"
+    if reasons := what_folds_chose(ensemble):
+        meaning = f", which is optimistic: the held-out folds {' and '.join(reasons)}"
         wanted = "an honest figure"
     else:
         meaning = ": each image was judged by the member not trained on it"
         wanted = "a figure of all members together"
     out.print(
-        f"Out-of-fold accuracy {oof_score:.3f}{meaning}.\n"
+        f"Out-of-fold accuracy {ensemble.oof_score_:.3f}{meaning}.\n"
         f"For {wanted} use images the model has not seen (skwbc evaluate)."
     )
 

@@ -56,6 +56,10 @@ Trust = Annotated[
 Labels = Annotated[
     Path | None, typer.Option(help="For a .raw file: a text file, a digit an image.")
 ]
+ClassNames = Annotated[
+    str | None,
+    typer.Option(help="For a .raw file: what its digits mean, as A,B,C from 0 on."),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 Epochs = Annotated[
     int | None,
@@ -110,6 +114,7 @@ def train(
         str, typer.Option(help="compact, or article for the article's own.")
     ] = "compact",
     labels: Labels = None,
+    class_names: ClassNames = None,
     classes: Annotated[
         str | None, typer.Option(help="Class folders to use, as A,B,C (default: all).")
     ] = None,
@@ -150,17 +155,20 @@ def train(
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
     check_report(report, model)
-    chosen = None if classes is None else [name.strip() for name in classes.split(",")]
     check_labels(data, labels)
     table = None if groups is None else read_groups(groups, group_column, data)
     cells = labelled_images(
-        data, labels, (image_size, image_size, 3), chosen, max_pixels=max_pixels
+        data,
+        labels,
+        (image_size, image_size, 3),
+        _listed(classes),
+        names=_listed(class_names),
+        max_pixels=max_pixels,
     )
     in_groups = None
     if groups is not None and table is not None:
         in_groups = groups_of(cells.filenames, table, groups, folds)
     load_keras()
-    from skwbc.inspection import training_table
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
 
@@ -182,7 +190,7 @@ def train(
         ensemble.fit(cells.images, cells.target, groups=in_groups)
     seconds = time.perf_counter() - start
     save_model(ensemble, model)
-    display.show_training(training_table(ensemble), ensemble.oof_score_)
+    display.show_training(ensemble)
     display.out.print(f"Trained in {seconds:.0f} s. Model: {model}")
     if report is not None:
         from skwbc.report import write_training_report
@@ -205,6 +213,7 @@ def evaluate(
     model: Model,
     data: Data,
     labels: Labels = None,
+    class_names: ClassNames = None,
     trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
@@ -218,7 +227,12 @@ def evaluate(
     check_report(report, model)
     ensemble, shape, _ = load_model(model, trust=trust)
     cells = labelled_images(
-        data, labels, shape, known=ensemble.classes_, max_pixels=max_pixels
+        data,
+        labels,
+        shape,
+        known=ensemble.classes_,
+        names=_listed(class_names),
+        max_pixels=max_pixels,
     )
     if report is None:
         from skwbc.inspection import evaluate as score
@@ -369,6 +383,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             return SOME_FAILED
         return WRONG_USE
+
+
+def _listed(words: str | None) -> list[str] | None:
+    return None if words is None else [word.strip() for word in words.split(",")]
 
 
 def _must_exist(*paths: Path) -> None:

@@ -1,6 +1,7 @@
 """The article's files: bytes of images without a header, and labels as digits."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _DESCR = """Raw images from {path}
         "labels": [str, os.PathLike, None],
         "image_shape": [tuple, list],
         "layout": [StrOptions({"planar", "interleaved"})],
+        "target_names": ["array-like", None],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -30,6 +32,7 @@ def load_raw_images(
     *,
     image_shape: tuple[int, int, int] = (100, 100, 3),
     layout: str = "planar",
+    target_names: Sequence[str] | None = None,
     return_X_y: bool = False,
 ) -> Any:
     """Read images that stand in a file one after the other, without a header.
@@ -45,6 +48,9 @@ def load_raw_images(
         (height, width, channels) of each image.
     layout : {"planar", "interleaved"}, default="planar"
         Whether an image is stored channel after channel, or pixel after pixel.
+    target_names : sequence of str, default=None
+        The class that each digit stands for, from 0 on. By default the classes are the
+        digits.
     return_X_y : bool, default=False
         Return ``(images, target)`` only. Needs `labels`.
 
@@ -55,10 +61,11 @@ def load_raw_images(
 
         images : ndarray of shape (n_samples, height, width, channels), uint8
             The images, whatever the layout of the file.
-        target : ndarray of shape (n_samples,), int, or None
-            The labels. None without a file of them.
+        target : ndarray of shape (n_samples,), int or str, or None
+            The labels; names of classes if `target_names` were given. None without a
+            file of labels.
         target_names : ndarray of str or None
-            The labels that occur, as strings, in order.
+            The labels that occur, as strings, sorted.
         filenames : list of str
             Path and position of each image, such as ``"blood.raw[3]"``; the bare path
             of a file that holds one image.
@@ -70,8 +77,9 @@ def load_raw_images(
     Raises
     ------
     ValueError
-        If the file is no whole number of images, the number of labels differs, or a
-        label is no digit. The message has the file and the numbers.
+        If the file is no whole number of images, the number of labels differs, a
+        label is no digit, or there is no name for it. The message has the file and the
+        numbers.
     OSError
         If a file cannot be read.
 
@@ -84,11 +92,20 @@ def load_raw_images(
     ...     load_raw_images(file.name).images.shape
     (2, 100, 100, 3)
     """
-    if return_X_y and labels is None:
-        raise ValueError("return_X_y=True needs a file of labels; got labels=None.")
+    if labels is None and (return_X_y or target_names is not None):
+        given = "return_X_y=True" if return_X_y else "target_names"
+        raise ValueError(f"{given} needs a file of labels; got labels=None.")
+    names = None if target_names is None else _check_names(target_names)
     path = Path(path)
     images, filenames = read_raw(path, image_shape, layout)
     target = None if labels is None else _read_labels(Path(labels), len(images), path)
+    if target is not None and names is not None:
+        if target.max() >= len(names):
+            raise ValueError(
+                f"{labels} has the label {target.max()}, but there are {len(names)} "
+                f"names: {', '.join(names)}. Give a name for each digit, from 0 on."
+            )
+        target = names[target]
     if return_X_y:
         return images, target
     return Bunch(
@@ -100,6 +117,16 @@ def load_raw_images(
             path=path, count=len(images), shape=images.shape[1:], layout=layout
         ),
     )
+
+
+def _check_names(target_names: Sequence[str]) -> np.ndarray:
+    names = [str(name).strip() for name in target_names]
+    if not all(names) or len(set(names)) < len(names):
+        raise ValueError(
+            f"The target names {target_names!r} are no list of names, a different one "
+            "for each digit from 0 on."
+        )
+    return np.array(names)
 
 
 def _read_labels(path: Path, n_images: int, images_path: Path) -> np.ndarray:

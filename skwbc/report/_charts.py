@@ -11,9 +11,9 @@ from sklearn.metrics import ConfusionMatrixDisplay
 
 from skwbc import inspection
 from skwbc._optional import import_optional
+from skwbc.inspection._networks import networks_of
 from skwbc.report._facts import Judged
 from skwbc.report._images import Gallery, data_uri
-from skwbc.report._networks import networks_of
 from skwbc.report._page import Block, Missing, Picture
 from skwbc.uncertainty import expected_calibration_error
 

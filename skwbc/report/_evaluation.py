@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skwbc._files import replacing
 from skwbc._labels import encode_labels
 from skwbc._sklearn_compat import HasMethods, validate_params
+from skwbc.inspection._networks import has_networks
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
@@ -26,7 +27,6 @@ from skwbc.report._facts import (
 )
 from skwbc.report._findings import class_findings, duplicates
 from skwbc.report._images import Gallery, contact_sheets
-from skwbc.report._networks import has_networks
 from skwbc.report._page import (
     Block,
     Cards,

@@ -8,8 +8,8 @@ import numpy as np
 
 from skwbc._members import guessing_accuracy
 from skwbc.inspection import find_near_duplicates
+from skwbc.inspection._networks import what_folds_chose
 from skwbc.report._images import Gallery
-from skwbc.report._networks import folds_chose_weights
 from skwbc.report._page import Block, Finding, Table
 
 # Images of a class below which its figures are mostly chance; in all, and in a fold.
@@ -97,12 +97,7 @@ def fold_findings(
                 "or let them be trained again (n_restarts, --restarts).",
             )
         )
-    reasons = []
-    if folds_chose_weights(ensemble):
-        reasons.append("stopped the training or chose the epoch")
-    if any(getattr(ensemble, "n_restarts_", [])):
-        reasons.append("chose between attempts")
-    if reasons:
+    if reasons := what_folds_chose(ensemble):
         found.append(
             Finding(
                 "Out-of-fold scores are optimistic",

@@ -7,9 +7,9 @@ import numpy as np
 
 from skwbc._members import accuracy
 from skwbc.inspection import find_label_issues, training_table
+from skwbc.inspection._networks import has_networks
 from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
-from skwbc.report._networks import has_networks
 from skwbc.report._page import Block, Cards, Finding, Table, Text
 
 

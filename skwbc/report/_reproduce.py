@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from skwbc._versions import versions
-from skwbc.report._networks import has_networks
+from skwbc.inspection._networks import has_networks
 from skwbc.report._page import Block, Code, Table, Text
 
 _UNKNOWN = object()

@@ -12,6 +12,7 @@ from skwbc._files import replacing
 from skwbc._labels import encode_labels
 from skwbc._lazy_array import select_rows
 from skwbc._sklearn_compat import HasMethods, validate_params
+from skwbc.inspection._networks import augmenter_of, has_networks, members_of
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
@@ -27,7 +28,6 @@ from skwbc.report._facts import (
 from skwbc.report._findings import class_findings, duplicates, fold_findings
 from skwbc.report._folds import doubted_labels, fold_accuracies, fold_table
 from skwbc.report._images import Gallery, contact_sheets
-from skwbc.report._networks import augmenter_of, has_networks, members_of
 from skwbc.report._page import (
     Block,
     Cards,

@@ -46,6 +46,25 @@ def test_labels(tmp_path, raw, images, text):
     assert_array_equal(y, data.target)
 
 
+def test_names_of_the_digits(tmp_path, raw):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("202020")
+    names = ["neutrophil", "eosinophil", "monocyte"]
+    data = load_raw_images(raw, labels, image_shape=SHAPE, target_names=names)
+    assert_array_equal(data.target, ["monocyte", "neutrophil"] * 3)
+    assert data.target_names.tolist() == ["monocyte", "neutrophil"]
+    for wrong, message in (
+        (["a", "b"], "has the label 2, but there are 2 names: a, b"),
+        (["a", "b", "a"], "a different one for each digit"),
+        (["a", " ", "b"], "a different one for each digit"),
+        ("abc", "The 'target_names' parameter"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_raw_images(raw, labels, image_shape=SHAPE, target_names=wrong)
+    with pytest.raises(ValueError, match="target_names needs a file of labels"):
+        load_raw_images(raw, image_shape=SHAPE, target_names=names)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,8 +1,9 @@
-"""Which estimators have networks, told without importing Keras."""
+"""The networks of an ensemble, found without importing Keras."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from skwbc._validation_set import takes_held_out_fold
 from skwbc.augmentation import ImageAugmenter
 from skwbc.voting import parts_of
 
@@ -32,18 +33,37 @@ def augmenter_of(estimator: Any) -> ImageAugmenter | None:
     return next((part for part in parts if isinstance(part, ImageAugmenter)), None)
 
 
-def folds_chose_weights(estimator: Any) -> bool:
+def what_folds_chose(ensemble: Any) -> list[str]:
+    """Say what the held-out folds decided, which makes scores on them optimistic.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier
+        Fitted.
+
+    Returns
+    -------
+    list of str
+        Continuations of "The held-out folds ..."; empty if the scores are honest.
+    """
+    found = []
+    if _folds_chose_weights(ensemble):
+        found.append("stopped the training or chose the epoch")
+    if any(getattr(ensemble, "n_restarts_", [])):
+        found.append("chose between attempts")
+    return found
+
+
+def _folds_chose_weights(ensemble: Any) -> bool:
     """Tell whether a held-out fold decided when the training of a network ended.
 
     Of other classifiers that watch their fold it is assumed.
     """
-    from skwbc._validation_set import takes_held_out_fold
-
-    if getattr(estimator, "validation", False) is False:
+    if getattr(ensemble, "validation", False) is False:
         return False
-    networks = list(networks_of(estimator))
+    networks = list(networks_of(ensemble))
     if not networks:
-        return takes_held_out_fold(estimator.estimator)
+        return takes_held_out_fold(ensemble.estimator)
     return any(
         "val_loss" in network.history_
         and (network.patience is not None or network.restore_best_weights)
