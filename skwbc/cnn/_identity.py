@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from skwbc.cnn._packing import comes_from_keras
+
 # Parts of a description that are no objects of a class.
 _PLAIN = {"__keras_tensor__", "__tuple__"}
 # Where a layer's name refers to a layer.
@@ -64,7 +66,7 @@ def _is_plain_layer(layer: keras.layers.Layer) -> bool:
         # The latter keep constants besides their variables, as Normalization does.
         return False
     parts = [type(layer), *(v for v in vars(layer).values() if _is_function(v))]
-    return all(part.__module__.partition(".")[0] == "keras" for part in parts)
+    return all(map(comes_from_keras, parts))
 
 
 def _is_function(value: Any) -> bool:

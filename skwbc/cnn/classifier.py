@@ -32,7 +32,7 @@ from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
 from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._networks import check_network, cosine_rates, encode, find_builder
-from skwbc.cnn._packing import PackedNetwork, pack, unpack
+from skwbc.cnn._packing import PackedNetwork, bare_copy, pack, put_weights, unpack
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
 from skwbc.cnn._seeding import seeded_build, seeded_training
@@ -61,6 +61,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         and ``classes_``; its other arguments are set as ``model__name=value``. A str is
         the import path of one, "package.module:function", which is imported by ``fit``
         only: what was fitted can then be loaded and predict where it is missing.
+        Layers and functions of your own in the network have to be registered by
+        ``keras.saving.register_keras_serializable``.
     optimizer : str, class or instance, default="rmsprop"
         A Keras optimizer. With a name or class, its arguments are set as
         ``optimizer__name=value``. Unused if `model` returns a compiled network; the
@@ -288,6 +290,9 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
             network = self._build_keras_model()
             check_network(network, self.n_classes_)
             self._compile(network)
+        # A fresh network without the optimizer's state, as after loading from a file.
+        # Made now, so that one that cannot be kept is not trained first.
+        kept = bare_copy(network)
         batches = Batches(
             X,
             encode(codes, network, self.n_classes_),
@@ -323,8 +328,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
                 around_epoch=partial(self._around_epoch, context),
             )
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        # A fresh network without the optimizer's state, as after loading from a file.
-        self.model_ = unpack(pack(network))
+        put_weights(kept, network.get_weights())
+        self.model_ = kept
         self.history_ = training.history
         self.best_epoch_ = training.best_epoch
         return self

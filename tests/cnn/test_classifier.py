@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from skwbc import CNNClassifier, ImageAugmenter, build_article_cnn, build_compact_cnn
+from skwbc._progress import listening
 from skwbc.cnn._networks import cosine_rates
 
 
@@ -319,6 +320,41 @@ def test_pickle_holds_what_prediction_needs(fitted, X, tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert_array_equal(np.load(tmp_path / "p.npy"), fitted.predict_proba(X))
+
+
+def test_functions_that_a_file_cannot_name(X, y):
+    """They are refused before the training, and not taken for Keras' own."""
+
+    def relu(x):
+        return keras.ops.maximum(x, 0) / 2
+
+    def halved(x):
+        return keras.ops.maximum(x, 0) / 2
+
+    def build(meta, function):
+        inputs = keras.layers.Input(meta["image_shape_"])
+        x = keras.layers.Conv2D(4, 3, activation=function)(inputs)
+        x = keras.layers.GlobalAveragePooling2D()(x)
+        return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))
+
+    epochs = []
+    with listening(lambda event, **details: epochs.append(event)):
+        for function, message in (
+            (relu, "relu', which is activation of the layer 'conv2d.*cannot be told"),
+            (halved, "register_keras_serializable.*Could not locate function 'halved'"),
+        ):
+            with pytest.raises(ValueError, match=message) as raised:
+                CNNClassifier(build, model__function=function).fit(X, y)
+            assert len(str(raised.value)) < 500
+    assert not epochs
+
+    halved = keras.saving.register_keras_serializable("tests")(halved)
+    cnn = CNNClassifier(build, model__function=halved, epochs=1, random_state=0)
+    cnn.fit(X, y)
+    assert cnn.model_.layers[1].activation is halved
+    again = copy.deepcopy(cnn)
+    assert again.model_ is not cnn.model_
+    assert_array_equal(again.predict_proba(X), cnn.predict_proba(X))
 
 
 def test_in_several_threads(X, y):
