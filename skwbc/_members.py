@@ -23,7 +23,12 @@ from skwbc._progress import report
 from skwbc._random import draw_seed, seed_nested_estimators
 from skwbc._sklearn_compat import num_samples, safe_indexing
 from skwbc._together import predict_proba_together
-from skwbc._validation_set import fit_member, takes_validation_weights
+from skwbc._validation_set import (
+    HELD_OUT,
+    fit_member,
+    takes_validation_weights,
+    weights_of_final_step,
+)
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
@@ -136,7 +141,9 @@ def fit_one_fold(
     X_train = take(X, train, columns, lazily=lazily)
     X_held_out = take(X, held_out, columns, lazily=lazily)
     fit_params = {
-        name: safe_indexing(value, train) if _is_per_sample(value, len(y)) else value
+        name: safe_indexing(value, train)
+        if name not in HELD_OUT and _is_per_sample(value, len(y))
+        else value
         for name, value in params.items()
     }
     if watch:
@@ -145,7 +152,7 @@ def fit_one_fold(
         if len(rows):
             fit_params["X_val"] = take(X, rows, columns, lazily=lazily)
             fit_params["y_val"] = y[rows]
-            weights = params.get("sample_weight")
+            weights = weights_of_final_step(member, params, route=route)
             if weights is not None and takes_validation_weights(member):
                 fit_params["sample_weight_val"] = safe_indexing(weights, rows)
 

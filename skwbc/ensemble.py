@@ -516,8 +516,9 @@ class KFoldEnsembleClassifier(
         if self.validation is True and not able:
             raise ValueError(
                 "validation=True, but `fit` of the estimator (or of the last step of "
-                "the pipeline) has no parameters `X_val` and `y_val`. Use "
-                "validation='auto', or an estimator that takes a validation set."
+                "the pipeline) has no parameters `X_val` and `y_val`, or it stops "
+                "early by nothing (early_stopping=False). Use validation='auto', or "
+                "an estimator that takes a validation set."
             )
         return able and self.validation is not False
 

@@ -278,6 +278,12 @@ class SoftVotingClassifier(
         names, estimators = zip(*self.estimators, strict=True)
         return VisualBlock("parallel", estimators, names=names)
 
+    def _takes_held_out_fold(self) -> bool:
+        """Tell whether some estimator would watch a held-out fold."""
+        return any(
+            takes_held_out_fold(each) for _, each in self.estimators if _is_kept(each)
+        )
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         try:
