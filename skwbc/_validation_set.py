@@ -64,9 +64,11 @@ def weights_of_final_step(
     array-like or None
     """
     if not route:
-        request = get_routing_for_object(final_step(estimator)).fit
+        # A router, such as a search, has none of its own.
+        request = getattr(get_routing_for_object(final_step(estimator)), "fit", None)
         alias = getattr(request, "requests", {}).get("sample_weight")
-        return params.get(alias if isinstance(alias, str) else "sample_weight")
+        name = "sample_weight" if alias is True else alias
+        return params.get(name) if isinstance(name, str) else None
     prefix = ""
     while isinstance(estimator, Pipeline):
         name, estimator = estimator.steps[-1]
