@@ -1,7 +1,8 @@
 """Deciding, once, which samples each member is trained on and which it never sees."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -95,7 +96,7 @@ def decide_splits(
     else:
         splitter = check_cv(_seeded(cv, seed))
     splits = [
-        (_as_indices(train), _as_indices(held_out))
+        (_as_indices(train, len(y)), _as_indices(held_out, len(y)))
         for train, held_out in splitter.split(X, y, **params)
     ]
     if not splits:
@@ -103,6 +104,17 @@ def decide_splits(
     for fold, split in enumerate(splits, start=1):
         _check_split(fold, split, y)
     return splits
+
+
+def repetitions(splits: Sequence[Split]) -> list[int]:
+    """Tell of each split how often the same was there before."""
+    seen: Counter = Counter()
+    found = []
+    for train, held_out in splits:
+        key = train.tobytes(), held_out.tobytes()
+        found.append(seen[key])
+        seen[key] += 1
+    return found
 
 
 def routed_splitter(cv: Any) -> Any:
@@ -115,7 +127,8 @@ def routed_splitter(cv: Any) -> Any:
     """
     if cv is None or isinstance(cv, Integral):
         return StratifiedGroupKFold()
-    return check_cv(cv)
+    # Splits that are given are given nothing, and a generator yields them only once.
+    return cv if hasattr(cv, "split") else StratifiedKFold()
 
 
 def _stratified_folds(
@@ -142,9 +155,11 @@ def _seeded(cv: Any, seed: int | None) -> Any:
     return cv
 
 
-def _as_indices(part: Iterable) -> np.ndarray:
+def _as_indices(part: Iterable, n_samples: int) -> np.ndarray:
+    """Return a part of a split as indices from 0 on."""
     part = np.asarray(part)
-    return np.flatnonzero(part) if part.dtype == bool else part.astype(np.intp)
+    # Sorts out whatever is no index, too.
+    return np.arange(n_samples)[part if len(part) else part.astype(np.intp)]
 
 
 def _check_split(fold: int, split: Split, y: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """What the held-out folds say of the members: scores, and warnings of failed folds."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ from skwbc._members import (
     FittedFold,
     accuracy,
     guessing_accuracy,
+    take,
+    take_rows,
 )
 
 
@@ -50,9 +52,11 @@ def score_held_out(
     folds: Sequence[FittedFold],
     splits: Sequence[Split],
     classes: np.ndarray,
+    X: Any,
     y: np.ndarray,
     *,
     scoring: str | Callable | None,
+    params: Mapping[str, Any],
 ) -> HeldOutScores:
     """Gather and score the held-out probabilities, and warn of what is amiss.
 
@@ -64,10 +68,13 @@ def score_held_out(
         Training and held-out indices of each.
     classes : ndarray of shape (n_classes,)
         All labels.
-    y : ndarray of shape (n_samples,)
-        The labels of all samples.
+    X, y : array-like of shape (n_samples, ...), ndarray of shape (n_samples,)
+        All samples and their labels.
     scoring : str, callable or None
         As in scikit-learn; None is accuracy.
+    params : mapping of str to object
+        What the scorer requested of metadata; what has an entry for each sample is
+        sliced.
 
     Returns
     -------
@@ -75,12 +82,23 @@ def score_held_out(
     """
     placed = [_in_columns(fold, classes) for fold in folds]
     oof_proba = _average(placed, splits, folds, classes, len(y))
-    seen = np.flatnonzero(~np.isnan(oof_proba[:, 0]))
-    oof_score = _score(scoring, classes, oof_proba[seen], y[seen])
+    seen = np.unique(np.concatenate([held_out for _, held_out in splits]))
+
+    def score(proba: np.ndarray, rows: np.ndarray) -> float:
+        if scoring is None:
+            # What a scorer gives, without checks of what is known to be in order.
+            return accuracy(classes, proba, y[rows])
+        theirs = {
+            name: take_rows(value, rows, len(y)) for name, value in params.items()
+        }
+        samples = take(X, rows, lazily=True)
+        return _score(scoring, Answers(classes, proba), samples, y[rows], theirs)
+
+    oof_score = score(oof_proba[seen], seen)
     held_out_labels = [y[held_out] for _, held_out in splits]
     fold_scores = [
-        _score(scoring, classes, proba, labels)
-        for proba, labels in zip(placed, held_out_labels, strict=True)
+        score(proba, held_out)
+        for proba, (_, held_out) in zip(placed, splits, strict=True)
     ]
     _warn_of_unknown_classes(classes, [fold.member for fold in folds])
     _warn_of_guessing(folds, held_out_labels)
@@ -114,25 +132,22 @@ def _average(
 
 
 def _score(
-    scoring: str | Callable | None,
-    classes: np.ndarray,
-    proba: np.ndarray,
+    scoring: str | Callable,
+    answers: Answers,
+    X: Any,
     y: np.ndarray,
+    params: Mapping[str, Any],
 ) -> float:
     """Score probabilities; NaN, with a warning, where that cannot be done."""
-    if scoring is None:
-        # What a scorer gives, without its checks of what is known to be in order.
-        return accuracy(classes, proba, y)
-    answers = Answers(classes, proba)
-    scorer = check_scoring(answers, scoring)
     try:
-        return float(scorer(answers, np.empty((len(y), 0)), y))
-    except ValueError as error:
+        return float(check_scoring(answers, scoring)(answers, X, y, **params))
+    except Exception as error:
+        # The members are trained, and are not to be lost.
         warnings.warn(
             f"The scoring {scoring!r} cannot be computed on {len(y)} held-out samples, "
-            f"so it is NaN: {error}",
+            f"so it is NaN: {type(error).__name__}: {error}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
         return np.nan
 

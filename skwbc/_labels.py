@@ -6,6 +6,24 @@ import numpy as np
 from sklearn.utils.validation import column_or_1d
 
 
+def label_names(y: Any, classes: Any) -> list[str]:
+    """Return what to call labels, equal ones by the name of the class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels; 1.0 and True are the class 1. Others than the classes are allowed.
+    classes : array-like of shape (n_classes,)
+        What the classifier knows.
+
+    Returns
+    -------
+    list of str
+    """
+    known = {label: str(label) for label in np.asarray(classes).tolist()}
+    return [known.get(label, str(label)) for label in np.asarray(y).tolist()]
+
+
 def encode_labels(y: Any, classes: Any) -> np.ndarray:
     """Turn labels into positions in the classes of a classifier.
 

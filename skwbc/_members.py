@@ -1,11 +1,13 @@
 """Members of a fold ensemble: fitting one, predicting with several, averaging them."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils import gen_batches, get_tags, indexable
@@ -73,8 +75,24 @@ class FittedFold(NamedTuple):
 
 
 def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:
-    """Return the part of `y` that is the most probable class."""
-    return float(np.mean(classes[proba.argmax(axis=1)] == y))
+    """Return the part of `y` that is the most probable class; NaN never is."""
+    right = classes[proba.argmax(axis=1)] == y
+    return float(np.mean(right & ~np.isnan(proba).any(axis=1)))
+
+
+def _check_classes(member: Any, y: np.ndarray) -> None:
+    """Check that a fitted member knows classes, and none that `y` has not."""
+    known = getattr(member, "classes_", None)
+    if known is None:
+        raise TypeError(
+            f"{type(member).__name__} has no classes_ after fit; expected a classifier."
+        )
+    others = np.asarray(known)[~np.isin(known, y)].tolist()
+    if others:
+        raise ValueError(
+            f"The {type(member).__name__} knows the classes {others}, which y has not. "
+            "An ensemble fits its members itself, to the classes in y."
+        )
 
 
 def guessing_accuracy(labels: np.ndarray) -> float:
@@ -95,6 +113,7 @@ def fit_one_fold(
     n_folds: int,
     n_restarts: int = 0,
     restart_seed: int | None = None,
+    repetition: int = 0,
     caller: Any = None,
     context: Any = None,
 ) -> FittedFold:
@@ -122,6 +141,8 @@ def fit_one_fold(
         How often at the most to train again.
     restart_seed : int, default=None
         Decides the seeds of that; None takes fresh entropy.
+    repetition : int, default=0
+        Tells members of the same split apart that are kept on disk.
     caller : estimator, default=None
         The ensemble, for callbacks.
     context : CallbackContext, default=None
@@ -141,9 +162,7 @@ def fit_one_fold(
     X_train = take(X, train, columns, lazily=lazily)
     X_held_out = take(X, held_out, columns, lazily=lazily)
     fit_params = {
-        name: safe_indexing(value, train)
-        if name not in HELD_OUT and _is_per_sample(value, len(y))
-        else value
+        name: value if name in HELD_OUT else take_rows(value, train, len(y))
         for name, value in params.items()
     }
     if watch:
@@ -163,6 +182,7 @@ def fit_one_fold(
             fit_member(member, X_train, y[train], fit_params, route=route)
         if context:
             context.call_on_fit_task_end(estimator=caller, X=X_train, y=y[train])
+        _check_classes(member, y)
         proba = np.asarray(member.predict_proba(X_held_out))
         return FittedFold(member, proba, time.perf_counter() - start)
 
@@ -202,10 +222,11 @@ def take(
     return X if columns is None else safe_indexing(X, columns, axis=1)
 
 
-def _is_per_sample(value: Any, n_samples: int) -> bool:
+def take_rows(value: Any, rows: np.ndarray, n_samples: int) -> Any:
+    """Index what has an entry for each sample; return anything else as it is."""
     if isinstance(value, str | dict) or not hasattr(value, "__len__"):
-        return False
-    return len(value) == n_samples
+        return value
+    return safe_indexing(value, rows) if num_samples(value) == n_samples else value
 
 
 def as_rows(X: Any) -> Any:
@@ -255,6 +276,8 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     members, classes = ensemble.estimators_, ensemble.classes_
     # In float32, with a copy to spare for what members make of it.
     values = int(np.prod(getattr(X, "shape", (1, 1))[1:]))
+    if issparse(X):
+        values = math.ceil(X.nnz / n_samples)
     working_memory = min(get_config()["working_memory"], _MIB_AT_A_TIME) * 2**20
     at_a_time = max(1, int(working_memory / max(16 * values, 1)))
     if at_a_time > PREDICTION_BATCH:

@@ -12,7 +12,7 @@ from sklearn.base import (
     MetaEstimatorMixin,
     clone,
 )
-from sklearn.metrics import get_scorer_names
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import (
     check_random_state,
     get_tags,
@@ -27,12 +27,13 @@ from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     check_memory,
+    has_fit_parameter,
 )
 
 from skwbc._averaging import average_members
 from skwbc._conformal import prediction_sets, true_class_proba
 from skwbc._cross_validated import take_members
-from skwbc._folds import decide_splits, routed_splitter
+from skwbc._folds import decide_splits, repetitions, routed_splitter
 from skwbc._held_out import score_held_out
 from skwbc._members import (
     FittedFold,
@@ -51,7 +52,7 @@ from skwbc._sklearn_compat import (
     fit_context,
     routing_enabled,
 )
-from skwbc._validation_set import takes_held_out_fold
+from skwbc._validation_set import HELD_OUT, final_step, takes_held_out_fold
 from skwbc._versions import Stamped
 
 
@@ -115,11 +116,11 @@ class KFoldEnsembleClassifier(
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities: each sample's come from the members that were not
         trained on it, averaged where there are several. NaN for a sample that was
-        never held out.
+        never held out, or of which a member whose training diverged said NaN.
     oof_score_ : float
-        Score of `oof_proba_`, over the samples that were held out. **Optimistic
-        where a held-out fold stopped the training** or chose the epoch, because it is
-        then scored with weights that it chose. For an honest figure, run
+        Score of `oof_proba_`, over the samples that were held out; NaN is wrong.
+        **Optimistic where a held-out fold stopped the training** or chose the epoch,
+        because it is then scored with weights that it chose. For an honest figure, run
         ``cross_val_score(ensemble, X, y)``.
     fold_scores_ : ndarray of shape (n_splits,)
         Score of each member on its held-out fold; as optimistic as `oof_score_`. NaN
@@ -243,8 +244,11 @@ class KFoldEnsembleClassifier(
         ------
         ValueError
             If `y` has fewer than two classes, a class has fewer samples than `cv`
-            folds, a split is empty or overlaps itself, or `validation` is True and the
-            members take no validation set.
+            folds, a split is empty or overlaps itself, a member knows other classes
+            than `y` has, or `validation` is True and the members take no validation
+            set.
+        TypeError
+            If a validation set is given although members watch their held-out fold.
         Exception
             Whatever a member raises, with a note that names the fold.
 
@@ -264,7 +268,12 @@ class KFoldEnsembleClassifier(
         check_consistent_length(X, y, groups, sample_weight)
         y, self.classes_ = as_labels(y)
         watch = self._members_watch_their_fold()
-        member_params, split_params = self._route(
+        if watch and (theirs := sorted(HELD_OUT & fit_params.keys())):
+            raise TypeError(
+                f"fit was given {theirs}, but each member is given the fold that was "
+                "held out from it. Set validation=False to give all of them the same."
+            )
+        member_params, split_params, score_params = self._route(
             {"sample_weight": sample_weight, "groups": groups, **fit_params}
         )
         seeds = (
@@ -283,10 +292,12 @@ class KFoldEnsembleClassifier(
                 seed_nested_estimators(member, member_state)
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
 
-        # What only tells of progress does not make another member.
+        # What only tells of progress does not make another member, but a split that is
+        # there twice is to have two.
         fit = check_memory(self.memory).cache(
             fit_one_fold, ignore=["fold", "n_folds", "caller", "context"]
         )
+        rounds = repetitions(self.splits_)
         context = self._init_callback_context(max_subtasks=len(members))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         # Made ahead of time: they may not be made while the ensemble is pickled.
@@ -304,6 +315,7 @@ class KFoldEnsembleClassifier(
                 n_folds=len(members),
                 n_restarts=self.n_restarts,
                 restart_seed=restart_seed,
+                repetition=rounds[fold - 1],
                 caller=self if subtask else None,
                 context=subtask or None,
             )
@@ -319,7 +331,13 @@ class KFoldEnsembleClassifier(
         self.estimators_ = [fold.member for fold in folds]
         self.n_restarts_ = [fold.n_restarts for fold in folds]
         held_out = score_held_out(
-            folds, self.splits_, self.classes_, y, scoring=self.scoring
+            folds,
+            self.splits_,
+            self.classes_,
+            X,
+            y,
+            scoring=self.scoring,
+            params=score_params,
         )
         self.oof_proba_, self.oof_score_, self.fold_scores_ = held_out
         self.held_out_true_proba_ = true_class_proba(folds, self.splits_, y)
@@ -393,10 +411,20 @@ class KFoldEnsembleClassifier(
         -------
         ndarray of shape (n_samples,)
             Class labels.
+
+        Raises
+        ------
+        ValueError
+            If no member has probabilities for a sample, but NaN.
         """
         # Not fitted is said by predict_proba, before `classes_` is looked at.
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        proba = self.predict_proba(X)
+        if np.isnan(proba).any():
+            raise ValueError(
+                "The members have no probabilities for some samples, but NaN. They "
+                "diverged in their training, perhaps: look for warnings of fit."
+            )
+        return self.classes_[proba.argmax(axis=1)]
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return the classes that each sample may have, as many as it takes.
@@ -496,15 +524,21 @@ class KFoldEnsembleClassifier(
         Returns
         -------
         MetadataRouter
-            Routes to `estimator` (its ``fit``) and to the splitter (its ``split``).
+            Routes to `estimator` (its ``fit``), to the splitter (its ``split``) and to
+            the scorer (its ``score``), if there is one.
         """
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         to_split = MethodMapping().add(caller="fit", callee="split")
-        return (
+        router = (
             MetadataRouter(owner=self)
             .add(estimator=self.estimator, method_mapping=to_fit)
             .add(splitter=routed_splitter(self.cv), method_mapping=to_split)
         )
+        if self.scoring is not None:
+            to_score = MethodMapping().add(caller="fit", callee="score")
+            scorer = get_scorer(self.scoring)
+            router.add(scorer=scorer, method_mapping=to_score)
+        return router
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -522,14 +556,18 @@ class KFoldEnsembleClassifier(
             )
         return able and self.validation is not False
 
-    def _route(self, params: dict[str, Any]) -> tuple[dict, dict]:
-        """Part the given ``fit`` parameters into the members' and the splitter's."""
+    def _route(self, params: dict[str, Any]) -> tuple[dict, dict, dict]:
+        """Part ``fit`` parameters into the members', the splitter's, the scorer's."""
         given = {name: value for name, value in params.items() if value is not None}
         if not routing_enabled():
-            groups = given.pop("groups", None)
-            return given, {} if groups is None else {"groups": groups}
+            split = {name: given[name] for name in ("groups",) if name in given}
+            # An ensemble of ensembles keeps groups together within, too.
+            if not has_fit_parameter(final_step(self.estimator), "groups"):
+                given.pop("groups", None)
+            return given, split, {}
         routed = process_routing(self, "fit", **given)
-        return dict(routed.estimator.fit), dict(routed.splitter.split)
+        score = {} if self.scoring is None else dict(routed.scorer.score)
+        return dict(routed.estimator.fit), dict(routed.splitter.split), score
 
     def _tell(self, fold: int, done: FittedFold, y: np.ndarray) -> None:
         """Report a fold that is finished."""
@@ -550,3 +588,5 @@ class KFoldEnsembleClassifier(
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
+            elif hasattr(self, name):  # Of an earlier fit.
+                delattr(self, name)

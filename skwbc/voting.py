@@ -215,6 +215,8 @@ class SoftVotingClassifier(
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimators_[0], name):
                 setattr(self, name, getattr(self.estimators_[0], name))
+            elif hasattr(self, name):  # Of an earlier fit.
+                delattr(self, name)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

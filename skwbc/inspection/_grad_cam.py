@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._labels import encode_labels
+from skwbc._labels import encode_labels, label_names
 from skwbc._lazy_array import read_rows
 from skwbc._members import PREDICTION_BATCH
 from skwbc._sklearn_compat import HasMethods, Interval, validate_params
@@ -175,7 +175,9 @@ def plot_grad_cam(
     else:
         wanted = _check_target(target, estimator, len(images))
     maps = grad_cam(estimator, images, target=wanted)
-    truths = [None] * len(images) if y_true is None else np.asarray(y_true).tolist()
+    truths: list[str | None] = [None] * len(images)
+    if y_true is not None:
+        truths = list(label_names(y_true, estimator.classes_))
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     figure = new_figure(figsize=(3.6 * columns + 0.4, 2.3 * rows), layout="constrained")

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._averaging import average_members, first_choices
+from skwbc._labels import label_names
 from skwbc._sklearn_compat import HasMethods, Interval, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import draw_grid, pixel_range, title_of
@@ -83,7 +84,7 @@ def plot_least_certain(
     labels = [str(label) for label in ensemble.classes_]
     truths: list[str | None] = [None] * len(X)
     if y_true is not None:
-        truths = [str(label) for label in np.asarray(y_true)]
+        truths = list(label_names(y_true, ensemble.classes_))
     called = [f"image {k}" for k in range(len(X))] if names is None else list(names)
     titles = []
     for k in order:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from skwbc._labels import label_names
 from skwbc._optional import import_optional
 from skwbc._sklearn_compat import Interval, validate_params
 from skwbc.augmentation._statistics import white_level
@@ -81,7 +82,7 @@ def plot_predictions(
     labels = [str(label) for label in classes]
     truths: list[str | None] = [None] * len(images)
     if y_true is not None:
-        truths = [str(label) for label in np.asarray(y_true)]
+        truths = list(label_names(y_true, classes))
     titles = [
         title_of(labels[row.argmax()], truth)
         for row, truth in zip(proba, truths, strict=True)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from sklearn.utils.validation import check_consistent_length
+
 from skwbc._averaging import average_members, first_choices
 from skwbc._conformal import prediction_sets
 
@@ -36,9 +38,10 @@ def describe_predictions(
     Raises
     ------
     ValueError
-        If `coverage` is no number between 0 and 1, or the ensemble has no held-out
-        probabilities.
+        If there is not a name for each sample, `coverage` is no number between 0 and
+        1, or the ensemble has no held-out probabilities.
     """
+    check_consistent_length(X, names)
     members = ensemble.predict_proba_members(X)
     proba = average_members(members)
     best = proba.argmax(axis=1)

@@ -218,7 +218,7 @@ def _record_of(member: Any) -> _Record:
     for part in parts:
         if hasattr(part, "history_"):
             return _Record(part.history_, part.best_epoch_, "epoch")
-        if len(getattr(part, "train_score_", ())):
+        if hasattr(part, "validation_score_") and len(part.train_score_):
             return _boosting_record(part)
     kinds = ", ".join(type(part).__name__ for part in parts)
     raise ValueError(
