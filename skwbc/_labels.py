@@ -13,14 +13,14 @@ def label_names(y: Any, classes: Any) -> list[str]:
     ----------
     y : array-like of shape (n_samples,)
         Labels; 1.0 and True are the class 1. Others than the classes are allowed.
-    classes : array-like of shape (n_classes,)
+    classes : sequence of length n_classes
         What the classifier knows.
 
     Returns
     -------
     list of str
     """
-    known = {label: str(label) for label in np.asarray(classes).tolist()}
+    known = {label: str(label) for label in classes}
     return [known.get(label, str(label)) for label in np.asarray(y).tolist()]
 
 

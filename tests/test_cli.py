@@ -122,7 +122,7 @@ def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
         writer.writerow(["nobody", 0, "eosinophil/none.png"])
     path, report = tmp_path / "m.joblib", tmp_path / "r.html"
     code, out, err = run(
-        capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 1,
+        capsys, "train", folder, "--model", path, "--folds", 2, "--epochs", 2,
         "--image-size", 16, "--classes", "neutrophil,monocyte", "--recipe", recipe,
         "--groups", table, "--group-column", "patient", "--report", report,
     )  # fmt: skip

@@ -2,15 +2,19 @@
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import random as sparse_random
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.datasets import load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -24,8 +28,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skwbc import KFoldEnsembleClassifier
+from skwbc import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc._averaging import average_members
+from skwbc.inspection._networks import what_folds_chose
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +158,8 @@ class TestHeldOutFold:
         assert_allclose(seen[3], scaler.transform(X[held_out]), atol=1e-12)
         assert_array_equal(seen[4], y[held_out])
         # Nothing of how that was done is left behind.
-        member = clone(ensemble.estimators_[1]).fit(X, y)
-        assert member.transform_input is None
-        assert not hasattr(ensemble.estimators_[1][0], "_metadata_request")
+        assert "fit" not in vars(last[-1] if nested else last)
+        assert clone(ensemble.estimators_[1]).fit(X, y).transform_input is None
 
     @pytest.mark.parametrize("alone", [True, False])
     def test_gradient_boosting_stops_on_it(self, iris, alone):
@@ -190,6 +194,31 @@ class TestHeldOutFold:
         with pytest.warns(UserWarning, match=r"fold 1: \['virginica'\]"):
             ensemble.fit(X, y)
         assert set(ensemble.estimators_[0].seen_[4]) == {"setosa", "versicolor"}
+
+
+def test_one_that_would_not_stop_early_is_given_no_fold(iris):
+    X, y = iris
+    steady = HistGradientBoostingClassifier(early_stopping=False, max_iter=2)
+    vote = SoftVotingClassifier([("trees", steady)])
+    for member in (steady, make_pipeline(StandardScaler(), steady), vote):
+        ensemble = KFoldEnsembleClassifier(member, cv=2, random_state=0).fit(X, y)
+        assert ensemble.oof_score_ > 0.5
+        assert not what_folds_chose(ensemble)
+        with pytest.raises(ValueError, match="early_stopping=False"):
+            clone(ensemble).set_params(validation=True).fit(X, y)
+
+
+def test_a_validation_set_of_ones_own(iris):
+    X, y = iris
+    given = {"X_val": X[::2], "y_val": y[::2]}
+    ensemble = KFoldEnsembleClassifier(Watcher(), cv=2)
+    with pytest.raises(TypeError, match="Set validation=False"):
+        ensemble.fit(X, y, **given)
+    # As long as X, it is no less one's own.
+    given = {"X_val": X + 1, "y_val": y}
+    ensemble.set_params(validation=False).fit(X, y, **given)
+    for member in ensemble.estimators_:
+        assert_array_equal(member.seen_[3], X + 1)
 
 
 def test_a_fold_without_a_class(iris):
@@ -266,6 +295,86 @@ def test_prediction_in_chunks_is_the_same(iris):
     # Seven rows of four values.
     with config_context(working_memory=7 * 4 * 16 / 2**20):
         assert_allclose(ensemble.predict_proba(X), whole, rtol=1e-12)
+
+
+def test_wide_sparse_tables_are_not_cut_into_slivers(monkeypatch):
+    X = sparse_random(300, 2**20, density=1e-5, format="csr", random_state=0)
+    calls = []
+    predict = LogisticRegression.predict_proba
+    monkeypatch.setattr(
+        LogisticRegression,
+        "predict_proba",
+        lambda self, X: (calls.append(1), predict(self, X))[1],
+    )
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=1), cv=2)
+    with pytest.warns(ConvergenceWarning):
+        ensemble.fit(X, np.arange(300) % 2)
+    calls.clear()
+    ensemble.predict_proba(X)
+    assert len(calls) == 2
+
+
+def test_a_second_fit_forgets_the_first(iris):
+    X, y = iris
+    for classifier in (
+        KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=2),
+        SoftVotingClassifier([("linear", LogisticRegression(max_iter=500))]),
+    ):
+        classifier.fit(pd.DataFrame(X, columns=list("abcd")), y)
+        assert list(classifier.feature_names_in_) == list("abcd")
+        classifier.fit(X[:, :2], y)
+        assert classifier.n_features_in_ == 2
+        assert not hasattr(classifier, "feature_names_in_")
+
+
+class Diverged(LogisticRegression):
+    """Says NaN if it is trained without the first sample of iris."""
+
+    def fit(self, X, y):
+        self.first_ = bool((X[0] == [5.1, 3.5, 1.4, 0.2]).all())
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        proba = super().predict_proba(X)
+        return proba if self.first_ else np.full_like(proba, np.nan)
+
+
+def test_members_that_say_nan(iris):
+    X, y = iris
+    cv = list(KFold(3, shuffle=True, random_state=0).split(X))
+    ensemble = KFoldEnsembleClassifier(Diverged(max_iter=500), cv=cv)
+    with pytest.warns(ConvergenceWarning, match="do no better"):
+        ensemble.fit(X, y)
+    lost = np.isnan(ensemble.oof_proba_).any(axis=1)
+    assert lost.sum() == 50
+    assert ensemble.oof_score_ == pytest.approx(ensemble.fold_scores_.mean())
+    assert sorted(ensemble.fold_scores_)[0] == 0
+    ensemble.estimators_ = [m for m in ensemble.estimators_ if not m.first_]
+    with pytest.raises(ValueError, match="but NaN"):
+        ensemble.predict(X)
+
+
+def test_members_that_know_other_classes_than_y(iris):
+    X, y = iris
+    frozen = FrozenEstimator(LogisticRegression(max_iter=500).fit(X, y))
+    rows = y != "setosa"
+    with pytest.raises(ValueError, match=r"\['setosa'\], which y has not"):
+        KFoldEnsembleClassifier(frozen, cv=2).fit(X[rows], y[rows])
+    with pytest.raises(TypeError, match="no classes_ after fit"):
+        KFoldEnsembleClassifier(GaussianMixture(3), cv=2).fit(X, y)
+
+
+def test_ensembles_in_ensembles_keep_groups_together(iris):
+    X, y = iris
+    groups = np.arange(150) % 25
+    inner = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=2)
+    for member in (inner, make_pipeline(StandardScaler(), inner)):
+        outer = KFoldEnsembleClassifier(member, cv=2, random_state=0)
+        outer.fit(X, y, groups=groups)
+        for fitted, (train, _) in zip(outer.estimators_, outer.splits_, strict=True):
+            within = fitted if member is inner else fitted[-1]
+            for part, held_out in within.splits_:
+                assert not set(groups[train][part]) & set(groups[train][held_out])
 
 
 @pytest.mark.parametrize(

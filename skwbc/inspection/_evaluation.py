@@ -45,10 +45,10 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
         If `y` has labels that the classifier does not know.
     """
     check_is_fitted(estimator)
-    y = np.asarray(y)
     check_consistent_length(X, y)
     classes = estimator.classes_
-    encode_labels(y, classes)
+    # Of the type that the classes have.
+    y = classes[encode_labels(y, classes)]
     proba = estimator.predict_proba(X)
     predicted = classes[proba.argmax(axis=1)]
     precision, recall, _, support = precision_recall_fscore_support(

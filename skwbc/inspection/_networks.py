@@ -65,7 +65,8 @@ def _folds_chose_weights(ensemble: Any) -> bool:
     if not networks:
         return takes_held_out_fold(ensemble.estimator)
     return any(
-        "val_loss" in network.history_
+        # Of one epoch there is none to choose.
+        len(network.history_.get("val_loss", ())) > 1
         and (network.patience is not None or network.restore_best_weights)
         for network in networks
     )

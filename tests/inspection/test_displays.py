@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
@@ -107,9 +110,12 @@ def test_training_curves_of_boosting(iris, scoring, metric):
     assert display.ax_.get_xlabel() == "iteration"
 
 
-def test_training_curves_of_members_without_history(ensemble):
+def test_training_curves_of_members_without_history(ensemble, iris):
     with pytest.raises(ValueError, match="made of LogisticRegression, none of which"):
         TrainingCurvesDisplay.from_estimator(ensemble)
+    trees = KFoldEnsembleClassifier(GradientBoostingClassifier(n_estimators=2), cv=2)
+    with pytest.raises(ValueError, match="none of which recorded"):
+        TrainingCurvesDisplay.from_estimator(trees.fit(*iris))
     with pytest.raises(ValueError, match="instance of 'skwbc.ensemble.KFold"):
         TrainingCurvesDisplay.from_estimator(LogisticRegression())
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
-from skwbc import ImageAugmenter
+from skwbc import ImageAugmenter, KFoldEnsembleClassifier
 from skwbc.inspection import (
     describe_predictions,
     evaluate,
@@ -32,6 +33,20 @@ def test_scores(ensemble, iris):
     assert setosa == {"recall": 1.0, "precision": 1.0, "support": 50}
 
 
+@pytest.mark.parametrize("kind", [object, float, bool])
+def test_labels_of_another_type_than_the_classes(iris, kind):
+    X, y = iris
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=2)
+    rows = y != "virginica"
+    X, y = X[rows], (y[rows] == "setosa").astype(int)
+    ensemble.fit(X, y)
+    assert evaluate(ensemble, X, y.astype(kind)) == evaluate(ensemble, X, y)
+    images, proba = np.zeros((2, 4, 4, 1)), [[0.9, 0.1], [0.1, 0.9]]
+    figure = plot_predictions(images, proba, [0, 1], y_true=np.array([0, 0], kind))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["0 (right)", "0, taken for 1"]
+
+
 def test_scores_where_a_class_does_not_occur(ensemble, iris):
     X, y = iris
     scores = evaluate(ensemble, X[:50], y[:50])
@@ -56,6 +71,9 @@ def test_agreement(ensemble, iris):
         assert row["predicted"] == ensemble.predict(X[k : k + 1])[0]
         assert row["agreement"] == np.sum(labels[:, k] == row["predicted"])
     assert {row["agreement"] for row in rows} > {5}
+    for wrong in (range(149), range(151)):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            describe_predictions(ensemble, X, wrong)
 
 
 def test_training_table_of_members_without_history(ensemble):
