@@ -1,7 +1,8 @@
 """The article's files: bytes of images without a header, and labels as digits."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _DESCR = """Raw images from {path}
         "labels": [str, os.PathLike, None],
         "image_shape": [tuple, list],
         "layout": [StrOptions({"planar", "interleaved"})],
-        "target_names": ["array-like", None],
+        "target_names": ["array-like", Mapping, None],
         "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
@@ -32,7 +33,7 @@ def load_raw_images(
     *,
     image_shape: tuple[int, int, int] = (100, 100, 3),
     layout: str = "planar",
-    target_names: Sequence[str] | None = None,
+    target_names: Sequence[str] | Mapping[int, str] | None = None,
     return_X_y: bool = False,
 ) -> Any:
     """Read images that stand in a file one after the other, without a header.
@@ -48,9 +49,9 @@ def load_raw_images(
         (height, width, channels) of each image.
     layout : {"planar", "interleaved"}, default="planar"
         Whether an image is stored channel after channel, or pixel after pixel.
-    target_names : sequence of str, default=None
-        The class that each digit stands for, from 0 on. By default the classes are the
-        digits.
+    target_names : sequence of str or mapping of int to str, default=None
+        The class that each digit stands for: in order, from 0 on, or looked up by the
+        digit. By default the classes are the digits.
     return_X_y : bool, default=False
         Return ``(images, target)`` only. Needs `labels`.
 
@@ -100,12 +101,15 @@ def load_raw_images(
     images, filenames = read_raw(path, image_shape, layout)
     target = None if labels is None else _read_labels(Path(labels), len(images), path)
     if target is not None and names is not None:
-        if target.max() >= len(names):
+        digits = target.tolist()
+        missing = [digit for digit in digits if digit not in names]
+        if missing:
+            listing = ", ".join(f"{digit} is {name}" for digit, name in names.items())
             raise ValueError(
-                f"{labels} has the label {target.max()}, but there are {len(names)} "
-                f"names: {', '.join(names)}. Give a name for each digit, from 0 on."
+                f"{labels} has the label {max(missing)}, but there are {len(names)} "
+                f"names: {listing}. Give a name for each digit."
             )
-        target = names[target]
+        target = np.array([names[digit] for digit in digits])
     if return_X_y:
         return images, target
     return Bunch(
@@ -119,14 +123,27 @@ def load_raw_images(
     )
 
 
-def _check_names(target_names: Sequence[str]) -> np.ndarray:
-    names = [str(name).strip() for name in target_names]
-    if not all(names) or len(set(names)) < len(names):
+def _check_names(target_names: Any) -> dict[int, str]:
+    """Return the names by their digits."""
+    # pandas' Series have keys, too.
+    if hasattr(target_names, "keys"):
+        names = dict(target_names)
+    else:
+        names = dict(enumerate(target_names))
+    words = [name.strip() if isinstance(name, str) else "" for name in names.values()]
+    if (
+        # Whose order says nothing.
+        isinstance(target_names, set | frozenset)
+        or not all(isinstance(digit, Integral) for digit in names)
+        or not all(words)
+        or len(set(words)) < len(words)
+    ):
         raise ValueError(
-            f"The target names {target_names!r} are no list of names, a different one "
-            "for each digit from 0 on."
+            f"The target names {target_names!r} are no names (str), a different one "
+            "for each digit: give a list of them, from 0 on, or a dict such as "
+            "{0: 'neutrophil', 1: 'eosinophil'}."
         )
-    return np.array(names)
+    return {int(digit): word for digit, word in zip(names, words, strict=True)}
 
 
 def _read_labels(path: Path, n_images: int, images_path: Path) -> np.ndarray:

@@ -50,11 +50,16 @@ def test_names_of_the_digits(tmp_path, raw):
     labels = tmp_path / "labels.txt"
     labels.write_text("202020")
     names = ["neutrophil", "eosinophil", "monocyte"]
-    data = load_raw_images(raw, labels, image_shape=SHAPE, target_names=names)
-    assert_array_equal(data.target, ["monocyte", "neutrophil"] * 3)
-    assert data.target_names.tolist() == ["monocyte", "neutrophil"]
+    for given in (names, {2: "monocyte", np.int64(0): "neutrophil "}, np.array(names)):
+        data = load_raw_images(raw, labels, image_shape=SHAPE, target_names=given)
+        assert_array_equal(data.target, ["monocyte", "neutrophil"] * 3)
+        assert data.target_names.tolist() == ["monocyte", "neutrophil"]
     for wrong, message in (
-        (["a", "b"], "has the label 2, but there are 2 names: a, b"),
+        (["a", "b"], "has the label 2, but there are 2 names: 0 is a, 1 is b"),
+        ({1: "a", 2: "b"}, "has the label 0, but there are 2 names: 1 is a, 2 is b"),
+        ({"0": "a", "2": "b"}, "a different one for each digit"),
+        ({"a", "b", "c"}, "a different one for each digit"),
+        (["a", None, "c"], "a different one for each digit"),
         (["a", "b", "a"], "a different one for each digit"),
         (["a", " ", "b"], "a different one for each digit"),
         ("abc", "The 'target_names' parameter"),
