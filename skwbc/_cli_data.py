@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skwbc._files import distrust
+from skwbc.datasets._checks import one_spelling
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -39,6 +40,9 @@ def labelled_images(
     """
     from skwbc.datasets import class_names, load_image_folder, load_raw_images
 
+    own = {}
+    if known is not None:
+        own = {one_spelling(str(label)): label for label in known}
     if is_raw(data):
         if classes is not None:
             raise ValueError(
@@ -46,12 +50,15 @@ def labelled_images(
                 "digits in --labels as their classes, which --class-names gives names."
             )
         cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
-        if known is not None and not {*cells.target_names} <= {*map(str, known)}:
-            raise ValueError(
-                f"{labels} has the classes {cells.target_names.tolist()}, but the "
-                f"model knows {[str(label) for label in known]}. Say what the digits "
-                "mean with --class-names A,B,C, from 0 on."
-            )
+        if known is not None:
+            unknown = {*map(one_spelling, cells.target_names)} - own.keys()
+            if unknown:
+                raise ValueError(
+                    f"{labels} has the classes {cells.target_names.tolist()}, but the "
+                    f"model knows {[str(label) for label in known]}. "
+                    f"{_about_names(names, list(own))}"
+                )
+            cells.target = _in_words_of(own, cells.target)
         return cells
     if names is not None:
         raise ValueError(
@@ -60,7 +67,7 @@ def labelled_images(
         )
     if known is not None:
         found = class_names(data)
-        classes = [name for name in found if name in set(map(str, known))]
+        classes = [name for name in found if name in own]
         others = [name for name in found if name not in classes]
         if not classes:
             raise ValueError(
@@ -69,9 +76,31 @@ def labelled_images(
             )
         if others:
             complain(f"left out, unknown to the model: {', '.join(others)}", "note")
-    return load_image_folder(
+    cells = load_image_folder(
         data, image_size=shape[:2], classes=classes, max_pixels=max_pixels
     )
+    if known is not None:
+        cells.target = _in_words_of(own, cells.target)
+    return cells
+
+
+def _in_words_of(own: dict[str, Any], target: Any) -> Any:
+    """Return the labels that a model has for classes of these names."""
+    import numpy as np
+
+    return np.array([own[one_spelling(str(label))] for label in target])
+
+
+def _about_names(names: list[str] | None, known: list[str]) -> str:
+    """Say what to do about classes of a .raw file that a model does not know."""
+    digits = all(name.isdecimal() for name in known)
+    if names is None and digits:
+        return "Expected labels out of these."
+    if names is None:
+        return "Say what the digits mean with --class-names A,B,C, from 0 on."
+    if digits:
+        return "Leave out --class-names: the model's classes are digits, too."
+    return "Give --class-names the names that the model knows, from 0 on."
 
 
 def is_raw(data: Path) -> bool:

@@ -2,12 +2,12 @@
 
 import csv
 import os
-import unicodedata
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from skwbc._cli_data import is_raw
+from skwbc.datasets._checks import one_spelling
 
 
 class Line(NamedTuple):
@@ -121,4 +121,4 @@ def _n_shared(folders: list[str], others: tuple[str, ...]) -> int:
 
 def _plain(text: str | None) -> str:
     """Without white space around it, and its accents in the one way of several."""
-    return unicodedata.normalize("NFC", text or "").strip()
+    return one_spelling(text or "").strip()

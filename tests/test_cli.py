@@ -14,7 +14,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
-from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
+from skwbc.datasets import (
+    load_image_folder,
+    load_raw_images,
+    make_blood_cells,
+    save_image_folder,
+)
 from skwbc.export import to_onnx
 
 CLASSES = ("eosinophil", "monocyte", "neutrophil", "basophil")
@@ -202,6 +207,28 @@ def test_names_for_the_digits_of_raw_files(raw, model, tmp_path, capsys):
     assert code == 0
     assert "3 classes: eosinophil, monocyte, neutrophil" in err
     assert list(load_model(path).classes_) == ["eosinophil", "monocyte", "neutrophil"]
+
+
+@pytest.mark.parametrize("digits", [int, str], ids=["raw files", "class folders"])
+def test_digits_are_classes_in_files_and_folders(raw, tmp_path, capsys, digits):
+    """A model of either is asked about the other."""
+    labels = raw / "labels.txt"
+    cells = load_raw_images(raw / "c.raw", labels, image_shape=(16, 16, 3))
+    save_image_folder(cells.images, cells.target, tmp_path / "cells")
+    flat = make_pipeline(FlattenImages(), LogisticRegression(max_iter=5000))
+    clf = KFoldEnsembleClassifier(flat, cv=2)
+    clf.fit(cells.images, cells.target.astype(digits))
+    to_onnx(clf, tmp_path / "m.onnx")
+    files = raw / "c.raw", "--labels", labels
+    for data in (files, (tmp_path / "cells",)):
+        code, out, err = run(capsys, "evaluate", tmp_path / "m.onnx", *data, "--json")
+        assert code == 0, err
+        assert json.loads(out)["n_samples"] == 18
+    code, _, err = run(
+        capsys, "evaluate", tmp_path / "m.onnx", *files, "--class-names", "a,b,c"
+    )
+    assert code == 2
+    assert "Leave out --class-names" in err
 
 
 def test_evaluate(model, folder, capsys):

@@ -1,5 +1,6 @@
-"""Checks that several loaders make."""
+"""What several loaders check."""
 
+import unicodedata
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -38,3 +39,19 @@ def check_sides(
             f"{smallest}, ({', '.join(sides)})."
         )
     return tuple(int(side) for side in values)
+
+
+def one_spelling(name: str) -> str:
+    """Write accents in one way: macOS parts them from their letters, others do not.
+
+    Parameters
+    ----------
+    name : str
+        Such as the name of a folder.
+
+    Returns
+    -------
+    str
+        What looks the same is the same.
+    """
+    return unicodedata.normalize("NFC", name)

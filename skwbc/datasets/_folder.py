@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from skwbc._files import MAX_PIXELS, reason, replacing
 from skwbc._sklearn_compat import Interval, StrOptions, validate_params
-from skwbc.datasets._checks import check_sides
+from skwbc.datasets._checks import check_sides, one_spelling
 from skwbc.datasets._image_files import SUFFIXES, ImageFiles, image_files, read_image
 
 _DESCR = """Images from the folders in {path}
@@ -102,20 +102,22 @@ def load_image_folder(
     path = Path(path)
     size = check_sides(image_size, "image_size", ("height", "width"))
     folders = _choose(path, classes)
-    files = [(folder, file) for folder in folders for file in _images_of(folder)]
+    files = [
+        (name, file) for name, folder in folders.items() for file in _images_of(folder)
+    ]
     # Lazily, one image at a time is read into the same place.
     room = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
     target: list[str] = []
     filenames: list[str] = []
     failures: list[str] = []
-    for folder, file in files:
+    for name, file in files:
         try:
             image = read_image(file, size, max_pixels=max_pixels)
         except (OSError, ValueError) as error:
             failures.append(reason(error))
             continue
         room[0 if lazy else len(filenames)] = image
-        target.append(folder.name)
+        target.append(name)
         filenames.append(str(file))
     if failures:
         message = f"{len(failures)} of {len(files)} images in {path} "
@@ -213,11 +215,17 @@ def _class_folders(path: Path) -> dict[str, Path]:
         raise NotADirectoryError(
             f"{path} {kind}. Expected a folder that has one folder for each class."
         )
-    found = {
-        folder.name: folder
-        for folder in sorted(path.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
-    }
+    found: dict[str, Path] = {}
+    for folder in sorted(path.iterdir()):
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        name = one_spelling(folder.name)
+        if name in found:
+            raise ValueError(
+                f"{path} has two folders {name!r}, whose accents are written in two "
+                "ways. Make one folder of them."
+            )
+        found[name] = folder
     if not found:
         raise ValueError(
             f"{path} has no sub-folders. Expected one for each class, with its images "
@@ -226,15 +234,16 @@ def _class_folders(path: Path) -> dict[str, Path]:
     return found
 
 
-def _choose(path: Path, classes: Sequence[str] | None) -> list[Path]:
+def _choose(path: Path, classes: Sequence[str] | None) -> dict[str, Path]:
     found = _class_folders(path)
     if classes is None:
-        return list(found.values())
-    missing = [str(name) for name in classes if name not in found]
-    if missing or len(set(classes)) != len(classes) or not len(classes):
+        return found
+    names = [one_spelling(str(name)) for name in classes]
+    missing = [name for name in names if name not in found]
+    if missing or len(set(names)) != len(names) or not names:
         what = f"no folder for {missing}" if missing else "no such choice"
         raise ValueError(
             f"{path} has {what} in classes={list(classes)}. Give different names out "
             f"of {list(found)}."
         )
-    return [found[name] for name in sorted(classes)]
+    return {name: found[name] for name in sorted(names)}

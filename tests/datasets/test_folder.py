@@ -84,6 +84,23 @@ def test_other_files_are_ignored(folder):
     assert len(load_image_folder(folder).images) == 6
 
 
+def test_accents_are_the_same_however_they_are_written(folder):
+    """macOS hands out an e and an accent, other systems one letter."""
+    (folder / "monocyte").rename(folder / "me\u0301gacaryocyte")
+    name = "m\u00e9gacaryocyte"
+    assert name in class_names(folder)
+    data = load_image_folder(folder, classes=[name, "neutrophil"])
+    assert data.target_names.tolist() == [name, "neutrophil"]
+    data = load_image_folder(folder, classes=["me\u0301gacaryocyte"])
+    assert set(data.target) == {name}
+    try:
+        (folder / name).mkdir()
+    except FileExistsError:
+        return  # They are the same to this disk, too.
+    with pytest.raises(ValueError, match="has two folders"):
+        class_names(folder)
+
+
 def test_files_that_cannot_be_decoded_are_all_named(folder):
     (folder / "monocyte" / "broken.png").write_bytes(b"\x89PNG\r\n not at all")
     (folder / "neutrophil" / "empty.jpg").write_bytes(b"")
