@@ -104,8 +104,8 @@ def _about_names(names: list[str] | None, known: list[str]) -> str:
 
 
 def is_raw(data: Path) -> bool:
-    """Tell a file of raw bytes from a folder, by its name."""
-    return data.suffix.lower() == ".raw"
+    """Tell a file of raw bytes, by its name, from a folder."""
+    return data.suffix.lower() == ".raw" and not data.is_dir()
 
 
 def check_labels(data: Path, labels: Path | None) -> None:

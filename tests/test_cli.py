@@ -187,6 +187,12 @@ def test_raw_files_from_training_to_prediction(raw, tmp_path, capsys):
     assert set(rows[0]["probabilities"]) == {"0", "1", "2"}
 
 
+def test_a_folder_may_be_called_as_a_raw_file(onnx, folder, tmp_path, capsys):
+    path = tmp_path / "cells.raw"
+    path.symlink_to(folder, target_is_directory=True)
+    assert run(capsys, "evaluate", onnx, path)[0] == 0
+
+
 def test_names_for_the_digits_of_raw_files(raw, model, tmp_path, capsys):
     """A model of class folders is asked about the article's files, and the reverse."""
     files = raw / "c.raw", "--labels", raw / "labels.txt"

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,29 @@ from sklearn.utils import Bunch
 from skwbc._files import MAX_PIXELS, reason, replacing
 from skwbc._sklearn_compat import Interval, StrOptions, validate_params
 from skwbc.datasets._checks import check_sides, one_spelling
-from skwbc.datasets._image_files import SUFFIXES, ImageFiles, image_files, read_image
+from skwbc.datasets._image_files import (
+    KINDS,
+    SUFFIXES,
+    ImageFiles,
+    decode,
+    has_images,
+    image_files,
+    is_hidden,
+    warn_of_dim,
+)
+
+# Of images, and not read. A warning says so.
+_OTHER_SUFFIXES = {
+    # Of microscopes and scanners.
+    *(".bif", ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib"),
+    *(".oif", ".qptiff", ".scn", ".stk", ".svs", ".vsi", ".zvi"),
+    # Of cameras and phones.
+    *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jfif", ".jpe"),
+    *(".jxl", ".nef", ".raw"),
+    # Of programs.
+    *(".dcm", ".dib", ".exr", ".fits", ".hdr", ".j2k", ".jpx", ".mrc", ".npy", ".pam"),
+    *(".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".ras", ".sr", ".tga"),
+}
 
 _DESCR = """Images from the folders in {path}
 {count} images, resized to {size} (height, width), uint8 RGB.
@@ -48,9 +70,9 @@ def load_image_folder(
     Parameters
     ----------
     path : str or path-like
-        The folder. Its sub-folders are the classes; the PNG, JPEG, BMP and TIFF files
-        directly in them are the images. Files and folders whose name begins with a
-        dot, and files of other kinds, are ignored.
+        The folder. Its sub-folders are the classes; the PNG, JPEG, BMP, TIFF, WebP,
+        GIF, JPEG 2000, PGM and PPM files directly in them are the images. Files and
+        folders whose name begins with a dot, and ``__MACOSX``, are ignored.
     image_size : tuple of int, default=(100, 100)
         (height, width) in pixels that all images are brought to.
     classes : sequence of str, default=None
@@ -97,7 +119,9 @@ def load_image_folder(
     Warns
     -----
     UserWarning
-        With ``on_error="warn"``, of the files that were left out.
+        With ``on_error="warn"``, of the files that were left out. Of images of kinds
+        that are not read, and of folders with images in the class folders, with their
+        numbers. Of images that use 12 of 16 bits, which makes them nearly black.
     """
     path = Path(path)
     size = check_sides(image_size, "image_size", ("height", "width"))
@@ -105,20 +129,29 @@ def load_image_folder(
     files = [
         (name, file) for name, folder in folders.items() for file in _images_of(folder)
     ]
+    if others := _left_out(folders.values()):
+        warnings.warn(
+            f"Left out in the class folders of {path}: {others}. Expected {KINDS} "
+            "files directly in the folder of their class: convert or move them.",
+            stacklevel=2,
+        )
     # Lazily, one image at a time is read into the same place.
     room = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
     target: list[str] = []
     filenames: list[str] = []
     failures: list[str] = []
+    dim: list[str] = []
     for name, file in files:
         try:
-            image = read_image(file, size, max_pixels=max_pixels)
+            image, is_dim = decode(file, size, max_pixels)
         except (OSError, ValueError) as error:
             failures.append(reason(error))
             continue
         room[0 if lazy else len(filenames)] = image
         target.append(name)
         filenames.append(str(file))
+        if is_dim:
+            dim.append(str(file))
     if failures:
         message = f"{len(failures)} of {len(files)} images in {path} "
         listing = "\n  ".join(failures)
@@ -127,6 +160,8 @@ def load_image_folder(
         if not filenames:
             raise ValueError(f"{message}could not be read; none is left:\n  {listing}")
         warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
+    if dim:
+        warn_of_dim(dim)
     images: Any = room[: len(filenames)]
     if lazy:
         images = ImageFiles(filenames, size, max_pixels=max_pixels)
@@ -202,11 +237,34 @@ def save_image_folder(
 def _images_of(folder: Path) -> list[Path]:
     files = image_files(folder)
     if not files:
+        others = _left_out([folder])
         raise ValueError(
-            f"The class folder {folder} has no image. Expected files that end in "
-            f"{', '.join(SUFFIXES)}."
+            f"The class folder {folder} has no image"
+            f"{f', only {others}' if others else ''}. Expected files directly in it "
+            f"that end in {', '.join(SUFFIXES)}."
         )
     return files
+
+
+def _left_out(folders: Iterable[Path]) -> str:
+    """Say what looks like images in class folders and is not read, or nothing."""
+    suffixes = []
+    n_folders = 0
+    for entry in (entry for folder in folders for entry in os.scandir(folder)):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if is_hidden(entry.name):
+            continue
+        if entry.is_dir():
+            n_folders += has_images(Path(entry))
+        elif suffix in _OTHER_SUFFIXES:
+            suffixes.append(suffix)
+    found = []
+    if suffixes:
+        kinds = ", ".join(sorted(set(suffixes)))
+        found.append(f"files of other kinds ({len(suffixes)}: {kinds})")
+    if n_folders:
+        found.append(f"sub-folders with images ({n_folders})")
+    return " and ".join(found)
 
 
 def _class_folders(path: Path) -> dict[str, Path]:
@@ -217,7 +275,7 @@ def _class_folders(path: Path) -> dict[str, Path]:
         )
     found: dict[str, Path] = {}
     for folder in sorted(path.iterdir()):
-        if not folder.is_dir() or folder.name.startswith("."):
+        if not folder.is_dir() or is_hidden(folder.name):
             continue
         name = one_spelling(folder.name)
         if name in found:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skwbc._files import MAX_PIXELS, reason
-from skwbc.datasets._image_files import image_files, read_image
+from skwbc.datasets._image_files import SUFFIXES, decode, image_files, warn_of_dim
 from skwbc.datasets._raw_bytes import read_raw
 
 
@@ -43,8 +43,8 @@ def gather_images(
     Parameters
     ----------
     paths : sequence of str or path-like
-        PNG, JPEG, BMP and TIFF files; folders of them, searched with all their
-        sub-folders; planar ``.raw`` files.
+        PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM and PPM files; planar ``.raw``
+        files; folders of all these, searched with all their sub-folders.
     image_shape : tuple of int
         (height, width, 3) that images are brought to, and that raw files have.
     max_pixels : int, default=100,000,000
@@ -57,10 +57,16 @@ def gather_images(
         and type uint8; ``filenames``, a list that says where each came from; and
         ``errors``, a list with a line for each path that could not be read, which
         names it.
+
+    Warns
+    -----
+    UserWarning
+        Of images that use 12 of 16 bits, which makes them nearly black.
     """
     images: list[np.ndarray] = []
     filenames: list[str] = []
     errors: list[str] = []
+    dim: list[str] = []
     for path in map(Path, paths):
         try:
             files = _files_in(path, errors)
@@ -74,12 +80,15 @@ def gather_images(
                     images.extend(raw)
                     filenames.extend(names)
                 else:
-                    images.append(
-                        read_image(file, image_shape[:2], max_pixels=max_pixels)
-                    )
+                    image, is_dim = decode(file, image_shape[:2], max_pixels)
+                    images.append(image)
                     filenames.append(str(file))
+                    if is_dim:
+                        dim.append(str(file))
             except (OSError, ValueError) as error:
                 errors.append(reason(error))
+    if dim:
+        warn_of_dim(dim)
     empty = np.empty((0, *image_shape), np.uint8)
     stacked = np.stack(images) if images else empty
     return GatheredImages(stacked, filenames, errors)
@@ -90,7 +99,10 @@ def _files_in(path: Path, errors: list[str]) -> list[Path]:
         return [path]
     n_errors = len(errors)
     files = image_files(
-        path, recursive=True, on_error=lambda error: errors.append(reason(error))
+        path,
+        recursive=True,
+        suffixes=(*SUFFIXES, ".raw"),
+        on_error=lambda error: errors.append(reason(error)),
     )
     if not files and len(errors) == n_errors:
         raise ValueError(f"The folder {path} has no image in it or in its sub-folders.")

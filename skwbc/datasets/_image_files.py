@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,15 @@ from skwbc._files import MAX_PIXELS
 from skwbc._lazy_array import LazyArray
 from skwbc.datasets._checks import check_sides
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
+    *(".webp", ".gif", ".jp2", ".pgm", ".ppm"),
+)
+KINDS = "PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM"
+_NOT_DECODED = (
+    "{path} could not be decoded as an image ({size} bytes). Expected a whole "
+    f"{KINDS} file."
+)
 
 
 def read_image(
@@ -27,8 +36,9 @@ def read_image(
     Parameters
     ----------
     path : str or path-like
-        A PNG, JPEG, BMP or TIFF file. Grey images are turned into RGB, an alpha channel
-        is dropped, 16 bits become 8, and the orientation in the file is heeded.
+        A PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM file. Grey images are
+        turned into RGB, an alpha channel is dropped, 16 bits become 8, the orientation
+        in the file is heeded, and of several pages or frames the first is taken.
     image_size : tuple of int
         (height, width) in pixels of what is returned. The sides are scaled each to its
         own length, by averaging areas where an image gets smaller and linearly where
@@ -47,32 +57,85 @@ def read_image(
         If the file cannot be decoded, or the image has more than `max_pixels`.
     OSError
         If it cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If there are 16 bits and the image uses 12 of them or fewer, which makes it
+        nearly black.
     """
+    image, is_dim = decode(path, image_size, max_pixels)
+    if is_dim:
+        warn_of_dim([str(path)])
+    return image
+
+
+def decode(
+    path: str | os.PathLike, image_size: Sequence[int], max_pixels: int
+) -> tuple[np.ndarray, bool]:
+    """Do as `read_image`, but tell whether it would warn."""
     # Not cv2.imread: it says nothing of why it failed, and cannot read every path.
     content = Path(path).read_bytes()
     data = np.frombuffer(content, np.uint8)
     width, height = imagesize.get(io.BytesIO(content))
+    if min(width, height) < 1:
+        # OpenCV decodes some kinds whose size is not known before.
+        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
     if width * height > max_pixels:
         raise ValueError(
             f"{path} has {width:,} x {height:,} pixels, more than max_pixels="
             f"{max_pixels:,}, and was not decoded. Give a larger one if you trust the "
             "file and have the memory."
         )
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-    except cv2.error:
-        image = None
+    image = _imdecode(data, cv2.IMREAD_COLOR_RGB)
     if image is None:
-        raise ValueError(
-            f"{path} could not be decoded as an image ({len(data)} bytes). Expected a "
-            "whole PNG, JPEG, BMP or TIFF file."
-        )
+        # To look takes up to 8 times the room of 8-bit RGB.
+        if 8 * width * height <= max_pixels:
+            _refuse_32_bits(path, data)
+        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
+    # 4,095 of 65,535 is 16 of 255.
+    is_dim = 0 < image.max() <= 16 and _uses_12_of_16_bits(data)
     height, width = check_sides(image_size, "image_size", ("height", "width"))
-    if image.shape[:2] == (height, width):
-        return image
-    smaller = height * width < image.shape[0] * image.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, (width, height), interpolation=how)
+    if image.shape[:2] != (height, width):
+        smaller = height * width < image.shape[0] * image.shape[1]
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        image = cv2.resize(image, (width, height), interpolation=how)
+    return image, is_dim
+
+
+def warn_of_dim(files: Sequence[str]) -> None:
+    """Warn once of all the files that `decode` found dim."""
+    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    warnings.warn(
+        f"{files[0]}{others}: 16 bits a value, but none above 4,095, as cameras of 12 "
+        "bits write them. Read as 8 bits this is nearly black. Multiply the values by "
+        "16 and save the files again, or read them yourself and pass the array.",
+        stacklevel=3,
+    )
+
+
+def _imdecode(data: np.ndarray, how: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(data, how) if len(data) else None
+    except cv2.error:
+        return None
+
+
+def _uses_12_of_16_bits(data: np.ndarray) -> bool:
+    image = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return image is not None and image.dtype == np.uint16 and image.max() < 4096
+
+
+def _refuse_32_bits(path: str | os.PathLike, data: np.ndarray) -> None:
+    if data[:2].tobytes() not in (b"II", b"MM"):
+        return
+    image = _imdecode(data, cv2.IMREAD_UNCHANGED)
+    if image is not None and image.dtype.itemsize > 2:
+        raise ValueError(
+            f"{path} has values of {8 * image.dtype.itemsize} bits ({image.dtype}). "
+            "TIFF files of 8 and 16 bits are read: convert it, or read it yourself and "
+            "pass the array."
+        )
 
 
 class ImageFiles(LazyArray):
@@ -131,26 +194,34 @@ class ImageFiles(LazyArray):
     def _read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self._row_shape), np.uint8)
         for row, image in zip(rows, out, strict=True):
-            image[...] = read_image(
-                self._files[row], self._size, max_pixels=self._max_pixels
-            )
+            # Whoever made the list has warned; a batch would do so again and again.
+            image[...], _ = decode(self._files[row], self._size, self._max_pixels)
         return out
+
+
+def is_hidden(name: str) -> bool:
+    """Tell files and folders that are no data: of the system, and macOS' archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def image_files(
     folder: Path,
     *,
     recursive: bool = False,
+    suffixes: Sequence[str] = SUFFIXES,
     on_error: Callable[[OSError], None] | None = None,
 ) -> list[Path]:
-    """List the image files of a folder in order; none whose name begins with a dot.
+    """List the image files of a folder in order; none that is hidden.
 
     Parameters
     ----------
     folder : Path
         The folder.
     recursive : bool, default=False
-        Look into its sub-folders as well.
+        Look into its sub-folders as well, and into those that links lead to, into each
+        once.
+    suffixes : sequence of str
+        How the names of image files end.
     on_error : callable, default=None
         Told of each folder that cannot be looked into; by default that is raised.
 
@@ -162,8 +233,36 @@ def image_files(
     def fail(error: OSError) -> None:
         raise error
 
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=on_error or fail):
-        folders[:] = [name for name in folders if recursive and name[0] != "."]
-        files += [Path(parent, name) for name in names if name[0] != "."]
-    return sorted(file for file in files if file.suffix.lower() in SUFFIXES)
+    return sorted(_walk(folder, recursive, suffixes, on_error or fail))
+
+
+def has_images(folder: Path) -> bool:
+    """Tell whether there is an image in a folder or below it."""
+    return any(True for _ in _walk(folder, True, SUFFIXES, lambda error: None))
+
+
+def _walk(
+    folder: Path,
+    recursive: bool,
+    suffixes: Sequence[str],
+    on_error: Callable[[OSError], None],
+) -> Iterator[Path]:
+    seen = {os.path.realpath(folder)}
+
+    def is_new(path: str) -> bool:
+        # A link may lead to a folder above it.
+        real = os.path.realpath(path)
+        new = real not in seen
+        seen.add(real)
+        return new
+
+    for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if recursive and not is_hidden(name) and is_new(os.path.join(parent, name))
+        ]
+        for name in names:
+            path = Path(parent, name)
+            if not is_hidden(name) and path.suffix.lower() in suffixes:
+                yield path

@@ -27,7 +27,8 @@ def read_raw(
         raise ValueError(
             f"{path} has {len(values)} bytes, which is no whole number of images of "
             f"shape {(height, width, channels)} ({size} bytes each): "
-            f"{len(values) / size:.2f}. Check the file and image_shape."
+            f"{len(values) / size:.2f}. Check the file, and the size of its images "
+            "(image_shape; --image-size of skwbc train)."
         )
     if layout == "planar":
         images = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)

@@ -1,5 +1,7 @@
 """Folders of image files, for training and to predict."""
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -80,8 +82,44 @@ def test_other_files_are_ignored(folder):
     (folder / "monocyte" / "Thumbs.db").write_text("-")
     (folder / "monocyte" / ".hidden.png").write_text("-")
     (folder / ".cache").mkdir()
+    for path in (folder / "__MACOSX", folder / "monocyte" / "__MACOSX"):
+        path.mkdir()
+        (path / "a.png").write_bytes(b"-")
     assert class_names(folder) == ["eosinophil", "monocyte", "neutrophil"]
     assert len(load_image_folder(folder).images) == 6
+    assert not gather_images([folder], image_shape=(20, 20, 3)).errors
+
+
+def test_images_that_are_left_out_are_told_of(folder):
+    cells = folder / "monocyte"
+    for name in ("a.CZI", "b.svs", "c.svs"):
+        (cells / name).write_bytes(b"-")
+    for path in (cells / "p1", cells / "p2" / "slide", cells / "empty"):
+        path.mkdir(parents=True)
+    for path in (cells / "p1", cells / "p2" / "slide"):
+        (path / "a.png").write_bytes(b"-")
+    message = (
+        r"files of other kinds \(3: .czi, .svs\) and sub-folders with images \(2\)"
+    )
+    with pytest.warns(UserWarning, match=message) as told:
+        assert len(load_image_folder(folder).images) == 6
+    assert len(told) == 1
+    for file in cells.glob("*.png"):
+        file.unlink()
+    with pytest.raises(ValueError, match=f"has no image, only {message}"):
+        load_image_folder(folder)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_to_folders_are_followed(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (folder / "monocyte").rename(elsewhere)
+    (folder / "monocyte").symlink_to(elsewhere, target_is_directory=True)
+    (elsewhere / "round").symlink_to(folder, target_is_directory=True)
+    data = gather_images([folder], image_shape=(20, 20, 3))
+    assert len(data.images) == 6
+    (elsewhere / "round").unlink()
+    assert data.filenames == load_image_folder(folder).filenames
 
 
 def test_accents_are_the_same_however_they_are_written(folder):
@@ -145,6 +183,11 @@ def test_gathering_goes_on_after_a_file_that_is_none(folder, tmp_path):
     ]
     data = gather_images(paths, image_shape=(20, 20, 3))
     assert data.images.shape == (8, 20, 20, 3)
+    (tmp_path / "empty" / "two.raw").write_bytes(images.tobytes())
+    found = gather_images([tmp_path / "empty"], image_shape=(20, 20, 3))
+    assert found.filenames == [
+        f"{tmp_path / 'empty' / 'two.raw'}[{k}]" for k in range(2)
+    ]
     assert data.filenames[-1] == f"{tmp_path / 'two.raw'}[1]"
     assert len(data.errors) == 3
     for name, error in zip(

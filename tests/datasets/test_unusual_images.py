@@ -96,6 +96,8 @@ RIGHT = {
     "alpha.png": alpha,
     "pages.tif": animated,
     "turned.jpg": turned,
+    "e.webp": lambda: rgb(".webp"),
+    "f.ppm": lambda: rgb(".ppm"),
     "junk_behind.jpg": lambda: rgb(".jpg", cv2.IMWRITE_JPEG_QUALITY, 100) + b"junk",
 }
 WRONG = {
@@ -106,6 +108,17 @@ WRONG = {
     "head.png": (lambda: rgb(".png")[:20], "could not be decoded"),
     "empty.png": (lambda: b"", "could not be decoded as an image (0 bytes)"),
     "text.png": (lambda: b"no image at all", "could not be decoded"),
+    # OpenCV reads these, but how large they are is not known before.
+    "size_unknown_a.png": (lambda: rgb(".pam"), "could not be decoded"),
+    "size_unknown_b.png": (lambda: rgb(".ras"), "could not be decoded"),
+    "size_unknown_c.png": (
+        lambda: encoded((PICTURE / 255).astype("f4"), ".hdr"),
+        "could not be decoded",
+    ),
+    "float.tif": (
+        lambda: encoded((PICTURE / 255).astype("f4"), ".tif"),
+        "values of 32 bits (float32). TIFF files of 8 and 16 bits are read",
+    ),
     "huge.png": (huge, "20,000 x 20,000 pixels, more than max_pixels=100,000,000"),
 }
 
@@ -118,6 +131,14 @@ def test_read_right(name, tmp_path):
     assert image.shape == (16, 24, 3)
     for column, colour in zip((4, 20), RED_AND_BLUE, strict=True):
         assert np.abs(image[8, column].astype(int) - colour).max() <= 12
+
+
+def test_what_opencv_does_not_write_so(tmp_path):
+    pillow = pytest.importorskip("PIL.Image")
+    for suffix in (".jp2", ".gif"):
+        pillow.fromarray(PICTURE).save(tmp_path / f"a{suffix}")
+        image = read_image(tmp_path / f"a{suffix}", (16, 24)).astype(int)
+        assert np.abs(image - PICTURE).max() <= 12
 
 
 def test_cmyk(tmp_path):
@@ -146,6 +167,29 @@ def test_named_in_one_line(name, tmp_path):
     assert str(file) in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("default:.*16 bits a value")
+def test_12_bits_in_16_are_told_of_once(model, tmp_path, capsys):
+    """They become nearly black."""
+    (tmp_path / "cells" / "a").mkdir(parents=True)
+    folder = tmp_path / "cells"
+    for k, highest in enumerate((4095, 4095, 65535, 0)):
+        image = (PICTURE[..., ::-1] / 200 * highest).astype(np.uint16)
+        (folder / "a" / f"{k}.tif").write_bytes(encoded(image, ".tif"))
+    message = "0.tif and 1 more: 16 bits a value, but none above 4,095"
+    for lazy in (False, True):
+        with pytest.warns(UserWarning, match=message) as told:
+            data = load_image_folder(folder, lazy=lazy, image_size=(16, 24))
+        assert len(told) == 1
+        assert np.asarray(data.images).shape == (4, 16, 24, 3)
+    with pytest.warns(UserWarning, match=r"1.tif: 16 bits"):
+        read_image(folder / "a" / "1.tif", (16, 24))
+    capsys.readouterr()
+    assert cli.main(["predict", str(model), str(folder), "--json"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("skwbc: warning: ")
+    assert message in line
 
 
 def test_a_limit_that_can_be_raised_and_lowered(tmp_path):
