@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sklearn.utils.validation import check_consistent_length
-
 from skwbc._averaging import average_members, first_choices
 from skwbc._conformal import prediction_sets
 
@@ -41,8 +39,12 @@ def describe_predictions(
         If there is not a name for each sample, `coverage` is no number between 0 and
         1, or the ensemble has no held-out probabilities.
     """
-    check_consistent_length(X, names)
     members = ensemble.predict_proba_members(X)
+    # Not by scikit-learn, which a model in ONNX does without.
+    if len(names) != members.shape[1]:
+        raise ValueError(
+            f"Got {len(names)} names for {members.shape[1]} samples; expected one each."
+        )
     proba = average_members(members)
     best = proba.argmax(axis=1)
     choices = first_choices(members)

@@ -72,7 +72,7 @@ def test_agreement(ensemble, iris):
         assert row["agreement"] == np.sum(labels[:, k] == row["predicted"])
     assert {row["agreement"] for row in rows} > {5}
     for wrong in (range(149), range(151)):
-        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        with pytest.raises(ValueError, match="names for 150 samples"):
             describe_predictions(ensemble, X, wrong)
 
 
