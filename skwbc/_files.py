@@ -1,8 +1,11 @@
 """Files: written whole or not at all, whose they are, how large, what failed."""
 
+import errno
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +20,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
     The temporary file lies in the folder of `path` and keeps its suffix, because
     many writers choose the format by it. It is flushed to the disk before it is moved
-    into place. When the block raises, the temporary file is removed and whatever
-    stood at `path` is left as it was.
+    into place, and gets the permissions of a file that it replaces. When the block
+    raises, the temporary file is removed and whatever stood at `path` is left as it
+    was. A link is left, too: what it leads to is replaced. A device or a pipe is
+    written to when the block ends.
 
     Parameters
     ----------
@@ -36,25 +41,112 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         If the folder of `path` does not exist.
     IsADirectoryError
         If `path` is a folder.
+    OSError
+        If it cannot be written. It names `path`, not the temporary file.
     """
     path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {path.parent} does not exist, so {path.name} cannot be "
-            "written there. Create the folder first."
-        )
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(8)}{path.suffix}")
-    # Created here, and not by a library, so that the file gets the user's own umask.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = _mode_of(path)
+    if mode is None or stat.S_ISREG(mode):
+        work = _moved_into_place(path, mode)
+    else:
+        work = _copied(path)
+    with work as temporary:
+        try:
+            yield temporary
+        except OSError as error:
+            # Of a full disk the system names no file. What the block read stays named.
+            names = (None, temporary, os.fspath(temporary))
+            if error.errno is not None and error.filename in names:
+                raise _named(error, path) from error
+            raise
+
+
+@contextmanager
+def _moved_into_place(path: Path, mode: int | None) -> Iterator[Path]:
+    temporary = _create_beside(path)
     try:
         yield temporary
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "rb+") as written:
+                os.fsync(written.fileno())
+            if mode is not None:
+                os.chmod(temporary, stat.S_IMODE(mode))
+            os.replace(temporary, os.path.realpath(path))
+        except OSError as error:
+            raise _named(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _copied(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder) / _temporary_name(path)
+        yield temporary
+        try:
+            with open(temporary, "rb") as written, open(path, "wb") as target:
+                shutil.copyfileobj(written, target)
+        except OSError as error:
+            raise _named(error, path) from error
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Return the error as one of the file that the user knows."""
+    return OSError(error.errno, error.strerror, os.fspath(path))
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Check that :func:`replacing` can begin, before there is anything to write.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file to be written.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. It names `path`.
+    """
+    path = Path(path)
+    mode = _mode_of(path)
+    if mode is None or stat.S_ISREG(mode):
+        _create_beside(path).unlink()
+    elif not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return kind and permissions of a file to be written; None if it is new."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"The folder {folder} does not exist, so {path.name} cannot be "
+                "written there. Create the folder first."
+            ) from None
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
+    return mode
+
+
+def _create_beside(path: Path) -> Path:
+    file = Path(os.path.realpath(path))
+    temporary = file.with_name(_temporary_name(file))
+    try:
+        # Created here, and not by a library, so that it gets the user's own umask.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except OSError as error:
+        raise _named(error, path) from error
+    return temporary
+
+
+def _temporary_name(path: Path) -> str:
+    # Short, since what is added to a long name could make it too long.
+    return f".{path.stem[:16]}-{secrets.token_hex(8)}{path.suffix[:16]}"
 
 
 def distrust(path: str | os.PathLike) -> str | None:
