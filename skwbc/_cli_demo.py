@@ -5,7 +5,7 @@ from pathlib import Path
 
 from skwbc import _cli_display as display
 from skwbc._cli_data import load_keras
-from skwbc._files import replacing
+from skwbc._files import check_writable, replacing
 from skwbc._optional import import_optional
 
 _FIGURE = "predictions.png"
@@ -16,6 +16,7 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     # Missing parts are better missed now than after the training.
     import_optional("matplotlib", "plot", "The picture of the demo")
     out.mkdir(parents=True, exist_ok=True)
+    check_writable(out / "model.joblib")
     display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
     load_keras()
     from skwbc.datasets import make_blood_cells, save_image_folder

@@ -1,16 +1,48 @@
 """What the `skwbc` command writes beside models: tables and reports."""
 
 import csv
+import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skwbc._files import replacing
+from skwbc._cli_data import is_onnx, is_raw
+from skwbc._files import check_writable, replacing
 
 
-def check_table(path: Path | None) -> None:
-    """Check that a table can be written, before anything is computed."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise ValueError(f"--csv {path}: expected a file in a folder that exists.")
+def check_output(option: str, path: Path | None, read: Sequence[Path | None]) -> None:
+    """Check that a file can be written and is none that is read, before any work.
+
+    Of the folders in `read` the images are.
+    """
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"{option} {path}: expected a file in a folder that exists.")
+    for each in read:
+        if each is not None and (_same(path, each) or _is_image_in(path, each)):
+            raise ValueError(
+                f"{option} {path} would overwrite what is read; give another file."
+            )
+    if _is_stdout(path):
+        raise ValueError(
+            f"{option} {path} is what the command prints to; give another file."
+        )
+    check_writable(path)
+
+
+def check_model(path: Path, read: Sequence[Path | None]) -> None:
+    """Check that a model can be written, and found again by its name."""
+    if is_onnx(path) or is_raw(path):
+        more = (
+            ", and make a .onnx file of it with skwbc export" if is_onnx(path) else ""
+        )
+        raise ValueError(
+            f"--model {path}: a file of that name is not read as a model of `skwbc "
+            f"train`; give a name such as {path.with_suffix('.joblib').name}{more}."
+        )
+    check_output("--model", path, read)
 
 
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
@@ -34,20 +66,44 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
             )
 
 
-def check_report(path: Path | None, model: Path) -> None:
+def check_report(path: Path | None, model: Path, read: Sequence[Path | None]) -> None:
     """Check that a report can be made and written, before anything is computed."""
     if path is None:
         return
-    if (
-        path.suffix.lower() not in (".html", ".htm")
-        or path.is_dir()
-        or not path.parent.is_dir()
-    ):
+    if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(
             f"--report {path}: expected a .html file in a folder that exists."
         )
-    if path.resolve() == model.resolve():
+    if _same(path, model):
         raise ValueError(f"--report {path} is the model's file, too; give another.")
+    check_output("--report", path, read)
     from skwbc.report._page import check_installed
 
     check_installed()
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:  # One of them is not there.
+        return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _is_image_in(path: Path, folder: Path) -> bool:
+    from skwbc.datasets._image_files import SUFFIXES
+
+    if not path.is_file() or path.suffix.lower() not in (*SUFFIXES, ".raw"):
+        return False
+    # As it is named, and what it leads to.
+    return any(
+        Path(resolve(path)).is_relative_to(resolve(folder))
+        for resolve in (os.path.abspath, os.path.realpath)
+    )
+
+
+def _is_stdout(path: Path) -> bool:
+    try:
+        found = os.fstat(1)
+        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, path.stat())
+    except OSError:
+        return False

@@ -26,7 +26,7 @@ from skwbc._cli_data import (
     load_keras,
     load_model,
 )
-from skwbc._cli_files import check_report, check_table, write_table
+from skwbc._cli_files import check_model, check_output, check_report, write_table
 from skwbc._cli_groups import groups_of, read_groups
 from skwbc._files import MAX_PIXELS, reason
 
@@ -150,11 +150,10 @@ def train(
 
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: expected one of {', '.join(RECIPES)}.")
-    if model.is_dir() or not model.parent.is_dir():
-        raise ValueError(f"--model {model}: expected a file in a folder that exists.")
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
-    check_report(report, model)
+    check_model(model, [data, labels, groups])
+    check_report(report, model, [data, labels, groups])
     check_labels(data, labels)
     table = None if groups is None else read_groups(groups, group_column, data)
     cells = labelled_images(
@@ -224,7 +223,7 @@ def evaluate(
 
     _must_exist(model, data)
     check_labels(data, labels)
-    check_report(report, model)
+    check_report(report, model, [data, labels])
     ensemble, shape, _ = load_model(model, trust=trust)
     cells = labelled_images(
         data,
@@ -282,7 +281,7 @@ def predict(
     from skwbc.datasets import gather_images
 
     _must_exist(model)
-    check_table(csv_file)
+    check_output("--csv", csv_file, [model, *images])
     if coverage is not None and not 0 < coverage < 1:
         raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
     ensemble, shape, n_members = load_model(model, trust=trust)
@@ -296,12 +295,14 @@ def predict(
     rows = describe_predictions(
         ensemble, cells.images, cells.filenames, coverage=coverage
     )
-    if csv_file is not None:
-        write_table(rows, csv_file)
-    if as_json:
-        _print_json(rows)
-    else:
-        display.show_predictions(rows, n_members)
+    try:
+        if csv_file is not None:
+            write_table(rows, csv_file)
+    finally:
+        if as_json:
+            _print_json(rows)
+        else:
+            display.show_predictions(rows, n_members)
     if cells.errors:
         raise typer.Exit(SOME_FAILED)
 
@@ -318,8 +319,9 @@ def export(
     _must_exist(model)
     if is_onnx(model):
         raise ValueError(f"{model} is an ONNX file already; expected a joblib file.")
-    if not is_onnx(file) or file.is_dir() or not file.parent.is_dir():
+    if not is_onnx(file):
         raise ValueError(f"{file}: expected a .onnx file in a folder that exists.")
+    check_output("FILE", file, [model])
     ensemble, _, n_members = load_model(model, trust=trust)
     from skwbc.export import to_onnx
 

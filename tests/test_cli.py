@@ -55,7 +55,7 @@ def onnx(model):
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory):
+def raw(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("raw")
     images, target = make_blood_cells(
         6, image_size=(16, 16), random_state=0, return_X_y=True
@@ -64,6 +64,8 @@ def raw(tmp_path_factory):
     codes = np.searchsorted(np.unique(target), target)
     (path / "labels.txt").write_text("".join(map(str, codes)))
     (path / "strange.onnx").write_bytes(b"strange")
+    (path / "page.html").write_bytes(b"page")
+    (path / "link.onnx").hardlink_to(model)
     tables = {
         "other": "monocyte/none.png,A",
         "one": "".join(
@@ -343,6 +345,29 @@ def test_images_that_cannot_be_read_do_not_stop_the_others(
     assert (code, out) == (2, "")
 
 
+def test_tables_are_replaced_beside_the_images(onnx, folder, tmp_path, capsys):
+    table = tmp_path / "t.csv"
+    table.write_text("old")
+    (tmp_path / "a.png").write_bytes(next((folder / "monocyte").iterdir()).read_bytes())
+    assert run(capsys, "predict", onnx, tmp_path, "--csv", table)[0] == 0
+    assert "a.png" in table.read_text()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd/1"), reason="it has no name here")
+def test_a_table_does_not_replace_what_is_printed(onnx, folder, tmp_path):
+    command = [sys.executable, "-m", "skwbc.cli", "predict", onnx, folder, "--csv"]
+    out = tmp_path / "out.txt"
+    for name in (out, "/dev/fd/1"):
+        with open(out, "w") as file:
+            ran = subprocess.run(
+                [*command, name], stdout=file, stderr=subprocess.PIPE, text=True
+            )
+        assert ran.returncode == 2
+        assert "is what the command prints to" in ran.stderr
+    ran = subprocess.run([*command, "/dev/fd/1"], capture_output=True, text=True)
+    assert ran.stdout.startswith("image,predicted,eosinophil")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names there are text")
 def test_names_that_are_no_text(model, folder, tmp_path, capfd):
     """Nothing of OpenCV's own is shown either."""
@@ -444,6 +469,7 @@ def test_demo(tmp_path, capsys):
 
 RAW = ["train", "{raw}/c.raw", "--labels", "{raw}/labels.txt", "--model", "m"]
 GROUPED = ["train", "{folder}", "--model", "m", "--groups"]
+LONG = "m" * 300
 WRONG_USE = [
     (["fly"], "No such command 'fly'"),
     (["train"], "Missing argument"),
@@ -475,6 +501,20 @@ WRONG_USE = [
     (["train", "{folder}", "--model", "m", "--report", "r.txt"], "expected a .html"),
     (["train", "{folder}", "--model", "m.html", "--report", "m.html"], "model's file"),
     (["evaluate", "{model}", "{folder}", "--report", "{folder}"], "a .html file"),
+    (["train", "{folder}", "--model", "m.onnx"], "m.joblib, and make a .onnx"),
+    ([*RAW[:-1], "m.RAW"], "give a name such as m.joblib."),
+    ([*RAW[:-1], "{raw}/labels.txt"], "labels.txt would overwrite what is read"),
+    ([*GROUPED[:3], "{raw}/one.csv", "--groups", "{raw}/one.csv"], "would overwrite"),
+    ([*GROUPED[:3], "{png}"], "would overwrite what is read; give another file"),
+    ([*GROUPED, "{raw}/page.html", "--report", "{raw}/page.html"], "would overwrite"),
+    (["predict", "{model}", "{folder}", "--csv", "{model}"], "would overwrite"),
+    (["predict", "{model}", "{folder}", "--csv", "{png}"], "would overwrite"),
+    (["predict", "{model}", "no", "{png}", "--csv", "{png}"], "would overwrite"),
+    (["export", "{model}", "{raw}/link.onnx"], "link.onnx would overwrite"),
+    ([*GROUPED[:3], LONG], f"{LONG}: "),
+    ([*GROUPED[:3], "m", "--report", f"{LONG}.html"], f"{LONG}.html: "),
+    (["predict", "{model}", "{folder}", "--csv", LONG], f"{LONG}: "),
+    (["export", "{model}", f"{LONG}.onnx"], f"{LONG}.onnx: "),
     (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
     (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
     (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
@@ -499,6 +539,7 @@ def test_wrong_use_is_one_line_and_code_2(
 ):
     monkeypatch.chdir(tmp_path)
     names = {"folder": folder, "raw": raw, "model": model, "onnx": onnx}
+    names["png"] = next((folder / "monocyte").iterdir())
     filled = [word.format(**names) for word in arguments]
     code, out, err = run(capsys, *filled)
     assert code == 2
@@ -513,6 +554,7 @@ def test_help_wrong_use_and_onnx_do_not_wait_for_keras(
     folder, raw, model, onnx, tmp_path
 ):
     names = {"folder": folder, "raw": raw, "model": model, "onnx": onnx}
+    names["png"] = next((folder / "monocyte").iterdir())
     cases = [["--help"], ["train", "--help"], []]
     cases += [["evaluate", str(onnx), str(folder)], ["predict", str(onnx), str(folder)]]
     cases += [

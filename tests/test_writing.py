@@ -78,7 +78,10 @@ def test_a_full_disk_leaves_the_old_files(disk, clf, onnx, raw, tmp_path, capsys
         arguments = ["predict", str(onnx), str(raw), "--csv", str(tmp_path / "m.csv")]
         capsys.readouterr()
         assert cli.main(arguments) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        out, err = capsys.readouterr()
+        assert out.count(" of 2") == 120
+        assert len(err.splitlines()) == 1
+        assert "m.csv: " in err
         assert sorted(path.name for path in tmp_path.iterdir()) == names
         for name in names[1:]:
             assert (tmp_path / name).read_bytes() == b"old"
