@@ -18,14 +18,15 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from skwbc._files import common_folder
 from skwbc._progress import listening
 
 # Results go to `out`; everything else to `err`, so that results can be piped.
 # What is piped is not cut to the 80 columns that Rich assumes.
-out = Console(
-    soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120
-)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+# Names of files and classes come from anywhere, and are no markup.
+_plain: Any = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
+out = Console(width=None if sys.stdout.isatty() else 120, **_plain)
+err = Console(stderr=True, **_plain)
 
 
 @contextmanager
@@ -114,26 +115,30 @@ def show_predictions(
     truth: Sequence[Any] | None = None,
 ) -> None:
     """Print predicted classes, probabilities and agreement, an image a line."""
-    folder = os.path.commonpath([os.path.dirname(row["image"]) for row in rows])
-    table = _table(f"Predictions for images in {folder or '.'}")
+    names = [row["image"] for row in rows]
+    title = "Predictions"
+    if (folder := common_folder(names)) is not None:
+        title = f"Predictions for images in {folder or '.'}"
+        names = [os.path.relpath(name, folder or ".") for name in names]
+    table = _table(title)
     table.add_column("image", overflow="fold", min_width=12)
     table.add_column("predicted", overflow="fold")
     for label in rows[0]["probabilities"]:
-        table.add_column(Text(label), justify="right", overflow="fold")
+        table.add_column(label, justify="right", overflow="fold")
     table.add_column("agree", justify="right", no_wrap=True)
     with_sets = "set" in rows[0]
     if with_sets:
         table.add_column("may be", overflow="fold")
     for k, row in enumerate(rows):
-        predicted = Text(row["predicted"])
+        predicted = row["predicted"]
         if truth is not None and str(truth[k]) != row["predicted"]:
             predicted = Text(f"{row['predicted']}, is {truth[k]}", style="bold red")
         table.add_row(
-            Text(os.path.relpath(row["image"], folder or ".")),
+            names[k],
             predicted,
             *[f"{p:.3f}" for p in row["probabilities"].values()],
             f"{row['agreement']} of {n_members}",
-            *([Text(" or ".join(row["set"]) or "none of them")] if with_sets else []),
+            *([" or ".join(row["set"]) or "none of them"] if with_sets else []),
         )
     out.print(table)
 
@@ -149,11 +154,11 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
     for name in ("images", "recall", "precision"):
         table.add_column(name, justify="right")
     for label in scores["classes"]:
-        table.add_column(Text(f"as {label}"), justify="right", overflow="fold")
+        table.add_column(f"as {label}", justify="right", overflow="fold")
     for label, row in zip(scores["classes"], scores["confusion_matrix"], strict=True):
         of_class = scores["per_class"][label]
         table.add_row(
-            Text(label),
+            label,
             str(of_class["support"]),
             _figure(of_class["recall"]),
             _figure(of_class["precision"]),

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,6 +147,26 @@ def _create_beside(path: Path) -> Path:
 def _temporary_name(path: Path) -> str:
     # Short, since what is added to a long name could make it too long.
     return f".{path.stem[:16]}-{secrets.token_hex(8)}{path.suffix[:16]}"
+
+
+def common_folder(names: Sequence[str]) -> str | None:
+    """Return the folder that files have in common.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Their paths.
+
+    Returns
+    -------
+    str or None
+        "" for relative paths that have none in common, None if some are relative,
+        others absolute, on other drives, or there are none.
+    """
+    try:
+        return os.path.commonpath([os.path.dirname(name) for name in names])
+    except ValueError:
+        return None
 
 
 def distrust(path: str | os.PathLike) -> str | None:

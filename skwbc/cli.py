@@ -4,6 +4,7 @@ Every line of work is a call into the package. What the package raises about inp
 becomes one line on standard error and exit code 2.
 """
 
+import codecs
 import io
 import json
 import os
@@ -349,6 +350,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
+    # Where one is closed Python has None, and the next file that is opened would be it.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # Names of files may be no text.
         if isinstance(stream, io.TextIOWrapper):
@@ -378,6 +382,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 complain(f"{message}. See skwbc --help.")
         elif isinstance(error, ValueError | OSError | ImportError):
             complain(reason(error))
+        elif isinstance(error, MemoryError):
+            complain(
+                f"there is not enough memory: {str(error) or 'for these images'}. Use "
+                "fewer or smaller images (--image-size), or a machine with more of it."
+            )
         else:
             complain(
                 f"something unforeseen happened: {type(error).__name__}: {error}. "
@@ -398,7 +407,10 @@ def _must_exist(*paths: Path) -> None:
 
 
 def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    # What an encoding lacks would be written as Python's escapes, not as JSON's.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    as_ascii = not codecs.lookup(encoding).name.startswith("utf")
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=as_ascii)
     sys.stdout.write("\n")
 
 

@@ -368,6 +368,37 @@ def test_a_table_does_not_replace_what_is_printed(onnx, folder, tmp_path):
     assert ran.stdout.startswith("image,predicted,eosinophil")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_names_are_shown_as_they_are(raw, tmp_path, monkeypatch, capsys):
+    """Nothing in them is markup, and not all paths need begin in one place."""
+    monkeypatch.chdir(tmp_path)
+    Path("x[/old]").mkdir(parents=True)
+    names = "CD45[lo]", "x[/b]", ":100:"
+    files = raw / "c.raw", "--labels", raw / "labels.txt", "--class-names"
+    files = *files, ",".join(names)
+    code, out, err = run(
+        capsys, "train", *files, "--model", "x[/old]/m.joblib", "--folds", 2,
+        "--epochs", 1, "--image-size", 16, "--report", "x[/old]/r.html"
+    )  # fmt: skip
+    assert code == 0, err
+    assert ", ".join(sorted(names)) in err
+    assert out.endswith("Model: x[/old]/m.joblib\nReport: x[/old]/r.html\n")
+    code, out, _ = run(capsys, "evaluate", "x[/old]/m.joblib", *files)
+    assert code == 0
+    assert all(out.count(name) == 2 for name in names)
+    Path("[b].raw").write_bytes((raw / "c.raw").read_bytes())
+    code, out, _ = run(
+        capsys, "predict", "x[/old]/m.joblib", "[b].raw", raw / "c.raw",
+        "--coverage", 0.999,
+    )  # fmt: skip
+    assert code == 0
+    assert out.startswith("Predictions\n")
+    assert "\n [b].raw[3] " in out
+    assert all(out.count(name) > 18 for name in names)
+    run(capsys, "export", "x[/old]/m.joblib", "a:100:.onnx")
+    assert Path("a:100:.onnx").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="names there are text")
 def test_names_that_are_no_text(model, folder, tmp_path, capfd):
     """Nothing of OpenCV's own is shown either."""
@@ -386,6 +417,30 @@ def test_names_that_are_no_text(model, folder, tmp_path, capfd):
     assert r"a\udcff.png" in table.read_text(encoding="utf-8")
     assert cli.main(["predict", str(model), str(tmp_path), "--json"]) == 1
     assert json.loads(capfd.readouterr().out)[0]["image"].endswith("a\udcff.png")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_in_any_encoding(onnx, folder, tmp_path, encoding):
+    name = "\u00e9\u4e2d\U0001f600.png"
+    (tmp_path / name).write_bytes(next((folder / "monocyte").iterdir()).read_bytes())
+    ran = subprocess.run(
+        [sys.executable, "-m", "skwbc.cli", "predict", onnx, tmp_path, "--json"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout.decode(encoding))[0]["image"].endswith(name)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell's words are others")
+@pytest.mark.parametrize("closed", ["", "2", "2>&- "])
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_closed_streams(onnx, folder, tmp_path, closed, more):
+    table = tmp_path / "t.csv"
+    command = ["sh", "-c", f'"$@" {closed}>&-', "sh", sys.executable, "-m", "skwbc.cli"]
+    ran = subprocess.run([*command, "predict", onnx, folder, "--csv", table, *more])
+    assert ran.returncode == 0
+    assert len(table.read_text().splitlines()) == 33
 
 
 def test_too_large_images_are_refused(model, folder, capsys):
@@ -483,6 +538,7 @@ WRONG_USE = [
     (["train", "{folder}", "--model", "m", "--classes", "a,b"], "no folder for"),
     (["train", "{folder}", "--model", "m", "--labels", "l"], "goes with a .raw"),
     (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
+    ([*GROUPED[:-1], "--image-size", "2000000"], "not enough memory: Unable to alloc"),
     (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),
     ([*RAW, "--groups", "g.csv"], "have no names"),
     (

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from skwbc._files import common_folder
 from skwbc._lazy_array import read_rows
 from skwbc._sklearn_compat import num_samples
 from skwbc.augmentation._images import check_images
@@ -148,8 +149,5 @@ def data_uri(content: bytes, media_type: str) -> str:
 
 
 def _without_common_folder(names: list[str]) -> list[str]:
-    try:
-        folder = os.path.commonpath([os.path.dirname(name) for name in names])
-    except ValueError:  # Some are absolute, others not; or there are none.
-        return names
+    folder = common_folder(names)
     return [os.path.relpath(name, folder) for name in names] if folder else names
