@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from skwbc import __version__
 from skwbc._cli_data import (
     check_labels,
     complain,
@@ -82,8 +83,20 @@ MaxPixels = Annotated[
 ]
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"skwbc {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Show the version."
+        ),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")
     ] = False,
@@ -131,8 +144,9 @@ def train(
         ),
     ] = None,
     group_column: Annotated[
-        str, typer.Option(help="What that table calls its groups.")
-    ] = "group",
+        str | None,
+        typer.Option(help="What that table calls its groups (default: group)."),
+    ] = None,
     epochs: Epochs = None,
     seed: Seed = 0,
     n_jobs: Annotated[
@@ -156,7 +170,12 @@ def train(
     check_model(model, [data, labels, groups])
     check_report(report, model, [data, labels, groups])
     check_labels(data, labels)
-    table = None if groups is None else read_groups(groups, group_column, data)
+    if group_column is not None and groups is None:
+        raise ValueError(
+            f"--group-column {group_column} goes with a table; add --groups FILE."
+        )
+    column = "group" if group_column is None else group_column
+    table = None if groups is None else read_groups(groups, column, data)
     cells = labelled_images(
         data,
         labels,
@@ -370,8 +389,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 # What reports show.
                 obj=shlex.join(["skwbc", *arguments]),
             )
+        if code == INTERRUPTED:  # Typer returns it.
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
+        complain("interrupted.")
         return INTERRUPTED
     except Exception as error:
         if debug:

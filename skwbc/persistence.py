@@ -105,8 +105,11 @@ def load_model(path: str | os.PathLike) -> Any:
         raise ValueError(f"{path} cannot be read. {error}") from error
     except Exception as error:
         # A damaged pickle can raise anything at all.
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, EOFError) and not path.stat().st_size:
+            said = "it is empty"
         raise ValueError(
-            f"{path} could not be read as a model: {type(error).__name__}: {error}. "
+            f"{path} could not be read as a model: {said}. "
             "Expected a file written by `skwbc train` or skwbc.save_model."
         ) from error
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):

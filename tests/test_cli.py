@@ -13,6 +13,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+import skwbc
 from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
 from skwbc.datasets import (
     load_image_folder,
@@ -548,6 +549,7 @@ WRONG_USE = [
     ([*RAW, "--classes", "a,b"], "which --class-names gives names"),
     (["train", "{folder}", "--model", "m", "--class-names", "a"], "goes with a .raw"),
     ([*GROUPED, "no.csv"], "no.csv: No such file"),
+    ([*GROUPED[:-1], "--group-column", "b"], "goes with a table; add --groups FILE"),
     ([*GROUPED, "{raw}/c.raw"], "could not be read as comma-separated"),
     ([*GROUPED, "{raw}/labels.txt"], "expected 'filename' and 'group'"),
     ([*GROUPED, "{raw}/other.csv"], "no group for 32 of 32 images: basophil/cell_"),
@@ -574,6 +576,7 @@ WRONG_USE = [
     (["train", "no.raw", "--labels", "l", "--model", "m"], "no.raw: No such file"),
     (["evaluate", "nowhere.joblib", "{folder}"], "nowhere.joblib does not exist"),
     (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
+    (["evaluate", os.devnull, "{folder}"], "as a model: it is empty. Expected"),
     (["predict", "{model}"], "Missing argument"),
     (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
     (["predict", "{model}", "x.png", "--coverage", "95"], "between 0 and 1"),
@@ -611,7 +614,7 @@ def test_help_wrong_use_and_onnx_do_not_wait_for_keras(
 ):
     names = {"folder": folder, "raw": raw, "model": model, "onnx": onnx}
     names["png"] = next((folder / "monocyte").iterdir())
-    cases = [["--help"], ["train", "--help"], []]
+    cases = [["--help"], ["train", "--help"], [], ["--version"]]
     cases += [["evaluate", str(onnx), str(folder)], ["predict", str(onnx), str(folder)]]
     cases += [
         [word.format(**names) for word in arguments] for arguments, _ in WRONG_USE
@@ -641,3 +644,16 @@ def test_help_and_no_command(capsys):
     assert "predict" in out
     assert err == ""
     assert run(capsys, "train", "--help")[0] == 0
+
+
+def test_version(capsys):
+    assert run(capsys, "--version") == (0, f"skwbc {skwbc.__version__}\n", "")
+
+
+def test_an_interruption_is_said(onnx, folder, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skwbc.inspection.describe_predictions", interrupt)
+    code, out, err = run(capsys, "predict", onnx, folder)
+    assert (code, out, err) == (130, "", "skwbc: error: interrupted.\n")
