@@ -90,14 +90,18 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _is_image_in(path: Path, folder: Path) -> bool:
-    from skwbc.datasets._image_files import SUFFIXES
+    from skwbc.datasets._image_files import SUFFIXES, image_files
 
-    if not path.is_file() or path.suffix.lower() not in (*SUFFIXES, ".raw"):
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
         return False
-    # As it is named, and what it leads to.
+    if not folder.is_dir():
+        return False
+    # Class folders may be links, which are not followed further down.
+    folders = [folder, *(each for each in folder.iterdir() if each.is_dir())]
     return any(
-        Path(resolve(path)).is_relative_to(resolve(folder))
-        for resolve in (os.path.abspath, os.path.realpath)
+        _same(path, file)
+        for each in folders
+        for file in image_files(each, recursive=True, on_error=lambda _: None)
     )
 
 

@@ -369,6 +369,23 @@ def test_a_table_does_not_replace_what_is_printed(onnx, folder, tmp_path):
     assert ran.stdout.startswith("image,predicted,eosinophil")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_images_that_links_lead_to_are_not_overwritten(onnx, folder, tmp_path, capsys):
+    image = next((folder / "monocyte").iterdir())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").symlink_to(image.parent)
+    (tmp_path / "c" / "d").mkdir(parents=True)
+    (tmp_path / "c" / "d" / "1.png").symlink_to(image)
+    before = image.read_bytes()
+    for name in ("a", "c"):
+        data = tmp_path / name
+        for command in (["train", data, "--model"], ["predict", onnx, data, "--csv"]):
+            code, _, err = run(capsys, *command, image)
+            assert code == 2
+            assert "would overwrite what is read" in err
+    assert image.read_bytes() == before
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 def test_names_are_shown_as_they_are(raw, tmp_path, monkeypatch, capsys):
     """Nothing in them is markup, and not all paths need begin in one place."""
