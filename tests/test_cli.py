@@ -451,8 +451,9 @@ def test_json_in_any_encoding(onnx, folder, tmp_path, encoding):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the shell's words are others")
-@pytest.mark.parametrize("closed", ["", "2", "2>&- "])
-@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("closed", "more"), [("", []), ("", ["--json"]), ("2>&- ", [])]
+)
 def test_closed_streams(onnx, folder, tmp_path, closed, more):
     table = tmp_path / "t.csv"
     command = ["sh", "-c", f'"$@" {closed}>&-', "sh", sys.executable, "-m", "skwbc.cli"]
