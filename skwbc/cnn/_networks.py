@@ -67,6 +67,36 @@ def check_network(network: Any, n_classes: int) -> None:
         )
 
 
+def check_loss(network: keras.Model) -> None:
+    """Check that the loss of a compiled network is one on probabilities.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled, and checked by :func:`check_network`.
+
+    Raises
+    ------
+    ValueError
+        If the loss takes the outputs for logits, or cannot learn from a single one.
+    """
+    loss = _loss_of(network)
+    is_single = network.output_shape[-1] == 1
+    if getattr(loss, "from_logits", False):
+        raise ValueError(
+            f"The loss {type(loss).__name__} has from_logits=True, but the network has "
+            "to give probabilities. Let it end in a "
+            f"{'sigmoid' if is_single else 'softmax'}, and leave from_logits out."
+        )
+    of_several = ("categorical", "sparsecategorical")
+    if is_single and any(name.startswith(of_several) for name in _names_of(loss)):
+        raise ValueError(
+            "The network has a single output, from which a categorical loss learns "
+            "nothing. Give loss='binary_crossentropy', or let the network end in a "
+            "softmax over both classes."
+        )
+
+
 def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
     """Encode classes as the output and the loss of a compiled network want them.
 
@@ -87,13 +117,29 @@ def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarra
     """
     if network.output_shape[-1] == 1:
         return codes.astype(np.float32)[:, np.newaxis]
-    loss = network.loss
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
-    if name is None:
-        name = getattr(loss, "__name__", type(loss).__name__)
-    if str(name).lower().startswith("sparse"):
+    if any(name.startswith("sparse") for name in _names_of(_loss_of(network))):
         return codes
     return np.eye(n_classes, dtype=np.float32)[codes]
+
+
+def _loss_of(network: keras.Model) -> Any:
+    """Return the loss of a network with one output, for which a list may stand."""
+    loss = network.loss
+    while isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return loss
+
+
+def _names_of(loss: Any) -> list[str]:
+    """Return all that a loss is called, its classes too, in plain small letters."""
+    if isinstance(loss, str):
+        names = [loss]
+    elif hasattr(loss, "__name__"):
+        names = [loss.__name__]
+    else:
+        names = [str(getattr(loss, "name", ""))]
+        names += [kind.__name__ for kind in type(loss).__mro__]
+    return [name.replace("_", "").lower() for name in names]
 
 
 def cosine_rates(

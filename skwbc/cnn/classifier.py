@@ -31,7 +31,13 @@ from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
 from skwbc.cnn._checks import check_validation_set, weigh
-from skwbc.cnn._networks import check_network, cosine_rates, encode, find_builder
+from skwbc.cnn._networks import (
+    check_loss,
+    check_network,
+    cosine_rates,
+    encode,
+    find_builder,
+)
 from skwbc.cnn._packing import PackedNetwork, bare_copy, pack, put_weights, unpack
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
@@ -40,6 +46,8 @@ from skwbc.cnn._training import train
 from skwbc.cnn._views import KINDS, views_of
 from skwbc.cnn.architectures import build_compact_cnn
 
+# How far beyond 0 and 1 a probability in half precision may be.
+_ROUNDING = 1e-2
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
 
 
@@ -68,7 +76,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         ``optimizer__name=value``. Unused if `model` returns a compiled network; the
         same holds for `loss` and `metrics`.
     loss : str, class, instance or callable, default="categorical_crossentropy"
-        A Keras loss for classification.
+        A Keras loss for classification, on probabilities and not on logits.
     metrics : str, list or None, default="accuracy"
         Keras metrics to record by epoch.
     epochs : int, default=50
@@ -290,6 +298,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
             network = self._build_keras_model()
             check_network(network, self.n_classes_)
             self._compile(network)
+            check_loss(network)
         # A fresh network without the optimizer's state, as after loading from a file.
         # Made now, so that one that cannot be kept is not trained first.
         kept = bare_copy(network)
@@ -346,6 +355,11 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         -------
         ndarray of shape (n_samples, n_classes), float64
             Rows sum to one; columns are in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no array of such images, or the network gives no probabilities.
         """
         check_is_fitted(self)
         return self._predict_proba_together([self], X)[0]
@@ -493,9 +507,18 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
 
 
 def _as_proba(outputs: np.ndarray) -> np.ndarray:
+    if np.any((outputs < -_ROUNDING) | (outputs > 1 + _ROUNDING)):
+        raise ValueError(
+            "The network has to give probabilities, from 0 to 1, but it gave "
+            f"{outputs.min():.3g} to {outputs.max():.3g}. Let it end in a softmax, or "
+            "in a sigmoid if it has a single output, and fit again."
+        )
     if outputs.shape[1] == 1:
         return np.hstack([1 - outputs, outputs])
-    return outputs / outputs.sum(axis=1, keepdims=True)
+    total = outputs.sum(axis=1, keepdims=True)
+    # Sigmoids may all say no.
+    none = total == 0
+    return np.where(none, 1 / outputs.shape[1], outputs / np.where(none, 1, total))
 
 
 def _is_routed(name: str) -> bool:

@@ -133,7 +133,11 @@ def _classify_images(cnn: CNNClassifier, graph: Graph, X: Value) -> Value:
     if n_outputs == 1:
         other = graph.add("Sub", graph.constant(1.0), proba)
         return graph.add("Concat", other, proba, axis=1)
-    return _scaled(proba, graph)
+    # As in the classifier, all classes are alike if each has a probability of zero.
+    total = graph.add("ReduceSum", proba, graph.constant([1], np.int64), keepdims=1)
+    none = graph.add("Equal", total, graph.constant(0.0), dtype=bool)
+    alike = graph.constant(1 / n_outputs)
+    return graph.add("Where", none, alike, _scaled(proba, graph), dtype=np.float64)
 
 
 def _views_of(

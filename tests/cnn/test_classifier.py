@@ -225,8 +225,10 @@ def test_kinds_of_labels(X, cells, labels):
         (1, "sigmoid", "binary_crossentropy"),
         (2, "softmax", "sparse_categorical_crossentropy"),
         (2, "softmax", keras.losses.CategoricalCrossentropy(label_smoothing=0.1)),
+        (2, "softmax", keras.losses.SparseCategoricalCrossentropy(name="mine")),
+        (2, "softmax", ["sparse_categorical_crossentropy"]),
     ],
-    ids=["sigmoid", "sparse", "smoothed"],
+    ids=["sigmoid", "sparse", "smoothed", "sparse by another name", "list"],
 )
 def test_losses_for_two_classes(X, y, units, activation, loss):
     two = y != "monocyte"
@@ -244,6 +246,34 @@ def test_losses_for_two_classes(X, y, units, activation, loss):
     assert cnn.score(X[two], y[two]) > 0.8
     # An optimizer given as an instance is not changed by fit.
     assert not cnn.optimizer.built
+
+
+@pytest.mark.parametrize(
+    ("units", "loss", "message"),
+    [
+        (1, keras.losses.BinaryCrossentropy(from_logits=True), "end in a sigmoid"),
+        (2, [keras.losses.CategoricalCrossentropy(from_logits=True)], "in a softmax"),
+        (2, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "in a soft"),
+        (1, "categorical_crossentropy", "loss='binary_crossentropy'"),
+        (1, keras.losses.SparseCategoricalCrossentropy(name="m"), "='binary_cross"),
+    ],
+)
+def test_losses_that_do_not_fit_the_outputs(X, y, units, loss, message):
+    cnn = CNNClassifier(linear, loss=loss, model__units=units, epochs=1)
+    with pytest.raises(ValueError, match=message):
+        cnn.fit(X, y != "monocyte")
+
+
+def test_outputs_that_are_no_probabilities(X, y):
+    cnn = CNNClassifier(linear, model__activation="sigmoid", epochs=1).fit(X, y)
+    kernel, bias = cnn.model_.get_weights()
+    cnn.model_.set_weights([0 * kernel, bias - 999])
+    assert_array_equal(cnn.predict_proba(X[:2]), np.full((2, 3), 1 / 3))
+    cnn = CNNClassifier(linear, model__activation="linear", epochs=1, loss="mse")
+    cnn.fit(X, y)
+    cnn.model_.set_weights([0 * kernel, np.array([-1, 0, 2.0])])
+    with pytest.raises(ValueError, match="from 0 to 1, but it gave -1 to 2. Let it"):
+        cnn.predict_proba(X[:2])
 
 
 def test_weights_of_samples_and_classes(X, y):

@@ -127,6 +127,19 @@ def test_views_in_two_classes(cells, new, tmp_path, views, top):
     compare(clf, new[:, top:], tmp_path / "c.onnx")
 
 
+def test_outputs_that_are_all_zero(cells, new, tmp_path):
+    def build(meta):
+        shape, sure = keras.layers.Input(meta["image_shape_"]), "zeros"
+        no = keras.initializers.Constant(-999.0)
+        head = keras.layers.Dense(3, "sigmoid", True, sure, no)
+        return keras.Sequential([shape, keras.layers.Flatten(), head])
+
+    network = CNNClassifier(build, epochs=1, loss="mse", random_state=0)
+    clf = ensemble(network).fit(cells.images, cells.target)
+    assert (clf.predict_proba(new) == 1 / 3).all()
+    compare(clf, new, tmp_path / "c.onnx")
+
+
 def test_grey_images(cells, new, tmp_path):
     grey = cells.images[..., 1:2]
     voters = [
