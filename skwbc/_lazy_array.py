@@ -132,6 +132,25 @@ def select_rows(X: Any, rows: np.ndarray) -> Any:
     return ArrayRows(X, rows) if isinstance(X, np.ndarray) else X[rows]
 
 
+def positions_of(X: Any, rows: Any) -> np.ndarray:
+    """Tell of rows of an array-like which rows of the caller's array they are.
+
+    Parameters
+    ----------
+    X : array-like
+        What :func:`select_rows` returned, or an array of the caller's.
+    rows : slice or ndarray of int
+        Which rows.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    if isinstance(X, ArrayRows):
+        return X._rows[rows]
+    return np.arange(*rows.indices(len(X))) if isinstance(rows, slice) else rows
+
+
 def read_rows(X: Any, rows: Any) -> np.ndarray:
     """Return rows of an array-like as an array in memory.
 

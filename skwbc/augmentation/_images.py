@@ -75,7 +75,12 @@ def check_images(
 
 
 def as_finite_float32(
-    batch: Any, owner: str, *, first: int = 0, out: np.ndarray | None = None
+    batch: Any,
+    owner: str,
+    *,
+    first: int = 0,
+    positions: np.ndarray | None = None,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return a batch of images as float32; refuse NaN and infinity.
 
@@ -87,6 +92,8 @@ def as_finite_float32(
         Name of the estimator, for the message.
     first : int, default=0
         Position of the first of them among all images, for the message.
+    positions : ndarray of shape (n,), int, default=None
+        Position of each, if they do not follow each other.
     out : ndarray of shape (n, ...), float32, default=None
         Where to put them.
 
@@ -102,7 +109,8 @@ def as_finite_float32(
         else:
             np.copyto(out, batch, casting="unsafe")
     if batch.dtype.kind == "f" and not _is_finite(out):
-        bad = first + np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
+        bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
+        bad = first + bad if positions is None else np.sort(positions[bad])
         raise ValueError(
             f"{owner} got images with NaN or infinity (or values beyond float32): "
             f"{'number ' if len(bad) == 1 else 'numbers '}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._lazy_array import LazyArray, as_index, read_rows
+from skwbc._lazy_array import LazyArray, as_index, positions_of, read_rows
 from skwbc.augmentation._plan import Draws, Plan
 
 
@@ -41,7 +41,8 @@ class StandardisedImages(LazyArray):
         return tuple(self._images.shape[1:])
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        return self._plan.apply(read_rows(self._images, rows))
+        positions = positions_of(self._images, rows)
+        return self._plan.apply(read_rows(self._images, rows), positions=positions)
 
 
 class AugmentedImages(LazyArray):
@@ -123,8 +124,7 @@ class AugmentedImages(LazyArray):
             Changed, then standardised.
         """
         rows = self._rows[as_index(indices)]
-        draws = self._draw_parameters(len(rows), rng)
-        return self._plan.apply(read_rows(self._images, rows), draws)
+        return self._augment(rows, self._draw_parameters(len(rows), rng))
 
     def draw_parameters(self, n: int, rng: Any) -> dict[str, np.ndarray]:
         """Tell what :meth:`draw` would change in `n` images with the same `rng`.
@@ -155,5 +155,8 @@ class AugmentedImages(LazyArray):
         numbers = np.empty((len(rows), Plan.NUMBERS))
         for row, image_numbers in zip(rows, numbers, strict=True):
             np.random.default_rng((self.seed, int(row))).random(out=image_numbers)
-        draws = self._plan.draw(numbers)
-        return self._plan.apply(read_rows(self._images, rows), draws)
+        return self._augment(rows, self._plan.draw(numbers))
+
+    def _augment(self, rows: np.ndarray, draws: Draws) -> np.ndarray:
+        positions = positions_of(self._images, rows)
+        return self._plan.apply(read_rows(self._images, rows), draws, positions)

@@ -62,7 +62,12 @@ class Plan:
             self.affine.draw(numbers[:, :split]), self.colour.draw(numbers[:, split:])
         )
 
-    def apply(self, images: Any, draws: Draws | None = None) -> np.ndarray:
+    def apply(
+        self,
+        images: Any,
+        draws: Draws | None = None,
+        positions: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Change, and then standardise, each image.
 
         Parameters
@@ -71,6 +76,8 @@ class Plan:
             Of any real type, or with the channels first. Left as they are.
         draws : Draws or None
             Parameters of the random changes; without them there are none.
+        positions : ndarray of shape (n,), int, default=None
+            What messages call each image, if not by its number.
 
         Returns
         -------
@@ -78,6 +85,8 @@ class Plan:
             New.
         """
         out = np.empty(images.shape, np.float32)
+        if positions is None:
+            positions = np.arange(len(out))
         size = max(1, _AT_A_TIME // (4 * int(np.prod(images.shape[1:]))))
         height, width = images.shape[2:] if self.channels_first else images.shape[1:3]
         if draws is not None:
@@ -87,21 +96,21 @@ class Plan:
                 part = slice(first, first + size)
                 target = out[part]
                 if draws is None:
-                    self._load(images[part], first, out=target)
+                    self._load(images[part], positions[part], out=target)
                 else:
-                    loaded = self._load(images[part], first)
+                    loaded = self._load(images[part], positions[part])
                     colours = draws.colours.select(part)
                     self._change(loaded, moves.select(part), colours, target)
                 self.standardisation.apply(target)
         return out
 
     def _load(
-        self, images: np.ndarray, first: int, out: np.ndarray | None = None
+        self, images: np.ndarray, positions: np.ndarray, out: np.ndarray | None = None
     ) -> np.ndarray:
         """Return checked, contiguous images of a type that OpenCV warps."""
         if out is None and images.dtype in (np.uint8, np.uint16):
             return np.ascontiguousarray(images)
-        return as_finite_float32(images, self.owner, first=first, out=out)
+        return as_finite_float32(images, self.owner, positions=positions, out=out)
 
     def _change(
         self, images: np.ndarray, moves: Moves, colours: Colours, out: np.ndarray

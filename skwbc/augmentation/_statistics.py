@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skwbc._lazy_array import read_rows
+from skwbc._lazy_array import positions_of, read_rows
 from skwbc._sklearn_compat import num_samples
 from skwbc.augmentation._images import as_finite_float32
 from skwbc.augmentation._standardise import Standardisation, Whitening
@@ -148,4 +148,5 @@ def _in_batches(X: Any, owner: str) -> Iterator[np.ndarray]:
         images = read_rows(X, rows)
         # New, since what is yielded may be changed.
         out = np.empty(images.shape, np.float32)
-        yield as_finite_float32(images, owner, first=rows.start, out=out)
+        positions = positions_of(X, rows)
+        yield as_finite_float32(images, owner, positions=positions, out=out)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skwbc._lazy_array import read_rows
+from skwbc._lazy_array import positions_of, read_rows
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
 
@@ -76,6 +76,10 @@ class Batches:
                 images = self.images.draw(rows, seed)
             else:
                 images = read_rows(self.images, rows)
-                images = as_finite_float32(images, "CNNClassifier")
+                images = as_finite_float32(
+                    images,
+                    "CNNClassifier",
+                    positions=positions_of(self.images, rows),
+                )
             weights = None if self.weights is None else self.weights[rows]
             yield Batch(images, self.targets[rows], weights)

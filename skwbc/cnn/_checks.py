@@ -90,12 +90,13 @@ def check_validation_set(
     Returns
     -------
     ValidationSet or None
-        None if there is none.
+        Without the samples of weight zero; None if none are left.
 
     Raises
     ------
     ValueError
-        If only one of images and labels is given, or they do not fit.
+        If only one of images and labels is given, they do not fit, or weights are
+        negative.
     """
     if X_val is None and y_val is None:
         return None
@@ -107,13 +108,23 @@ def check_validation_set(
     X_val = check_images(X_val, owner, image_shape=image_shape)
     y_val = column_or_1d(y_val, warn=True)
     check_consistent_length(X_val, y_val)
+    weights = None
+    if sample_weight_val is not None:
+        if not np.any(sample_weight_val):
+            # A member of an ensemble may have got such a fold; nothing can be watched.
+            check_consistent_length(X_val, sample_weight_val)
+            return None
+        weights = check_sample_weight(
+            sample_weight_val, y_val, dtype=np.float32, ensure_non_negative=True
+        )
+        kept = np.flatnonzero(weights)
+        if len(kept) < len(y_val):
+            X_val, y_val = select_rows(X_val, kept), y_val[kept]
+            weights = weights[kept]
     unknown = np.setdiff1d(y_val, classes)
     if len(unknown):
         raise ValueError(
             f"y_val has labels that y does not have: {unknown.tolist()}. The "
             f"classes in y are {classes.tolist()}."
         )
-    weights = None
-    if sample_weight_val is not None:
-        weights = check_sample_weight(sample_weight_val, y_val, dtype=np.float32)
     return ValidationSet(X_val, np.searchsorted(classes, y_val), weights)

@@ -253,7 +253,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         y_val : array-like of shape (n_val,), default=None
             Their labels, each of them a label in `y`.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights in the validation loss.
+            Their weights in the validation loss. Those of weight zero are left out; if
+            that is all, it is as without a validation set.
 
         Returns
         -------
