@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from skwbc.cnn._packing import comes_from_keras
+from skwbc.cnn._packing import is_plain_layer
 
 # Parts of a description that are no objects of a class.
 _PLAIN = {"__keras_tensor__", "__tuple__"}
@@ -33,7 +33,7 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
         None if what the network computes need not follow from what its parts say of
         themselves, as when they are not Keras' own.
     """
-    if not all(map(_is_plain_layer, network._flatten_layers())):
+    if not all(map(is_plain_layer, network._flatten_layers())):
         return None
     description = json.loads(network.to_json())
     settings = description.pop("compile_config", None)
@@ -55,18 +55,6 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
         "variables": [(v.trainable, str(v.value.device)) for v in network.variables],
     }
     return json.dumps([_rename(description, names), around], sort_keys=True)
-
-
-def _is_plain_layer(layer: keras.layers.Layer) -> bool:
-    """Tell whether a layer is Keras' own, with no function of somebody else's.
-
-    Of a function the description has only the name.
-    """
-    if isinstance(layer, keras.layers.Lambda) or hasattr(layer, "finalize_state"):
-        # The latter keep constants besides their variables, as Normalization does.
-        return False
-    parts = [type(layer), *(v for v in vars(layer).values() if _is_function(v))]
-    return all(map(comes_from_keras, parts))
 
 
 def _is_function(value: Any) -> bool:

@@ -2,11 +2,17 @@
 
 import math
 import pkgutil
+import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
+
+# Layers that builders have returned, as long as somebody has them.
+_returned: "weakref.WeakSet[keras.layers.Layer]" = weakref.WeakSet()
+_remembering = threading.Lock()
 
 
 def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
@@ -36,13 +42,17 @@ def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
     return found
 
 
-def check_network(network: Any, n_classes: int) -> None:
-    """Check that a builder returned a network with an output for each class.
+def check_network(network: Any, image_shape: tuple[int, ...], n_classes: int) -> None:
+    """Check that a builder returned a fresh network with an output for each class.
+
+    A `keras.Sequential` that was not told what it takes is built.
 
     Parameters
     ----------
     network : object
         What the builder returned.
+    image_shape : tuple of int
+        (height, width, channels).
     n_classes : int
         For 2 classes a single output will do, too.
 
@@ -51,19 +61,39 @@ def check_network(network: Any, n_classes: int) -> None:
     TypeError
         If it is no Keras model.
     ValueError
-        If its output has another shape.
+        If its output has another shape, or a layer of it that can be trained was in
+        a network before.
     """
     if not isinstance(network, keras.Model):
         raise TypeError(
             f"model has to return a Keras model; it returned {type(network).__name__}."
         )
+    if isinstance(network, keras.Sequential) and not network.built:
+        network.build((None, *image_shape))
     shape = getattr(network, "output_shape", None)
+    if shape is None:
+        raise ValueError(
+            f"The network, a {type(network).__name__}, does not say what it takes and "
+            "gives. Make it by keras.Sequential or keras.Model(inputs, outputs), and "
+            "let it begin with keras.layers.Input(meta['image_shape_'])."
+        )
     good = [(None, n_classes)] + [(None, 1)] * (n_classes == 2)
     if shape not in good:
         raise ValueError(
             f"The network's output has shape {shape}, but {n_classes} classes need "
             f"{' or '.join(map(str, good))}. Let the function that builds it take an "
             "argument `meta` and use meta['n_classes_']."
+        )
+    trained = [layer for layer in network._flatten_layers() if layer.trainable_weights]
+    with _remembering:
+        old = next((layer for layer in trained if layer in _returned), None)
+        _returned.update(trained)
+    if old is not None:
+        raise ValueError(
+            f"The function that builds the network returned {old.name!r} a second "
+            "time. What it learnt of other images, such as those held out in another "
+            "fold, would not be forgotten. Make all layers inside the function, or set "
+            "trainable=False for those that stay."
         )
 
 

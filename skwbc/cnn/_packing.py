@@ -5,6 +5,7 @@ file and is of no use to predict.
 """
 
 import json
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -72,13 +73,60 @@ def bare_copy(network: keras.Model) -> keras.Model:
             read = getattr(again, name, None)
             if not (isinstance(part, FunctionType) and isinstance(read, FunctionType)):
                 continue
-            if comes_from_keras(read) and not comes_from_keras(part):
+            # TensorFlow's functions are what Keras' own of these names are made of.
+            if comes_from_keras(read) and not comes_from_keras(part, "tensorflow"):
                 raise ValueError(
                     f"The function {part.__qualname__!r}, which is {name} of the layer "
                     f"{layer.name!r}, cannot be told from Keras' own of that name in a "
                     f"file. {_REGISTER}"
                 )
     return copy
+
+
+def check_copy(
+    copy: keras.Model, network: keras.Model, images: Callable[[], np.ndarray]
+) -> None:
+    """Check that a copy computes what the network does, with the network's weights.
+
+    Parameters
+    ----------
+    copy : keras.Model
+        What :func:`bare_copy` made of the network. It is given the weights.
+    network : keras.Model
+        Left alone if its layers are Keras' own, of which all is in a file.
+    images : callable
+        Returns a few images to try, float32.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    own = [layer for layer in network._flatten_layers() if not is_plain_layer(layer)]
+    if not own:
+        return
+    given = network.get_weights()
+    alike = [w.shape for w in given] == [w.shape for w in copy.get_weights()]
+    if alike:
+        put_weights(copy, given)
+        seen = images()
+
+        def differ(one: keras.Model, other: keras.Model) -> bool:
+            first, second = (
+                keras.ops.convert_to_numpy(each(seen, training=False)).astype(float)
+                for each in (one, other)
+            )
+            return not np.allclose(first, second, rtol=1e-2, atol=1e-4, equal_nan=True)
+
+        # Some draw numbers whenever they are asked.
+        alike = not differ(network, copy) or differ(network, network)
+    if not alike:
+        raise ValueError(
+            "The network would compute something else once it is stored and read "
+            "again: a file has settings (get_config) and weights, and not all that "
+            f"{', '.join(repr(layer.name) for layer in own)} knows is in these. Keep "
+            f"it in weights (add_weight) or settings. {_REGISTER}"
+        )
 
 
 def put_weights(network: keras.Model, weights: list[np.ndarray]) -> None:
@@ -111,6 +159,18 @@ def _build(architecture: str) -> Any:
         ) from error
 
 
-def comes_from_keras(part: Any) -> bool:
-    """Tell whether a class or function is defined in Keras."""
-    return part.__module__.partition(".")[0] == "keras"
+def is_plain_layer(layer: keras.layers.Layer) -> bool:
+    """Tell whether a layer is Keras' own, with no function of somebody else's.
+
+    Of a function the description has only the name.
+    """
+    if isinstance(layer, keras.layers.Lambda) or hasattr(layer, "finalize_state"):
+        # The latter keep constants besides their variables, as Normalization does.
+        return False
+    parts = [v for v in vars(layer).values() if isinstance(v, FunctionType)]
+    return all(map(comes_from_keras, [type(layer), *parts]))
+
+
+def comes_from_keras(part: Any, *others: str) -> bool:
+    """Tell whether a class or function is defined in Keras, or in other packages."""
+    return (part.__module__ or "").partition(".")[0] in ("keras", *others)

@@ -14,6 +14,9 @@ from keras import layers
 
 from skwbc.cnn._pretrained import load_pretrained
 
+# That of images here, whatever Keras is told for other networks.
+_FORMAT = "channels_last"
+
 
 def build_article_cnn(meta: Mapping[str, Any], dropout: float = 0.5) -> keras.Model:
     """Build the network of the article: two convolutions and a wide dense layer.
@@ -37,13 +40,13 @@ def build_article_cnn(meta: Mapping[str, Any], dropout: float = 0.5) -> keras.Mo
         [
             layers.Input(meta["image_shape_"]),
             # Pooled before it is rectified: the same values from a quarter of the work.
-            layers.Conv2D(32, 3, padding="same"),
-            layers.MaxPooling2D(2),
+            layers.Conv2D(32, 3, padding="same", data_format=_FORMAT),
+            layers.MaxPooling2D(2, data_format=_FORMAT),
             layers.ReLU(),
-            layers.Conv2D(64, 2, padding="same"),
-            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 2, padding="same", data_format=_FORMAT),
+            layers.MaxPooling2D(2, data_format=_FORMAT),
             layers.ReLU(),
-            layers.Flatten(),
+            layers.Flatten(_FORMAT),
             layers.Dense(256, activation="relu"),
             layers.Dropout(dropout),
             layers.Dense(meta["n_classes_"], activation="softmax"),
@@ -102,14 +105,17 @@ def build_compact_cnn(
     x = inputs = layers.Input(meta["image_shape_"])
     for stage, maps in enumerate(filters, start=1):
         side, step = (5, 2) if stage == 1 else (3, 1)
-        x = layers.Conv2D(maps, side, step, padding="same", use_bias=False)(x)
+        convolution = layers.Conv2D(
+            maps, side, step, padding="same", data_format=_FORMAT, use_bias=False
+        )
+        x = convolution(x)
         if stage < len(filters):
             # Pooled before it is normalised, which is a quarter of the work.
-            x = layers.MaxPooling2D(2, padding="same")(x)
+            x = layers.MaxPooling2D(2, padding="same", data_format=_FORMAT)(x)
         # Few steps are taken, so the running averages have to follow fast.
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
-    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.GlobalAveragePooling2D(data_format=_FORMAT)(x)
     x = layers.Dropout(dropout)(x)
     outputs = layers.Dense(meta["n_classes_"], activation="softmax")(x)
     network = keras.Model(inputs, outputs)

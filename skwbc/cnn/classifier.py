@@ -30,7 +30,7 @@ from skwbc._sklearn_compat import (
 from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
-from skwbc.cnn._checks import check_validation_set, weigh
+from skwbc.cnn._checks import ValidationSet, check_validation_set, weigh
 from skwbc.cnn._networks import (
     check_loss,
     check_network,
@@ -38,7 +38,14 @@ from skwbc.cnn._networks import (
     encode,
     find_builder,
 )
-from skwbc.cnn._packing import PackedNetwork, bare_copy, pack, put_weights, unpack
+from skwbc.cnn._packing import (
+    PackedNetwork,
+    bare_copy,
+    check_copy,
+    pack,
+    put_weights,
+    unpack,
+)
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
 from skwbc.cnn._seeding import seeded_build, seeded_training
@@ -64,7 +71,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
     Parameters
     ----------
     model : callable or str, default=build_compact_cnn
-        Builds the network: a function that returns a Keras model, compiled or not.
+        Builds the network: a function that returns a new Keras model, compiled or not.
         It may take an argument `meta`, a dict with ``image_shape_``, ``n_classes_``
         and ``classes_``; its other arguments are set as ``model__name=value``. A str is
         the import path of one, "package.module:function", which is imported by ``fit``
@@ -274,7 +281,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         if isinstance(self.model, keras.Model):
             raise TypeError(
                 "model has to be a function that builds a network, got a network: each "
-                "fit needs a fresh one. Pass a function that returns it."
+                "fit needs a fresh one. Pass a function that makes it inside."
             )
         owner = type(self).__name__
         X = check_images(X, owner)
@@ -288,21 +295,37 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
                 f"{owner} got samples of the one class {classes.tolist()[0]!r}; it "
                 "needs at least 2 classes."
             )
-        self.classes_ = classes
-        self.n_classes_ = len(classes)
-        self.image_shape_ = tuple(X.shape[1:])
+        image_shape = tuple(X.shape[1:])
         validation = check_validation_set(
-            X_val, y_val, sample_weight_val, owner, self.image_shape_, classes
+            X_val, y_val, sample_weight_val, owner, image_shape, classes
         )
+        with self._undone_on_failure():
+            # Builders are told of them.
+            self.classes_ = classes
+            self.n_classes_ = len(classes)
+            self.image_shape_ = image_shape
+            self._build_and_train(X, codes, weights, validation)
+        return self
+
+    def _build_and_train(
+        self,
+        X: Any,
+        codes: np.ndarray,
+        weights: np.ndarray | None,
+        validation: ValidationSet | None,
+    ) -> None:
         seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
         with seeded_build(int(seeds[0])):
             network = self._build_keras_model()
-            check_network(network, self.n_classes_)
+            check_network(network, self.image_shape_, self.n_classes_)
             self._compile(network)
             check_loss(network)
         # A fresh network without the optimizer's state, as after loading from a file.
         # Made now, so that one that cannot be kept is not trained first.
         kept = bare_copy(network)
+        check_copy(
+            kept, network, lambda: next(Batches(X, codes, None, size=2).in_order())[0]
+        )
         batches = Batches(
             X,
             encode(codes, network, self.n_classes_),
@@ -323,6 +346,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
                 size=PREDICTION_BATCH,
             )
         context = self._init_callback_context(max_subtasks=self.epochs)
+        y = self.classes_[codes]
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         with trainer_for(network) as trainer, seeded_training(int(seeds[0])):
             training = train(
@@ -342,7 +366,6 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
         self.model_ = kept
         self.history_ = training.history
         self.best_epoch_ = training.best_epoch
-        return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class probabilities.
@@ -484,6 +507,21 @@ class CNNClassifier(Stamped, CallbackSupportMixin, KerasClassifier):
             f"Parameters are {sorted(known)}, and routed ones that begin with "
             f"{', '.join(route + '__' for route in _ROUTES)}."
         )
+
+    @contextmanager
+    def _undone_on_failure(self) -> Iterator[None]:
+        """Leave what an earlier fit gave as it was if the block fails."""
+        names = ("classes_", "n_classes_", "image_shape_")
+        before = {name: getattr(self, name) for name in names if hasattr(self, name)}
+        try:
+            yield
+        except BaseException:
+            for name in names:
+                if name in before:
+                    setattr(self, name, before[name])
+                elif hasattr(self, name):
+                    delattr(self, name)
+            raise
 
     @contextmanager
     def _around_epoch(self, context: Any) -> Iterator[None]:

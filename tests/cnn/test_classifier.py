@@ -392,6 +392,70 @@ def test_functions_that_a_file_cannot_name(X, y):
     assert_array_equal(again.predict_proba(X), cnn.predict_proba(X))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Shift(keras.layers.Layer):
+    """A layer of which a file does not tell all, unless it is kept as a weight."""
+
+    def __init__(self, by=0.0, told=False, **kwargs):
+        super().__init__(**kwargs)
+        self.by, self.told = by, told
+
+    def build(self, shape):
+        start = keras.initializers.Constant(self.by)
+        self.weight = self.add_weight(shape=(), initializer=start, trainable=False)
+
+    def call(self, x):
+        return x + (self.weight if self.told else self.by) * keras.ops.arange(3.0)
+
+    def get_config(self):
+        return {**super().get_config(), "told": self.told}
+
+
+def test_layers_that_a_file_does_not_tell(X, y):
+    def build(meta, told):
+        # Not told what it takes, either.
+        pooling, head = keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)
+        return keras.Sequential(
+            [pooling, head, Shift(9.0, told), keras.layers.Softmax()]
+        )
+
+    fit = CNNClassifier(build, model__told=True, epochs=1, random_state=0).fit(X, y)
+    assert fit.predict_proba(X)[:, 2].min() > 0.9
+    with pytest.raises(ValueError, match="not all that 'shift.* knows is in these"):
+        fit.set_params(model__told=False).fit(X, y)
+
+
+def test_activations_of_tensorflow(X, y):
+    import tensorflow as tf
+
+    def build(meta, activation):
+        first = keras.layers.Conv2D(4, 3, activation=activation)
+        head = keras.layers.Dense(3, activation="softmax")
+        return keras.Sequential([first, keras.layers.Flatten(), head])
+
+    def proba(activation):
+        cnn = CNNClassifier(build, model__activation=activation, epochs=1)
+        return cnn.set_params(random_state=0).fit(X, y).predict_proba(X)
+
+    assert_allclose(proba(tf.nn.relu), proba("relu"), atol=1e-5)
+
+
+def test_a_fit_that_fails_leaves_the_one_before(X, y):
+    cnn = tiny(epochs=1).fit(X, y)
+    proba = cnn.predict_proba(X)
+    few = y == "monocyte", y == "neutrophil"
+    with pytest.raises(ValueError, match="monitor='none' is not among"):
+        cnn.set_params(monitor="none").fit(
+            X[:, 4:], few[0], X_val=X[:, 4:], y_val=few[1]
+        )
+    assert cnn.classes_.tolist() == sorted(set(y))
+    assert_array_equal(cnn.predict_proba(X), proba)
+    other = tiny(monitor="none")
+    with pytest.raises(ValueError, match="monitor='none'"):
+        other.fit(X, y, X_val=X, y_val=y)
+    assert not hasattr(other, "classes_")
+
+
 def test_in_several_threads(X, y):
     expected = tiny(epochs=1).fit(X, y).predict_proba(X)
     got = {}
@@ -438,6 +502,17 @@ def test_article_network_is_to_the_letter():
     shapes = [w.shape for w in network.trainable_weights if len(w.shape) > 1]
     assert shapes == [(3, 3, 3, 32), (2, 2, 32, 64), (40000, 256), (256, 3)]
     assert network.layers[8].rate == 0.5
+
+
+@pytest.mark.parametrize("build", [build_article_cnn, build_compact_cnn])
+def test_where_channels_are_does_not_follow_keras(build):
+    meta = {"image_shape_": (9, 12, 3), "n_classes_": 3}
+    usual = [w.shape for w in build(meta).weights]
+    keras.config.set_image_data_format("channels_first")
+    try:
+        assert [w.shape for w in build(meta).weights] == usual
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_compact_network():
@@ -532,6 +607,10 @@ def test_a_held_out_fold_of_weight_zero_is_not_watched(X, y):
 
 
 def test_wrong_builders(X, y):
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
     def fit(build):
         return CNNClassifier(build, epochs=1).fit(X, y)
 
@@ -541,5 +620,16 @@ def test_wrong_builders(X, y):
         fit(lambda meta: linear(meta, units=5))
     with pytest.raises(TypeError, match="it returned NoneType"):
         fit(lambda meta: None)
-    with pytest.raises(TypeError, match="got a network"):
+    with pytest.raises(ValueError, match="a Own, does not say .*Input.meta"):
+        fit(lambda meta: Own())
+    network = linear({"image_shape_": (24, 24, 3), "n_classes_": 3})
+    fit(lambda meta: network)
+    for again in network, keras.Sequential([network, keras.layers.Softmax()]):
+        with pytest.raises(ValueError, match="'sequential.* a second time.*inside the"):
+            fit(lambda meta, again=again: again)
+    # Nothing is learnt by what stays as it is.
+    network.trainable = False
+    for _ in range(2):
+        fit(lambda meta: keras.Sequential([network, keras.layers.Dense(3, "softmax")]))
+    with pytest.raises(TypeError, match="got a network.*makes it inside"):
         fit(linear({"image_shape_": (24, 24, 3), "n_classes_": 3}))
