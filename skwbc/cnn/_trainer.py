@@ -1,6 +1,5 @@
 """Taking the training and evaluation steps of an epoch on a compiled network."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -28,7 +27,7 @@ class Trainer:
     def train(
         self, batches: Iterable[Batch], rates: Iterator[float] | None = None
     ) -> Logs:
-        """Take a training step on each batch; return the mean of the metrics.
+        """Take a training step on each batch; return the metrics.
 
         Parameters
         ----------
@@ -45,7 +44,7 @@ class Trainer:
         return self._take("train", self._rated(batches, rates))
 
     def evaluate(self, batches: Iterable[Batch]) -> Logs:
-        """Return the mean of the metrics over the samples of all batches."""
+        """Return the metrics over the samples of all batches."""
         return self._take("test", batches)
 
     def keep_weights(self) -> None:
@@ -68,18 +67,21 @@ class Trainer:
             yield batch
 
     def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
-        step = getattr(self.network, f"{kind}_on_batch")
-        total: dict[str, float] = defaultdict(float)
-        samples = 0
-        for batch in batches:
-            # Only newer versions of Keras do this by themselves.
-            self.network.reset_metrics()
-            logs = step(*batch, return_dict=True)
-            size = len(batch.targets)
-            samples += size
-            for name, value in logs.items():
-                total[name] += float(value) * size
-        return {name: value / samples for name, value in total.items()}
+        network = self.network
+        step = getattr(network, f"{kind}_on_batch")
+        logs: Logs = {}
+        network.reset_metrics()
+        try:
+            for number, batch in enumerate(batches):
+                logs = step(*batch, return_dict=True)
+                if number == 0:
+                    # The metrics add up over the epoch, of which not all are means.
+                    # Newer versions of Keras would reset them before each batch.
+                    network.reset_metrics = lambda: None
+        finally:
+            if "reset_metrics" in vars(network):
+                del network.reset_metrics
+        return {name: float(value) for name, value in logs.items()}
 
 
 class CompiledTrainer(Trainer):
@@ -117,13 +119,21 @@ class CompiledTrainer(Trainer):
             logs = step(*(part for part in batch if part is not None))
         return {name: float(value) for name, value in logs.items()}
 
+    def _make_metrics(self, batch: Batch) -> None:
+        """Make the metrics' variables, or TensorFlow would compile a step twice."""
+        # Layers may draw numbers here, which a trainer that is lent again does not.
+        state = self.network.non_trainable_variables
+        kept = self._tensorflow.copy_out(state)
+        self.network.test_step(tuple(p if p is None else p[:1] for p in batch))
+        for variable, value in zip(state, kept, strict=True):
+            variable.assign(value)
+
     def _compiled(self, kind: str, batch: Batch) -> Callable[..., dict]:
         parts = [part for part in batch if part is not None]
         key = (kind, *((part.shape[1:], part.dtype) for part in parts))
         if key not in self._steps:
             if not self._steps:
-                # Makes the metrics' variables, or TensorFlow would compile it twice.
-                self.network.test_step(tuple(p if p is None else p[:1] for p in batch))
+                self._make_metrics(batch)
             self._steps[key] = self._tensorflow.compile_step(
                 getattr(self.network, f"{kind}_step"),
                 parts,

@@ -36,6 +36,21 @@ def test_a_fit_leaves_nothing_for_the_next(X, y, nothing_kept):
     assert not np.allclose(other.predict_proba(X), first.predict_proba(X))
 
 
+def test_layers_that_draw_numbers_begin_again(X, y, nothing_kept):
+    def build(meta):
+        # It draws a number even if it is only asked what it gives.
+        grey = keras.layers.RandomGrayscale(0.5)
+        head = keras.layers.Dense(meta["n_classes_"], activation="softmax")
+        shape = keras.layers.Input(meta["image_shape_"])
+        return keras.Sequential([shape, grey, keras.layers.Flatten(), head])
+
+    first, again = (
+        CNNClassifier(build, epochs=1, random_state=0).fit(X, y).predict_proba(X)
+        for _ in range(2)
+    )
+    assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -151,7 +166,9 @@ def test_a_network_that_runs_eagerly(X, y):
     def build(meta, eagerly):
         network = build_article_cnn(meta, dropout=0.0)
         optimizer, loss = keras.optimizers.SGD(0.01), "categorical_crossentropy"
-        network.compile(optimizer, loss, metrics=["accuracy"], run_eagerly=eagerly)
+        # The latter is no mean over samples.
+        metrics = ["accuracy", keras.metrics.AUC(name="auc")]
+        network.compile(optimizer, loss, metrics=metrics, run_eagerly=eagerly)
         return network
 
     def fit(eagerly):
