@@ -5,16 +5,19 @@ import os
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 import skwbc
 from skwbc._averaging import average_members
 from skwbc._files import replacing
 from skwbc._optional import import_optional
+from skwbc.augmentation import ImageAugmenter
+from skwbc.augmentation._standardise import Standardisation
 from skwbc.ensemble import KFoldEnsembleClassifier
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, Details, encode
 from skwbc.recipes import expected_image_shape
-from skwbc.voting import parts_of
+from skwbc.voting import SoftVotingClassifier
 
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
 # At the most between what the ensemble and the file say of the same samples.
@@ -111,11 +114,7 @@ def _input(
         if not hasattr(ensemble, "n_features_in_"):
             raise
         return (ensemble.n_features_in_,), np.dtype(np.float64)
-    levels = {
-        part.white_level_
-        for part in parts_of(ensemble.estimators_[0])
-        if hasattr(part, "white_level_")
-    }
+    levels = _white_levels(ensemble.estimators_[0])
     if input_dtype == "uint8" and levels - {255}:
         raise ValueError(
             "The ensemble was trained on images in which white is "
@@ -123,6 +122,27 @@ def _input(
             "input_dtype='float32', or train it on uint8 images."
         )
     return shape, np.dtype(input_dtype)
+
+
+def _white_levels(estimator: Any) -> set[float]:
+    """Return what is white to those parts that are given images as they come."""
+    if isinstance(estimator, SoftVotingClassifier):
+        return set().union(*map(_white_levels, estimator.estimators_))
+    if not isinstance(estimator, Pipeline):
+        level = getattr(estimator, "white_level_", None)
+        return set() if level is None else {level}
+    for _, step in estimator.steps:
+        levels = _white_levels(step)
+        # What comes behind a standardisation is given values on another scale.
+        if levels or _standardises(step):
+            return levels
+    return set()
+
+
+def _standardises(step: Any) -> bool:
+    if not isinstance(step, ImageAugmenter):
+        return False
+    return step._plan.standardisation.settings != Standardisation().settings
 
 
 def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.dtype):

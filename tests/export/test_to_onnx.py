@@ -140,6 +140,32 @@ def test_outputs_that_are_all_zero(cells, new, tmp_path):
     compare(clf, new, tmp_path / "c.onnx")
 
 
+def test_networks_that_prepare_images_themselves(cells, new, tmp_path):
+    """Of learnt scale, with augmentation that is not for prediction."""
+
+    def build(meta):
+        normalise = keras.layers.Normalization()
+        normalise.adapt(cells.images.astype("float32"))
+        inside = [
+            normalise,
+            keras.layers.RandomFlip(),
+            keras.layers.RandomContrast(0.9),
+        ]
+        return keras.Sequential(
+            [
+                keras.layers.Input(meta["image_shape_"]),
+                keras.Sequential(inside),
+                keras.layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1, 2, 3]),
+                keras.layers.RandomRotation(0.5),
+                keras.layers.Flatten(),
+                keras.layers.Dense(meta["n_classes_"], activation="softmax"),
+            ]
+        )
+
+    clf = ensemble(CNNClassifier(build, epochs=1, random_state=0))
+    compare(clf.fit(cells.images, cells.target), new, tmp_path / "c.onnx")
+
+
 def test_grey_images(cells, new, tmp_path):
     grey = cells.images[..., 1:2]
     voters = [
@@ -174,6 +200,13 @@ def test_images_of_floats(cells, new, tmp_path):
         to_onnx(clf, path)
     assert not path.exists()
     compare(clf, new / 255, path, input_dtype="float32")
+    # What is behind a standardisation sees another scale than the file.
+    clf = ensemble(ImageAugmenter(), ColourStatistics(), linear())
+    with pytest.raises(ValueError, match="white is 1.*input_dtype='float32'"):
+        to_onnx(clf.fit(cells.images / 255, cells.target), path)
+    scaled = ImageAugmenter(rescale=1 / 255)
+    clf = ensemble(scaled, ColourStatistics(), StandardScaler(), linear())
+    compare(clf.fit(cells.images, cells.target), new, path)
 
 
 @pytest.mark.parametrize("labels", [np.array([5, -2, 9]), np.array([True, False])])
