@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -189,16 +189,22 @@ def _cut(network: keras.Model) -> _Parts:
     architecture = json.loads(packed.architecture)
     scores = _end_before_softmax(architecture)
     copy = unpack(packed._replace(architecture=json.dumps(architecture)))
-    maps = next(_maps_from_the_end(copy), None)
+    variables = copy.variables
+    maps = _last_maps(copy)
+    if maps is None:
+        # They may be inside of a network that is one of the layers.
+        copy = _flatten(copy)
+        maps = _last_maps(copy)
     if maps is None:
         raise ValueError(
             "grad_cam needs a network with maps of more than one pixel: a layer whose "
-            "outputs have shape (n_samples, height, width, channels). This one has "
+            "outputs have shape (n_samples, height, width, channels), and which is not "
+            "before all that is learnt. This one has "
             f"{', '.join(type(layer).__name__ for layer in network.layers)}."
         )
     front = keras.Model(copy.inputs, maps)
     back = keras.Model([maps, *copy.inputs], copy.outputs[0])
-    return _Parts(front, back, copy.variables, scores)
+    return _Parts(front, back, variables, scores)
 
 
 def _end_before_softmax(description: dict[str, Any]) -> bool:
@@ -231,12 +237,37 @@ def _end_before_softmax(description: dict[str, Any]) -> bool:
     return False
 
 
-def _maps_from_the_end(network: keras.Model) -> Iterator[Any]:
-    """Yield what the layers of a network give that has more than one pixel."""
-    for layer in reversed(getattr(network, "operations", network.layers)):
+def _last_maps(network: keras.Model) -> Any:
+    """Return the last that a layer gives of more than one pixel, or None.
+
+    Layers before the first convolution do not count: they give the image itself.
+    """
+    found = None
+    has_learnt = False
+    for layer in getattr(network, "operations", network.layers):
         if isinstance(layer, keras.layers.InputLayer):
             continue
+        weights = getattr(layer, "weights", ())
+        has_learnt = has_learnt or any(len(weight.shape) > 1 for weight in weights)
         # A network as a layer says what it gives inside itself, not here.
         for tensor in layer._inbound_nodes[-1].output_tensors:
-            if len(tensor.shape) == 4 and tensor.shape[1:3] != (1, 1):
-                yield tensor
+            if has_learnt and len(tensor.shape) == 4 and tensor.shape[1:3] != (1, 1):
+                found = tensor
+    return found
+
+
+def _flatten(network: keras.Model) -> keras.Model:
+    """Return a network of the same layers, with those of networks inside it."""
+    inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in network.inputs]
+    return keras.Model(inputs, _run_through(network, inputs))
+
+
+def _run_through(network: Any, inputs: Sequence[Any]) -> Any:
+    def step_of(layer: Any) -> Callable[..., Any]:
+        graph = getattr(layer, "_functional", layer)
+        if not hasattr(graph, "_run_through_graph"):
+            return layer
+        return lambda *inside, **_: _run_through(layer, inside)
+
+    graph = getattr(network, "_functional", network)
+    return graph._run_through_graph(inputs, operation_fn=step_of)

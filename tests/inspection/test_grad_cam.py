@@ -39,10 +39,19 @@ def spotter(meta, end="softmax"):
     """Build a network that weighs how red and how green an image is."""
     n_outputs = 1 if end == "sigmoid" else meta["n_classes_"]
     x = inputs = layers.Input(meta["image_shape_"])
-    x = layers.Conv2D(2, 1, use_bias=False, activation="relu")(x)
-    x = layers.MaxPooling2D(2)(x)
-    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
-    x = layers.Flatten()(x)
+    body = [
+        layers.Conv2D(2, 1, use_bias=False, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.GlobalAveragePooling2D(keepdims=True),
+        layers.Flatten(),
+    ]
+    if end == "nested":
+        # What is before it are maps, too, but none that were learnt.
+        inside = keras.Sequential([layers.Input(meta["image_shape_"]), *body])
+        body = [layers.Rescaling(1.0), keras.Sequential([inside])]
+        end = "softmax"
+    for layer in body:
+        x = layer(x)
     if end == "separate":
         x = layers.Softmax()(layers.Dense(n_outputs)(x))
     elif end == "unknown":
@@ -73,7 +82,7 @@ def peak(each):
     return np.argwhere(each >= 0.9 * each.max()).mean(axis=0)
 
 
-@pytest.mark.parametrize("end", ["softmax", "sigmoid", "separate", "unknown"])
+@pytest.mark.parametrize("end", ["softmax", "sigmoid", "separate", "unknown", "nested"])
 def test_the_blob_decides(blobs, end):
     X, y = blobs
     # So sure that the softmax is 1 to the last bit, of which no gradient is left.
@@ -83,6 +92,8 @@ def test_the_blob_decides(blobs, end):
     maps = grad_cam(cnn, X)
     assert maps.shape == (4, 24, 24)
     assert maps.dtype == np.float32
+    if end == "nested":
+        np.testing.assert_allclose(maps, grad_cam(fitted(X, y), X), atol=1e-5)
     for each, place in zip(maps, PLACES, strict=True):
         assert each.max() == 1
         np.testing.assert_allclose(peak(each), place, atol=1)
@@ -98,7 +109,7 @@ def test_the_blob_decides(blobs, end):
 
 def dense(meta):
     return keras.Sequential(
-        [layers.Input(meta["image_shape_"]), layers.Flatten(),
+        [layers.Input(meta["image_shape_"]), layers.Rescaling(1.0), layers.Flatten(),
          layers.Dense(meta["n_classes_"], activation="softmax")]
     )  # fmt: skip
 
