@@ -157,7 +157,7 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     Parameters
     ----------
     X : array-like
-        An array, a memory map, or a :class:`LazyArray`.
+        An array, a memory map, a :class:`LazyArray`, or somebody else's.
     rows : slice or ndarray of int
         Which rows.
 
@@ -166,6 +166,10 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     ndarray
         A view only where `X` is an array in memory and `rows` a slice.
     """
+    if not (isinstance(rows, slice) or isinstance(X, np.ndarray | LazyArray)):
+        # A data set of h5py, for one, takes positions only if they rise.
+        rising, where = np.unique(rows, return_inverse=True)
+        return np.asarray(X[rising])[where]
     if not isinstance(X, np.memmap):
         return np.asarray(X[rows])
     out = np.array(X[rows])

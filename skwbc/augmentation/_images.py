@@ -29,7 +29,7 @@ def check_images(
     ----------
     X : array-like of shape (n_samples, height, width, channels)
         Arrays, memory maps and lazy array-likes are returned as they are. Anything
-        that has no ``shape`` is turned into an array.
+        that has no ``shape``, and tensors, are turned into arrays.
     owner : str
         Name of the estimator, for the messages.
     image_shape : tuple of int, default=None
@@ -128,7 +128,8 @@ def _is_finite(values: np.ndarray) -> bool:
 
 
 def _as_array(X: Any, owner: str) -> Any:
-    if not (hasattr(X, "shape") and hasattr(X, "dtype")):
+    # Tensors have a kind of data type of their own.
+    if not (hasattr(X, "shape") and isinstance(getattr(X, "dtype", None), np.dtype)):
         try:
             X = np.asarray(X)
         except ValueError as error:

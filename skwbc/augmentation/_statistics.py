@@ -61,11 +61,13 @@ def white_level(dtype: np.dtype, high: float) -> float:
     -------
     float
         255 for uint8, 1 for bool. For other types the least of 1, 255, 4095 and 65535
-        (fractions, 8, 12 and 16 bits) that no value exceeds, or else `high`.
+        (fractions, 8, 12 and 16 bits) that no value exceeds, or else `high`. Floats
+        may exceed it by a tenth, as they do after an interpolation.
     """
     if dtype == np.uint8:
         return 255.0
-    return float(next((white for white in _WHITES if high <= white), high))
+    most = 1.1 if dtype.kind == "f" else 1.0
+    return float(next((white for white in _WHITES if high <= most * white), high))
 
 
 def moments(

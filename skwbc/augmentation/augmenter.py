@@ -131,8 +131,9 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         What whitening multiplies coordinates along them by.
     white_level_ : float
         The value that counts as white: 255 for uint8, 1 for bool, otherwise the least
-        of 1, 255, 4095 and 65535 that no value seen by ``fit`` exceeds, or else the
-        largest value. Only with `brightness_range` or `stain_jitter`.
+        of 1, 255, 4095 and 65535 that no value seen by ``fit`` exceeds, floats by more
+        than a tenth, or else the largest value. Only with `brightness_range` or
+        `stain_jitter`.
 
     See Also
     --------

@@ -51,7 +51,7 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
         (height, width, channels) of the images seen by ``fit``.
     white_level_ : float
         The value of white: 255 for uint8; for other types the least of 1, 255, 4095
-        and 65535 that no value seen by ``fit`` exceeds.
+        and 65535 that no value seen by ``fit`` exceeds, floats by more than a tenth.
 
     References
     ----------

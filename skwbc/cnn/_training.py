@@ -75,7 +75,7 @@ def train(
     Raises
     ------
     ValueError
-        If there is no metric called `monitor`.
+        If there is no metric called `monitor`, or it may be better low or high.
 
     Warns
     -----
@@ -120,7 +120,15 @@ def train(
             )
             break
         if held_out is not None:
-            stopper.on_epoch_end(epoch, logs)
+            try:
+                stopper.on_epoch_end(epoch, logs)
+            except ValueError as error:
+                # Keras would have its callback be told.
+                raise ValueError(
+                    f"Whether a low or a high {monitor!r} is better is not known. "
+                    "Choose a monitor of which Keras knows it: 'val_loss', or one of "
+                    "Keras' own metrics, such as 'val_accuracy'."
+                ) from error
             if restore_best_weights and stopper.best_epoch == epoch:
                 trainer.keep_weights()
             if network.stop_training:

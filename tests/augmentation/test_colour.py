@@ -48,6 +48,15 @@ def test_brightness_equals_keras_but_for_its_rounding(bytes_):
         assert_allclose(found[k], expected, atol=1)
 
 
+def test_floats_a_little_above_white(noise):
+    above = noise / noise.max() * np.float32(1.05)
+    for images, white in (above, 1), (above * 255, 255), (above * 1.1, 255):
+        augmenter = ImageAugmenter(brightness_range=(0.5, 1.5)).fit(images)
+        assert augmenter.white_level_ == white
+    whole = (noise * 260).astype(np.uint16)
+    assert ImageAugmenter(stain_jitter=0.1).fit(whole).white_level_ == 4095
+
+
 @pytest.mark.parametrize(
     ("dtype", "white"),
     [("uint8", 255), ("float64", 1), ("float32", 255), ("uint16", 4095)],

@@ -162,6 +162,26 @@ def test_another_monitor(X, y):
     with pytest.raises(ValueError, match="monitor='val_auc' is not among the metrics"):
         tiny(monitor="val_auc").fit(X, y, X_val=X, y_val=y)
 
+    def mine(y_true, y_pred):
+        return keras.ops.mean(y_pred)
+
+    with pytest.raises(ValueError, match="low or a high 'val_mine' is better is not"):
+        tiny(monitor="val_mine", metrics=[mine]).fit(X, y, X_val=X, y_val=y)
+
+
+def test_images_in_other_arrays(X, y, tmp_path):
+    import h5py
+    import tensorflow as tf
+
+    steps = ImageAugmenter(rotation_range=9, random_state=0), tiny(epochs=1)
+    expected = make_pipeline(*steps).fit(X, y).predict_proba(X)
+    plain = tiny(epochs=1).fit(X, y).predict_proba(X)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        for images in file.create_dataset("X", data=X), tf.constant(X):
+            clf = make_pipeline(*steps).fit(images, y)
+            assert_array_equal(clf.predict_proba(images), expected)
+            assert_array_equal(tiny(epochs=1).fit(images, y).predict_proba(X), plain)
+
 
 def test_loop_is_that_of_keras(X, y):
     """The same weights as from ``keras.Model.fit`` on the same batches."""
