@@ -54,7 +54,15 @@ def weigh(X: Any, y: np.ndarray, sample_weight: Any, class_weight: Any) -> tuple
         sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
     )
     if class_weight is not None:
-        weights = weights * compute_sample_weight(class_weight, y)
+        of_classes = compute_sample_weight(class_weight, y)
+        if (of_classes < 0).any():
+            raise ValueError(f"class_weight={class_weight!r} has negative weights.")
+        weights = weights * of_classes
+        if not weights.any():
+            raise ValueError(
+                f"With class_weight={class_weight!r} all samples weigh zero, so there "
+                "is nothing to learn."
+            )
     kept = np.flatnonzero(weights)
     weights = weights.astype(np.float32)
     if len(kept) == len(y):

@@ -555,6 +555,11 @@ def test_compact_network():
         ({"test_time_augmentation": 8}, "The 'test_time_augmentation' parameter"),
         ({"model": 3}, "The 'model' parameter"),
         ({"class_weight": "equal"}, "The 'class_weight' parameter"),
+        ({"class_weight": {"monocyte": -1}}, "class_weight=.*has negative weights"),
+        (
+            {"class_weight": {"eosinophil": 0, "monocyte": 0, "neutrophil": 0}},
+            "class_weight=.*all samples weigh zero",
+        ),
     ],
 )
 def test_wrong_parameters(X, y, params, message):
