@@ -129,6 +129,34 @@ def check_copy(
         )
 
 
+def predicting_copy(network: keras.Model, image_shape: tuple[int, ...]) -> keras.Model:
+    """Copy a network as a graph of what it does when it is not being trained.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Trained.
+    image_shape : tuple of int
+        (height, width, channels) of what it takes.
+
+    Returns
+    -------
+    keras.Model
+        What a converter to another format can read.
+    """
+    copy = unpack(pack(network))
+    for layer in copy._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            # As variables of no shape converters cannot read them.
+            layer.mean, layer.variance = (
+                keras.ops.convert_to_numpy(each)
+                for each in (layer.mean, layer.variance)
+            )
+    # Otherwise layers such as RandomFlip would be at work in the graph.
+    inputs = keras.Input(image_shape)
+    return keras.Model(inputs, copy(inputs, training=False))
+
+
 def put_weights(network: keras.Model, weights: list[np.ndarray]) -> None:
     """Give a network its weights, and to layers what they derive from those."""
     network.set_weights(weights)

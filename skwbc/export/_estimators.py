@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import onnx
 import skl2onnx
@@ -18,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier
-from skwbc.cnn._packing import pack, unpack
+from skwbc.cnn._packing import predicting_copy
 from skwbc.cnn._views import KINDS
 from skwbc.export._graph import OPSET, Graph, Value
 from skwbc.export._images import describe_colours, flatten, standardise
@@ -170,7 +169,7 @@ def _views_of(
 
 
 def _network_as_onnx(cnn: CNNClassifier) -> onnx.ModelProto:
-    network = _predicting(cnn)
+    network = predicting_copy(cnn.model_, cnn.image_shape_)
     # Keras wants to have seen it at work.
     network(np.zeros((1, *cnn.image_shape_), np.float32), training=False)
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -187,21 +186,6 @@ def _network_as_onnx(cnn: CNNClassifier) -> onnx.ModelProto:
                 f"{type(error).__name__}: {error}"
             ) from error
     return model
-
-
-def _predicting(cnn: CNNClassifier) -> keras.Model:
-    """Return a copy of the network that knows that it is not being trained."""
-    copy = unpack(pack(cnn.model_))
-    for layer in copy._flatten_layers():
-        if isinstance(layer, keras.layers.Normalization):
-            # As variables of no shape the converter cannot read them.
-            layer.mean, layer.variance = (
-                keras.ops.convert_to_numpy(each)
-                for each in (layer.mean, layer.variance)
-            )
-    # Otherwise layers such as RandomFlip would be at work in the file.
-    inputs = keras.Input(cnn.image_shape_)
-    return keras.Model(inputs, copy(inputs, training=False))
 
 
 @contextmanager
