@@ -31,6 +31,35 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
     return mean_over_known(total, votes, partly)
 
 
+def most_probable(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the class with the highest probability of each sample.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+        Averaged probabilities.
+    classes : ndarray of shape (n_classes,)
+        The labels of the columns.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Labels.
+
+    Raises
+    ------
+    ValueError
+        If there is NaN, of which none is the highest.
+    """
+    if np.isnan(proba).any():
+        raise ValueError(
+            "There are no probabilities for some samples, but NaN. Classifiers have "
+            "diverged in their training, perhaps: look for warnings of fit, and fit "
+            "again."
+        )
+    return classes[proba.argmax(axis=1)]
+
+
 def first_choices(proba: np.ndarray) -> np.ndarray:
     """Return which class each member finds most probable.
 

@@ -196,11 +196,11 @@ def takes_lazy_arrays(estimator: Any) -> bool:
     # Here, because it takes a second to import, and arrays do without it.
     from sklearn.pipeline import Pipeline
 
+    from skwbc._pipelines import steps_of
+
     if not isinstance(estimator, Pipeline):
         return getattr(estimator, "_takes_lazy_arrays", False)
-    for _, step in estimator.steps:
-        if step is None or step == "passthrough":
-            continue
+    for step in steps_of(estimator):
         if not takes_lazy_arrays(step):
             return False
         if getattr(step, "_gives_arrays", False):

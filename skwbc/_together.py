@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skwbc._pipelines import steps_of, transform_by
+
 
 def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
     """Return what each of several classifiers says of the same samples.
@@ -45,7 +47,7 @@ def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
 
 def _through_pipelines(pipelines: Sequence[Pipeline], X: Any) -> list[np.ndarray]:
     """Go together through the steps as far as these do the same."""
-    ways = [_steps(pipeline) for pipeline in pipelines]
+    ways = [steps_of(pipeline) for pipeline in pipelines]
     n_common = 0
     for steps in zip(*(way[:-1] for way in ways), strict=False):
         keys = {_transform_key(step) for step in steps}
@@ -59,19 +61,12 @@ def _through_pipelines(pipelines: Sequence[Pipeline], X: Any) -> list[np.ndarray
     if all(len(steps) == 1 for steps in rest):
         return predict_proba_together([step for (step,) in rest], X)
     # A step may change what it is given, which is what the others are given, too.
-    return [_go_on(steps, copy.deepcopy(X)) for steps in rest]
-
-
-def _steps(pipeline: Pipeline) -> list[Any]:
-    steps = [step for _, step in pipeline.steps]
-    return [step for step in steps if step is not None and step != "passthrough"]
+    seen = (transform_by(steps[:-1], copy.deepcopy(X)) for steps in rest)
+    return [
+        np.asarray(steps[-1].predict_proba(samples))
+        for steps, samples in zip(rest, seen, strict=True)
+    ]
 
 
 def _transform_key(step: Any) -> Any:
     return step._transform_key if "_transform_key" in vars(type(step)) else None
-
-
-def _go_on(steps: Sequence[Any], X: Any) -> np.ndarray:
-    for step in steps[:-1]:
-        X = step.transform(X)
-    return np.asarray(steps[-1].predict_proba(X))

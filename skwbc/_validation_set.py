@@ -1,4 +1,4 @@
-"""How a member of an ensemble is given its held-out fold.
+"""How the held-out fold, and what else ``fit`` is given, reaches a member's steps.
 
 An estimator whose ``fit`` takes ``X_val`` and ``y_val`` is handed them directly. Where
 it is the last step of a pipeline, ``X_val`` goes through the ``transform`` of the
@@ -15,15 +15,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
+from skwbc._pipelines import final_step, steps_of, transform_by
+
 # What ``fit`` may be given of a held-out fold.
 HELD_OUT = frozenset({"X_val", "y_val", "sample_weight_val"})
-
-
-def final_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, however nested, or the estimator itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
 
 
 def takes_held_out_fold(estimator: Any) -> bool:
@@ -146,10 +141,8 @@ def _handing_on(pipeline: Pipeline, held_out: dict[str, Any]) -> Iterator[None]:
 
 def _through_steps(pipeline: Pipeline, X: Any) -> Any:
     """Transform samples by all steps but the last one, which may be a pipeline, too."""
-    for _, step in pipeline.steps[:-1]:
-        if step is not None and step != "passthrough":
-            X = step.transform(X)
-    last = pipeline.steps[-1][1]
+    *others, last = steps_of(pipeline)
+    X = transform_by(others, X)
     return _through_steps(last, X) if isinstance(last, Pipeline) else X
 
 

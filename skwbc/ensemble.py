@@ -30,7 +30,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, most_probable
 from skwbc._conformal import prediction_sets, true_class_proba
 from skwbc._cross_validated import take_members
 from skwbc._folds import decide_splits, repetitions, routed_splitter
@@ -42,6 +42,7 @@ from skwbc._members import (
     fit_one_fold,
     predict_in_chunks,
 )
+from skwbc._pipelines import final_step
 from skwbc._progress import report
 from skwbc._random import MAX_SEED, seed_nested_estimators
 from skwbc._sklearn_compat import (
@@ -52,7 +53,7 @@ from skwbc._sklearn_compat import (
     fit_context,
     routing_enabled,
 )
-from skwbc._validation_set import HELD_OUT, final_step, takes_held_out_fold
+from skwbc._validation_set import HELD_OUT, takes_held_out_fold
 from skwbc._versions import Stamped
 
 
@@ -418,13 +419,7 @@ class KFoldEnsembleClassifier(
             If no member has probabilities for a sample, but NaN.
         """
         # Not fitted is said by predict_proba, before `classes_` is looked at.
-        proba = self.predict_proba(X)
-        if np.isnan(proba).any():
-            raise ValueError(
-                "The members have no probabilities for some samples, but NaN. They "
-                "diverged in their training, perhaps: look for warnings of fit."
-            )
-        return self.classes_[proba.argmax(axis=1)]
+        return most_probable(self.predict_proba(X), self.classes_)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return the classes that each sample may have, as many as it takes.
@@ -560,11 +555,13 @@ class KFoldEnsembleClassifier(
         """Part ``fit`` parameters into the members', the splitter's, the scorer's."""
         given = {name: value for name, value in params.items() if value is not None}
         if not routing_enabled():
-            split = {name: given[name] for name in ("groups",) if name in given}
+            groups = given.pop("groups", None)
+            if groups is None:
+                return given, {}, {}
             # An ensemble of ensembles keeps groups together within, too.
-            if not has_fit_parameter(final_step(self.estimator), "groups"):
-                given.pop("groups", None)
-            return given, split, {}
+            if has_fit_parameter(final_step(self.estimator), "groups"):
+                given["groups"] = groups
+            return given, {"groups": groups}, {}
         routed = process_routing(self, "fit", **given)
         score = {} if self.scoring is None else dict(routed.scorer.score)
         return dict(routed.estimator.fit), dict(routed.splitter.split), score

@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
-from skwbc._averaging import average_members
+from skwbc._averaging import average_members, most_probable
 from skwbc._lazy_array import is_lazy, takes_lazy_arrays
 from skwbc._members import as_labels, as_rows
 from skwbc._sklearn_compat import (
@@ -271,9 +271,13 @@ class SoftVotingClassifier(
         -------
         ndarray of shape (n_samples,)
             Class labels.
+
+        Raises
+        ------
+        ValueError
+            If no estimator has probabilities for a sample, but NaN.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return most_probable(self.predict_proba(X), self.classes_)
 
     def _sk_visual_block_(self):
         """Tell scikit-learn's diagrams that the estimators are side by side."""

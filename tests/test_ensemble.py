@@ -352,6 +352,9 @@ def test_members_that_say_nan(iris):
     ensemble.estimators_ = [m for m in ensemble.estimators_ if not m.first_]
     with pytest.raises(ValueError, match="but NaN"):
         ensemble.predict(X)
+    vote = SoftVotingClassifier([("lost", Diverged(max_iter=500))]).fit(X[1:], y[1:])
+    with pytest.raises(ValueError, match="but NaN"):
+        vote.predict(X)
 
 
 def test_members_that_know_other_classes_than_y(iris):

@@ -9,8 +9,6 @@ from typing import Any
 
 import keras
 
-from skwbc.cnn._packing import is_plain_layer
-
 # Parts of a description that are no objects of a class.
 _PLAIN = {"__keras_tensor__", "__tuple__"}
 # Where a layer's name refers to a layer.
@@ -55,6 +53,23 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
         "variables": [(v.trainable, str(v.value.device)) for v in network.variables],
     }
     return json.dumps([_rename(description, names), around], sort_keys=True)
+
+
+def is_plain_layer(layer: keras.layers.Layer) -> bool:
+    """Tell whether a layer is Keras' own, with no function of somebody else's.
+
+    Of a function the description has only the name.
+    """
+    if isinstance(layer, keras.layers.Lambda) or hasattr(layer, "finalize_state"):
+        # The latter keep constants besides their variables, as Normalization does.
+        return False
+    parts = [v for v in vars(layer).values() if _is_function(v)]
+    return all(map(comes_from_keras, [type(layer), *parts]))
+
+
+def comes_from_keras(part: Any, *others: str) -> bool:
+    """Tell whether a class or function is defined in Keras, or in other packages."""
+    return (part.__module__ or "").partition(".")[0] in ("keras", *others)
 
 
 def _is_function(value: Any) -> bool:

@@ -31,6 +31,7 @@ from skwbc._versions import Stamped
 from skwbc.augmentation._images import check_images
 from skwbc.cnn._batches import Batches
 from skwbc.cnn._checks import ValidationSet, check_validation_set, weigh
+from skwbc.cnn._copies import bare_copy, check_copy
 from skwbc.cnn._networks import (
     check_loss,
     check_network,
@@ -38,14 +39,7 @@ from skwbc.cnn._networks import (
     encode,
     find_builder,
 )
-from skwbc.cnn._packing import (
-    PackedNetwork,
-    bare_copy,
-    check_copy,
-    pack,
-    put_weights,
-    unpack,
-)
+from skwbc.cnn._packing import PackedNetwork, pack, put_weights, unpack
 from skwbc.cnn._prediction import predict_in_batches
 from skwbc.cnn._reuse import trainer_for
 from skwbc.cnn._seeding import seeded_build, seeded_training

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier
-from skwbc.cnn._packing import predicting_copy
+from skwbc.cnn._copies import predicting_copy
 from skwbc.cnn._views import KINDS
 from skwbc.export._graph import OPSET, Graph, Value
 from skwbc.export._images import describe_colours, flatten, standardise
