@@ -14,7 +14,8 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skwbc.datasets import class_names, load_image_folder, make_blood_cells
+from skwbc.datasets import load_image_folder, make_blood_cells
+from skwbc.datasets._folder import class_names
 from skwbc.datasets._image_files import image_files
 from skwbc.inspection import find_near_duplicates
 
@@ -54,13 +55,13 @@ def bccd(folder: Path, counts: Mapping[str, int], seed: int, side: int = 100) ->
 
 def synthetic(seed: int, side: int = 100) -> Split:
     """Draw synthetic cells of three classes: 30 of each to train on, 100 to test on."""
-    train, rest = (
+    (X, y), (X_rest, y_rest) = (
         make_blood_cells(count, image_size=(side, side), random_state=start + seed)
         for count, start in ((30, 0), (100, 10_000))
     )
-    names = sorted(train.target_names)
-    y, y_rest = (np.searchsorted(names, cells.target) for cells in (train, rest))
-    return Split(train.images, y, rest.images, y_rest, names)
+    names = sorted(set(y.tolist()))
+    codes, codes_rest = (np.searchsorted(names, labels) for labels in (y, y_rest))
+    return Split(X, codes, X_rest, codes_rest, names)
 
 
 def any_folder(folder: Path, side: int, most_rest: int | None, seed: int) -> Split:

@@ -40,7 +40,7 @@ FILL_MODES = ("nearest", "reflect", "constant", "wrap")
 def main() -> None:
     # Keras' generator is deprecated, and says which options imply others.
     warnings.filterwarnings("ignore")
-    cells, _ = make_blood_cells(20, random_state=0, return_X_y=True)
+    cells, _ = make_blood_cells(20, random_state=0)
     noise = np.random.default_rng(0).random((60, 100, 100, 3))
     images = np.float32(np.concatenate([cells / 255, noise]))
     print(f"| option | {' | '.join(FILL_MODES)} |\n|---|{'---|' * len(FILL_MODES)}")

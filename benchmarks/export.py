@@ -37,8 +37,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     print(describe_machine(), end="\n\n")
     print(HEADER, flush=True)
-    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
-    new = make_blood_cells(34, random_state=1).images
+    X, y = make_blood_cells(10, random_state=0)
+    new, _ = make_blood_cells(34, random_state=1)
     noise = np.random.default_rng(0).integers(256, size=new.shape, dtype=np.uint8)
     many = np.resize(new, (1000, *new.shape[1:]))
     rows = []

@@ -84,9 +84,9 @@ def compare_members(arguments: argparse.Namespace) -> None:
             compare(name, member, X, y, arguments.rounds)
     if arguments.no_network:
         return
-    cells = make_blood_cells(30, random_state=0)
+    images, labels = make_blood_cells(30, random_state=0)
     cnn = network_pipeline(make_cell_classifier(epochs=4, random_state=0).estimator)
-    compare("compact network, 4 epochs", cnn, cells.images, cells.target, 1)
+    compare("compact network, 4 epochs", cnn, images, labels, 1)
 
 
 class Timed(ClassifierMixin, BaseEstimator):
@@ -155,10 +155,10 @@ def predict_images(count: int, side: int) -> None:
     """Predict `count` images and print by how much memory rises."""
     import sklearn
 
-    cells = make_blood_cells(4, image_size=(side, side), random_state=0)
+    images, labels = make_blood_cells(4, image_size=(side, side), random_state=0)
     model = make_cell_classifier(cv=2, epochs=1, random_state=0)
-    model.fit(cells.images, cells.target)
-    model.predict_proba(cells.images)
+    model.fit(images, labels)
+    model.predict_proba(images)
     X = np.zeros((count, side, side, 3), np.uint8)
     X[:] = 127
     before = peak()

@@ -125,7 +125,7 @@ def save(recipe: str, folder: str) -> str:
     from skwbc import make_cell_classifier
     from skwbc.datasets import make_blood_cells
 
-    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
+    X, y = make_blood_cells(10, random_state=0)
     clf = make_cell_classifier(recipe, epochs=1, random_state=0).fit(X, y)
     file = Path(folder) / f"{recipe}.joblib"
     joblib.dump(clf, file)
@@ -169,7 +169,7 @@ def fit_many(who: str) -> str:
 
     from skwbc.datasets import make_blood_cells
 
-    X, y = make_blood_cells(10, random_state=0, return_X_y=True)
+    X, y = make_blood_cells(10, random_state=0)
     if who == "scikeras":
         import plain_keras
         from scikeras.wrappers import KerasClassifier

@@ -79,7 +79,7 @@ def write(file: Path, count: int) -> None:
     """Write cells, of which a thousand are different."""
     from skwbc.datasets import make_blood_cells
 
-    cells = make_blood_cells(334, random_state=0).images
+    cells, _ = make_blood_cells(334, random_state=0)
     array = np.lib.format.open_memmap(file, "w+", np.uint8, (count, *cells.shape[1:]))
     for start in range(0, count, len(cells)):
         array[start : start + len(cells)] = cells[: count - start]

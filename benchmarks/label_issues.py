@@ -74,7 +74,7 @@ def planted(arguments: argparse.Namespace) -> None:
 
 
 def one_planted(seed: int, epochs: int | None) -> tuple[int, ...]:
-    X, y = make_blood_cells(30, random_state=seed, return_X_y=True)
+    X, y = make_blood_cells(30, random_state=seed)
     names, codes = np.unique(y, return_inverse=True)
     rng = np.random.default_rng(seed)
     wrong = rng.choice(len(y), len(y) // 10, replace=False)

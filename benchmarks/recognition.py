@@ -32,9 +32,8 @@ from _results import append, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc._averaging import average_members, first_choices
-from skwbc.inspection import training_table
-from skwbc.inspection._evaluation import METRICS
+from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.inspection._evaluation import METRICS, training_table
 from skwbc.uncertainty import expected_calibration_error
 
 DATA = {

@@ -67,11 +67,11 @@ def fit(epochs: int, output: str) -> None:
     from skwbc import make_cell_classifier
     from skwbc.datasets import make_blood_cells
 
-    cells = make_blood_cells(30, random_state=0)
+    X, y = make_blood_cells(30, random_state=0)
     model = make_cell_classifier(cv=2, epochs=epochs, random_state=0)
-    model.fit(cells.images, cells.target)
-    new = make_blood_cells(30, random_state=1)
-    np.save(output, model.predict_proba(new.images))
+    model.fit(X, y)
+    X_new, _ = make_blood_cells(30, random_state=1)
+    np.save(output, model.predict_proba(X_new))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from skwbc import (
     SoftVotingClassifier,
     make_cell_classifier,
 )
-from skwbc._averaging import average_members
+from skwbc.ensemble._averaging import average_members
 from skwbc.uncertainty import expected_calibration_error
 
 DATA = {"bccd-3": BCCD_THREE, "bccd-4": BCCD_FOUR, "synthetic": None}

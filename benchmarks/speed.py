@@ -36,9 +36,9 @@ from _common import (
 from _predicting import bare_passes, to_predict
 
 from skwbc import make_cell_classifier
-from skwbc._progress import listening
+from skwbc._utils.progress import listening
 from skwbc.cnn._batches import Batch, Batches
-from skwbc.cnn._reuse import trainer_for
+from skwbc.cnn._compiled.reuse import trainer_for
 from skwbc.datasets import load_raw_images, make_blood_cells
 
 EPOCHS = 8
@@ -52,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     print(describe_machine(), end="\n\n")
     print(HEADER, flush=True)
-    X, y = make_blood_cells(30, random_state=0, return_X_y=True)
+    X, y = make_blood_cells(30, random_state=0)
     compare_epochs(X, y, arguments.rounds)
     compare_prediction(X, y, arguments.rounds)
     files = arguments.data / "article"
@@ -63,7 +63,7 @@ def main() -> None:
             files / "blood_total.raw", files / "blood_total_label.txt", return_X_y=True
         )
         compare_recipes(X, y, "76 real cells", arguments.recipe_rounds)
-    draw_parts(make_blood_cells(30, random_state=0).images)
+    draw_parts(make_blood_cells(30, random_state=0)[0])
 
 
 def compare_epochs(X, y, rounds: int) -> None:

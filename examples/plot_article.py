@@ -32,10 +32,8 @@ from skwbc import (
 from skwbc.datasets import make_blood_cells
 from skwbc.inspection import plot_predictions
 
-X, y = make_blood_cells(30, image_size=(48, 48), random_state=0, return_X_y=True)
-X_test, y_test = make_blood_cells(
-    4, image_size=(48, 48), random_state=1, return_X_y=True
-)
+X, y = make_blood_cells(30, image_size=(48, 48), random_state=0)
+X_test, y_test = make_blood_cells(4, image_size=(48, 48), random_state=1)
 
 augmenter = ImageAugmenter(
     rescale=1 / 255,
@@ -85,9 +83,7 @@ TrainingCurvesDisplay.from_estimator(clf).figure_
 # optimistic. Cells that nobody has seen say how good the ensemble is, and twelve are
 # too few for that: draw some more.
 
-X_more, y_more = make_blood_cells(
-    60, image_size=(48, 48), random_state=2, return_X_y=True
-)
+X_more, y_more = make_blood_cells(60, image_size=(48, 48), random_state=2)
 print("members on their held-out folds:", clf.fold_scores_.round(2))
 print(f"ensemble on 180 new cells:       {clf.score(X_more, y_more):.2f}")
 

@@ -19,7 +19,7 @@ from skwbc import ImageAugmenter
 from skwbc.datasets import make_blood_cells
 from skwbc.inspection import plot_augmentations
 
-X, y = make_blood_cells(1, image_size=(64, 64), random_state=3, return_X_y=True)
+X, y = make_blood_cells(1, image_size=(64, 64), random_state=3)
 
 # sphinx_gallery_thumbnail_number = 2
 turned = ImageAugmenter(rotation_range=180, horizontal_flip=True, fill_mode="nearest")

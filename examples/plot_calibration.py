@@ -28,10 +28,8 @@ from skwbc.datasets import make_blood_cells
 from skwbc.inspection import ReliabilityDisplay
 from skwbc.uncertainty import expected_calibration_error
 
-X, y = make_blood_cells(30, image_size=(48, 48), random_state=0, return_X_y=True)
-X_test, y_test = make_blood_cells(
-    200, image_size=(48, 48), random_state=1, return_X_y=True
-)
+X, y = make_blood_cells(30, image_size=(48, 48), random_state=0)
+X_test, y_test = make_blood_cells(200, image_size=(48, 48), random_state=1)
 ensemble = KFoldEnsembleClassifier(
     make_pipeline(
         ColourStatistics(), StandardScaler(), LogisticRegression(C=100, max_iter=5000)

@@ -26,8 +26,8 @@ from skwbc.datasets import make_blood_cells
 from skwbc.inspection import grad_cam, plot_grad_cam
 
 SIZE = (96, 96)
-X, y = make_blood_cells(20, image_size=SIZE, random_state=0, return_X_y=True)
-X_test, y_test = make_blood_cells(10, image_size=SIZE, random_state=1, return_X_y=True)
+X, y = make_blood_cells(20, image_size=SIZE, random_state=0)
+X_test, y_test = make_blood_cells(10, image_size=SIZE, random_state=1)
 
 augmenter = ImageAugmenter(
     rescale=1 / 255, samplewise_center=True, horizontal_flip=True, vertical_flip=True
@@ -70,7 +70,7 @@ def mark(images):
 def draw_neutrophils(n, seed):
     """Draw neutrophils, without their labels."""
     return make_blood_cells(
-        n, classes=["neutrophil"], image_size=SIZE, random_state=seed, return_X_y=True
+        n, classes=["neutrophil"], image_size=SIZE, random_state=seed
     )[0]
 
 

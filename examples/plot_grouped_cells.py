@@ -42,7 +42,6 @@ def draw_patients(seed):
         classes=["neutrophil"],
         image_size=(48, 48),
         random_state=seed,
-        return_X_y=True,
     )
     # Stain absorbs: light falls exponentially with the amount, by colour.
     amount = np.exp(rng.normal(0, 0.5, (N_PATIENTS, 1, 1, 3))).repeat(N_CELLS, axis=0)

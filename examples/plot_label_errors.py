@@ -26,9 +26,7 @@ from skwbc.datasets import make_blood_cells
 from skwbc.inspection import find_label_issues, plot_label_issues
 
 CLASSES = ["eosinophil", "monocyte", "lymphocyte"]
-X, y_true = make_blood_cells(
-    50, classes=CLASSES, image_size=(64, 64), random_state=0, return_X_y=True
-)
+X, y_true = make_blood_cells(50, classes=CLASSES, image_size=(64, 64), random_state=0)
 rng = np.random.default_rng(0)
 planted = rng.choice(len(y_true), 15, replace=False)
 y = y_true.copy()
@@ -98,7 +96,7 @@ for row in rows[:20]:
     y_looked_at[row["index"]] = y_true[row["index"]]
 
 X_test, y_test = make_blood_cells(
-    100, classes=CLASSES, image_size=(64, 64), random_state=1, return_X_y=True
+    100, classes=CLASSES, image_size=(64, 64), random_state=1
 )
 print(f"wrong labels left: {(y_looked_at != y_true).sum()}")
 for name, labels in {"as given": y, "looked at": y_looked_at}.items():

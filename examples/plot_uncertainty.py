@@ -27,10 +27,8 @@ from skwbc.datasets import make_blood_cells
 from skwbc.inspection import MemberDisagreementDisplay, plot_least_certain
 from skwbc.uncertainty import mutual_information, predictive_entropy
 
-X, y = make_blood_cells(30, image_size=(48, 48), random_state=0, return_X_y=True)
-X_test, y_test = make_blood_cells(
-    150, image_size=(48, 48), random_state=1, return_X_y=True
-)
+X, y = make_blood_cells(30, image_size=(48, 48), random_state=0)
+X_test, y_test = make_blood_cells(150, image_size=(48, 48), random_state=1)
 ensemble = KFoldEnsembleClassifier(
     make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression()),
     cv=5,

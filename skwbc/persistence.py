@@ -10,8 +10,12 @@ from typing import Any
 import joblib
 from sklearn.exceptions import InconsistentVersionWarning
 
-from skwbc._files import replacing
-from skwbc._versions import NewerFormatError, OtherVersionsWarning
+from skwbc._utils.files import replacing
+from skwbc._utils.versions import (
+    NewerFormatError,
+    OtherVersionsWarning,
+    read_stamp,  # noqa: F401, by this address pickles name it
+)
 
 
 def save_model(model: Any, path: str | os.PathLike) -> None:

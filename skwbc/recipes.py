@@ -8,11 +8,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skwbc._folds import ShuffledKFold
-from skwbc._sklearn_compat import Interval, StrOptions, validate_params
+from skwbc._utils.sklearn_compat import Interval, StrOptions, validate_params
 from skwbc.augmentation import ColourStatistics, ImageAugmenter
-from skwbc.ensemble import KFoldEnsembleClassifier
-from skwbc.voting import SoftVotingClassifier, parts_of
+from skwbc.ensemble import (
+    KFoldEnsembleClassifier,
+    ShuffledKFold,
+    SoftVotingClassifier,
+)
 
 RECIPES = ("compact", "article")
 
@@ -86,8 +88,7 @@ def make_cell_classifier(
     --------
     >>> from skwbc import make_cell_classifier
     >>> from skwbc.datasets import make_blood_cells
-    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0,
-    ...                         return_X_y=True)
+    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0)
     >>> clf = make_cell_classifier(cv=2, epochs=2, random_state=0).fit(X, y)
     >>> clf.predict_proba(X[:3]).shape
     (3, 3)
@@ -160,32 +161,4 @@ def make_cell_classifier(
         n_restarts=n_restarts,
         random_state=random_state,
         verbose=verbose,
-    )
-
-
-def expected_image_shape(model: Any) -> tuple[int, int, int]:
-    """Tell which images a fitted model takes.
-
-    Parameters
-    ----------
-    model : classifier
-        A fitted :class:`KFoldEnsembleClassifier` of pipelines, or one such pipeline.
-
-    Returns
-    -------
-    tuple of int
-        (height, width, channels).
-
-    Raises
-    ------
-    ValueError
-        If the model does not say.
-    """
-    member = getattr(model, "estimators_", [model])[0]
-    for step in parts_of(member):
-        if hasattr(step, "image_shape_"):
-            return step.image_shape_
-    raise ValueError(
-        f"This {type(model).__name__} does not say which images it takes; expected a "
-        "model made by make_cell_classifier."
     )

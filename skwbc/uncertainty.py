@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from skwbc._averaging import average_members, first_choices
-from skwbc._labels import encode_labels
-from skwbc._sklearn_compat import Interval, validate_params
+from skwbc._utils.labels import encode_labels
+from skwbc._utils.sklearn_compat import Interval, validate_params
+from skwbc.ensemble._averaging import average_members, first_choices
 
 __all__ = [
     "expected_calibration_error",

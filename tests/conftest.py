@@ -4,6 +4,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from sklearn.utils import Bunch
 
 # A busy machine is no failure, and a failure has to repeat.
 hypothesis.settings.register_profile("calm", deadline=None, derandomize=True)
@@ -28,7 +29,8 @@ def cells():
     """Eight synthetic cells of each of three classes, 24 x 24 pixels."""
     from skwbc.datasets import make_blood_cells
 
-    return make_blood_cells(8, image_size=(24, 24), random_state=0)
+    images, target = make_blood_cells(8, image_size=(24, 24), random_state=0)
+    return Bunch(images=images, target=target)
 
 
 @pytest.fixture(scope="session")

@@ -9,28 +9,21 @@ from code_blocks import ROOT
 PACKAGE = ROOT / "skwbc"
 PAGE = ROOT / "docs" / "architecture.md"
 DRAWING = ROOT / "docs" / "_drawings" / "house.svg"
-# Private modules beside a room that are part of it. The others are tools of all rooms.
-BELONGS_TO = {
-    "_averaging": "ensemble",
-    "_cli_data": "cli",
-    "_cli_demo": "cli",
-    "_cli_display": "cli",
-    "_cli_files": "cli",
-    "_cli_groups": "cli",
-    "_conformal": "ensemble",
-    "_cross_validated": "ensemble",
-    "_folds": "ensemble",
-    "_held_out": "ensemble",
-    "_members": "ensemble",
-    "_validation_set": "ensemble",
-}
+TOOLS = "_utils"
 KERAS = {"keras", "scikeras", "tensorflow"}
 
 
 def room_of(module):
-    name = [*module.split("."), ""][1]
-    if name.startswith("_"):
-        return BELONGS_TO.get(name, "tools")
+    """Return the folder, or the module of the root, that a module is in."""
+    return module.split(".")[1]
+
+
+def public_home(name):
+    """Return the room that a public name of the package comes from."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    for node in stub.body:
+        if name in [alias.name for alias in node.names]:
+            return (node.module or name).split(".")[0]
     return name
 
 
@@ -46,7 +39,7 @@ def imports(path):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             if node.module == "skwbc":
-                yield from (f"skwbc.{alias.name}" for alias in node.names)
+                yield from (f"skwbc.{public_home(alias.name)}" for alias in node.names)
             else:
                 yield node.module or ""
         else:
@@ -82,7 +75,7 @@ def table():
 
 def test_table_says_what_is_imported(house):
     assert table() == {
-        room: ours - {"tools"} for room, (ours, _) in house.items() if room != "tools"
+        room: ours - {TOOLS} for room, (ours, _) in house.items() if room != TOOLS
     }
 
 
@@ -94,7 +87,7 @@ def test_imports_point_downward():
 
 
 def test_tools_import_no_room(house):
-    assert house["tools"][0] == set()
+    assert house[TOOLS][0] == set()
 
 
 def test_only_networks_import_keras(house):
@@ -112,3 +105,20 @@ def test_drawing_shows_the_imports(house):
     for _ in table():
         reached |= {(a, d) for a, b in reached for c, d in arrows if b == c}
     assert real <= reached
+
+
+def test_export_and_report_need_little_of_the_root(house):
+    root = {path.stem for path in PACKAGE.glob("*.py")}
+    for room in ("export", "report"):
+        assert house[room][0] & root <= {"uncertainty"}
+
+
+def test_names_of_files():
+    """In a public folder modules are private; a private folder has none to hide."""
+    for path in PACKAGE.glob("*/**/*.py"):
+        private_folder = any(
+            part.startswith("_") for part in path.relative_to(PACKAGE).parts[:-1]
+        )
+        assert path.name.startswith("__") or (
+            path.name.startswith("_") != private_folder
+        ), path

@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     """Return a folder of 8 cells in each of three class folders, and one more."""
     path = tmp_path_factory.mktemp("cells")
     images, target = make_blood_cells(
-        8, classes=CLASSES, image_size=(40, 40), random_state=0, return_X_y=True
+        8, classes=CLASSES, image_size=(40, 40), random_state=0
     )
     save_image_folder(images, target, path)
     return path
@@ -58,9 +58,7 @@ def onnx(model):
 @pytest.fixture(scope="module")
 def raw(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("raw")
-    images, target = make_blood_cells(
-        6, image_size=(16, 16), random_state=0, return_X_y=True
-    )
+    images, target = make_blood_cells(6, image_size=(16, 16), random_state=0)
     (path / "c.raw").write_bytes(images.transpose(0, 3, 1, 2).tobytes())
     codes = np.searchsorted(np.unique(target), target)
     (path / "labels.txt").write_text("".join(map(str, codes)))
@@ -672,6 +670,6 @@ def test_an_interruption_is_said(onnx, folder, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skwbc.inspection.describe_predictions", interrupt)
+    monkeypatch.setattr("skwbc.inspection._predictions.describe_predictions", interrupt)
     code, out, err = run(capsys, "predict", onnx, folder)
     assert (code, out, err) == (130, "", "skwbc: error: interrupted.\n")

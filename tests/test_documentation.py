@@ -32,7 +32,7 @@ MORE_CLASSES = ("Basophil", *CLASSES, "Lymphocyte")
 def draw(n, seed, classes=CLASSES):
     lower = [name.lower() for name in classes]
     images, target = datasets.make_blood_cells(
-        n, classes=lower, image_size=(SIDE, SIDE), random_state=seed, return_X_y=True
+        n, classes=lower, image_size=(SIDE, SIDE), random_state=seed
     )
     return images, np.char.capitalize(target)
 

@@ -29,8 +29,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from skwbc import KFoldEnsembleClassifier, SoftVotingClassifier
-from skwbc._averaging import average_members
-from skwbc.inspection._networks import what_folds_chose
+from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._parts import what_folds_chose
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from skwbc._files import check_writable, replacing
+from skwbc._utils.files import check_writable, replacing
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path):

@@ -34,5 +34,5 @@ def test_every_public_name_is_there():
 
 
 def test_unknown_name():
-    with pytest.raises(AttributeError, match="no attribute 'KFoldEnsemble'"):
+    with pytest.raises(AttributeError, match="No skwbc attribute KFoldEnsemble"):
         _ = skwbc.KFoldEnsemble

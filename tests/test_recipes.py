@@ -25,7 +25,7 @@ from skwbc import (
     make_cell_classifier,
     save_model,
 )
-from skwbc.recipes import expected_image_shape
+from skwbc.ensemble._parts import expected_image_shape
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,8 @@ def fitted(cells):
 @pytest.mark.parametrize("bound", [None, 0], ids=["in one call", "a call each"])
 @pytest.mark.parametrize("name", MEMBERS)
 def test_it_is_what_each_says(fitted, cells, name, bound, monkeypatch):
-    from skwbc.cnn import _tensorflow
+
+    from skwbc.cnn._compiled import tensorflow as _tensorflow
 
     if bound is not None:
         monkeypatch.setattr(_tensorflow, "_MOST_BYTES", bound)

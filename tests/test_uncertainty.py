@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from scipy.stats import entropy
 
-from skwbc._averaging import average_members
+from skwbc.ensemble._averaging import average_members
 from skwbc.uncertainty import (
     expected_calibration_error,
     mutual_information,

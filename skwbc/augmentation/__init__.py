@@ -3,10 +3,10 @@
 No Keras is needed here.
 """
 
+from skwbc.augmentation._augmenter import ImageAugmenter
+from skwbc.augmentation._colour_statistics import ColourStatistics
+from skwbc.augmentation._flatten import FlattenImages
 from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
-from skwbc.augmentation.augmenter import ImageAugmenter
-from skwbc.augmentation.colour_statistics import ColourStatistics
-from skwbc.augmentation.flatten import FlattenImages
 
 __all__ = [
     "AugmentedImages",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._sklearn_compat import num_samples
+from skwbc._utils.sklearn_compat import num_samples
 
 _AXES = {
     "channels_last": "height, width, channels",

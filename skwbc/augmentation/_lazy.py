@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._lazy_array import LazyArray, as_index, positions_of, read_rows
+from skwbc._utils.lazy_arrays import LazyArray, as_index, positions_of, read_rows
 from skwbc.augmentation._plan import Draws, Plan
 
 
@@ -93,6 +93,8 @@ class AugmentedImages(LazyArray):
     >>> bool(np.array_equal(first, second))
     False
     """
+
+    __module__ = "skwbc"  # where pickles look for it
 
     dtype = np.dtype(np.float32)
 

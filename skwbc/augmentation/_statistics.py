@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skwbc._lazy_array import positions_of, read_rows
-from skwbc._sklearn_compat import num_samples
+from skwbc._utils.lazy_arrays import positions_of, read_rows
+from skwbc._utils.sklearn_compat import num_samples
 from skwbc.augmentation._images import as_finite_float32
 from skwbc.augmentation._standardise import Standardisation, Whitening
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skwbc._lazy_array import positions_of, read_rows
+from skwbc._utils.lazy_arrays import positions_of, read_rows
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
 

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skwbc._lazy_array import select_rows
-from skwbc._sklearn_compat import check_sample_weight
+from skwbc._utils.lazy_arrays import select_rows
+from skwbc._utils.sklearn_compat import check_sample_weight
 from skwbc.augmentation._images import check_images
 
 

@@ -6,7 +6,7 @@ from types import FunctionType
 import keras
 import numpy as np
 
-from skwbc.cnn._identity import comes_from_keras, is_plain_layer
+from skwbc.cnn._compiled.identity import comes_from_keras, is_plain_layer
 from skwbc.cnn._packing import REGISTER, build, describe, pack, put_weights, unpack
 
 

@@ -10,9 +10,9 @@ import cv2
 import keras
 import numpy as np
 
-from skwbc._members import PREDICTION_BATCH
+from skwbc._utils.lazy_arrays import PREDICTION_BATCH
 from skwbc.cnn._batches import Batches
-from skwbc.cnn._identity import identity
+from skwbc.cnn._compiled.identity import identity
 from skwbc.cnn._packing import pack, unpack
 from skwbc.cnn._views import View, turn_back
 
@@ -160,7 +160,7 @@ def _find(
     """Return the parts of a network, and within what they have its values."""
     kind = None
     if keras.backend.backend() == "tensorflow":
-        from skwbc.cnn import _tensorflow
+        from skwbc.cnn._compiled import tensorflow as _tensorflow
 
         if _tensorflow.is_plainly_run(network):
             kind = identity(network, compiled=False)

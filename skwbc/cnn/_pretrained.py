@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from skwbc._files import replacing
+from skwbc._utils.files import replacing
 
 SHIPPED = {"blood_cells": "compact_blood_cells.npz"}
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import keras
 from sklearn.exceptions import ConvergenceWarning
 
-from skwbc._progress import report
+from skwbc._utils.progress import report
 from skwbc.cnn._batches import Batches
-from skwbc.cnn._trainer import Trainer
+from skwbc.cnn._compiled.trainer import Trainer
 
 
 class Training(NamedTuple):

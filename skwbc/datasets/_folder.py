@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._files import MAX_PIXELS, reason, replacing
-from skwbc._sklearn_compat import Interval, StrOptions, validate_params
+from skwbc._utils.files import MAX_PIXELS, reason, replacing
+from skwbc._utils.sklearn_compat import Interval, StrOptions, validate_params
 from skwbc.datasets._checks import check_sides, one_spelling
 from skwbc.datasets._image_files import (
     KINDS,

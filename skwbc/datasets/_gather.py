@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skwbc._files import MAX_PIXELS, reason
+from skwbc._utils.files import MAX_PIXELS, reason
 from skwbc.datasets._image_files import SUFFIXES, decode, image_files, warn_of_dim
 from skwbc.datasets._raw_bytes import read_raw
 

@@ -10,8 +10,8 @@ import cv2
 import imagesize
 import numpy as np
 
-from skwbc._files import MAX_PIXELS
-from skwbc._lazy_array import LazyArray
+from skwbc._utils.files import MAX_PIXELS
+from skwbc._utils.lazy_arrays import LazyArray
 from skwbc.datasets._checks import check_sides
 
 SUFFIXES = (
@@ -167,6 +167,8 @@ class ImageFiles(LazyArray):
     and what they return is lazy, too. ``np.asarray`` reads all. A file that cannot be
     read when its turn comes raises an error that names it.
     """
+
+    __module__ = "skwbc.datasets"  # where pickles look for it
 
     dtype = np.dtype(np.uint8)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._sklearn_compat import StrOptions, validate_params
+from skwbc._utils.sklearn_compat import StrOptions, validate_params
 from skwbc.datasets._raw_bytes import read_raw
 
 _DESCR = """Raw images from {path}

@@ -7,9 +7,8 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
-from skwbc._sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.datasets._cell_drawing import (
     EOSIN,
     NUCLEAR,
@@ -68,20 +67,6 @@ _CELL_TYPES = {
     ),
 }  # fmt: skip
 
-_DESCR = """\
-Synthetic stained blood cells
------------------------------
-
-Procedurally drawn microscope images, each showing one white blood cell on a smear
-with a Wright-Giemsa-like stain among red cells and platelets. Stain, white balance,
-illumination, focus and zoom differ from image to image. No photograph was used:
-the images are for examples, tests and benchmarks, not for medical conclusions.
-
-:Number of images: {n}
-:Classes: {classes}
-:Image size: {height} x {width} pixels, RGB, uint8
-"""
-
 
 @validate_params(
     {
@@ -94,7 +79,6 @@ the images are for examples, tests and benchmarks, not for medical conclusions.
             np.random.Generator,
             None,
         ],
-        "return_X_y": ["boolean"],
     },
     prefer_skip_nested_validation=True,
 )
@@ -104,14 +88,16 @@ def make_blood_cells(
     classes: Sequence[str] = ("neutrophil", "eosinophil", "monocyte"),
     image_size: tuple[int, int] = (100, 100),
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
-    return_X_y: bool = False,
-) -> Bunch | tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw images of stained white blood cells.
 
-    Every image shows one roughly centred white cell on a smear, with red cells and
-    platelets around it. The classes differ as real ones do (number of nuclear lobes,
-    colour of the cytoplasm, granules, size) and overlap as real ones do, so a
-    classifier trained on a few dozen images is good but not perfect.
+    Every image shows one roughly centred white cell on a smear with a
+    Wright-Giemsa-like stain, among red cells and platelets. Stain, white balance,
+    illumination, focus and zoom differ from image to image. The classes differ as real
+    ones do (number of nuclear lobes, colour of the cytoplasm, granules, size) and
+    overlap as real ones do, so a classifier trained on a few dozen images is good but
+    not perfect. No photograph was used: the images are for examples, tests and
+    benchmarks, not for medical conclusions.
 
     Parameters
     ----------
@@ -129,27 +115,13 @@ def make_blood_cells(
         global random state is neither used nor changed. Image number i of a class
         depends on the seed, the class and i only: a larger `n_per_class` adds images
         and leaves the earlier ones of each class as they are.
-    return_X_y : bool, default=False
-        Whether to return ``(images, target)`` instead of a Bunch.
 
     Returns
     -------
-    data : Bunch
-        Dictionary-like object with the attributes
-
-        images : ndarray of shape (n_images, height, width, 3), dtype uint8
-            RGB images, values 0 to 255, the classes in shuffled order.
-        target : ndarray of shape (n_images,), dtype str
-            Name of the class of every image.
-        target_names : ndarray of shape (n_classes,), dtype str
-            The names in the order of `classes`.
-        filenames : None
-            Present for compatibility with loaders of files.
-        DESCR : str
-            Description of the data.
-
-    (images, target) : tuple if ``return_X_y=True``
-        The arrays described above.
+    X : ndarray of shape (n_images, height, width, 3), dtype uint8
+        RGB images, values 0 to 255, with the classes in shuffled order.
+    y : ndarray of shape (n_images,), dtype str
+        Name of the class of each image.
 
     Raises
     ------
@@ -163,12 +135,10 @@ def make_blood_cells(
     Examples
     --------
     >>> from skwbc.datasets import make_blood_cells
-    >>> cells = make_blood_cells(2, image_size=(48, 48), random_state=0)
-    >>> cells.images.shape, cells.images.dtype
+    >>> X, y = make_blood_cells(2, image_size=(48, 48), random_state=0)
+    >>> X.shape, X.dtype
     ((6, 48, 48, 3), dtype('uint8'))
-    >>> cells.target_names.tolist()
-    ['neutrophil', 'eosinophil', 'monocyte']
-    >>> sorted(cells.target.tolist())[:3]
+    >>> sorted(y.tolist())[:3]
     ['eosinophil', 'eosinophil', 'monocyte']
     """
     names = _checked_classes(classes)
@@ -186,17 +156,7 @@ def make_blood_cells(
             rng = _generator(seed, list(_CELL_TYPES).index(name), i)
             images[place] = render_cell(_CELL_TYPES[name], height, width, rng)
 
-    if return_X_y:
-        return images, target
-    return Bunch(
-        images=images,
-        target=target,
-        target_names=np.array(names),
-        filenames=None,
-        DESCR=_DESCR.format(
-            n=len(target), classes=", ".join(names), height=height, width=width
-        ),
-    )
+    return images, target
 
 
 def _entropy(random_state):

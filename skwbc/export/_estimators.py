@@ -19,9 +19,9 @@ from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier
 from skwbc.cnn._copies import predicting_copy
 from skwbc.cnn._views import KINDS
+from skwbc.ensemble import SoftVotingClassifier
 from skwbc.export._graph import OPSET, Graph, Value
 from skwbc.export._images import describe_colours, flatten, standardise
-from skwbc.voting import SoftVotingClassifier
 
 _ML_OPSET = 3
 _TRANSFORMERS: dict[type, Callable[[Any, Graph, Value], Value]] = {

@@ -6,8 +6,8 @@ import numpy as np
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.augmentation._colour import _UNMIX
+from skwbc.augmentation._colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.augmentation._standardise import _TINY
-from skwbc.augmentation.colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.export._graph import Graph, Value
 
 _AXES = (1, 2, 3)

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from skwbc._conformal import prediction_sets
-from skwbc._lazy_array import read_rows
+from skwbc._utils.lazy_arrays import read_rows
+from skwbc.ensemble._conformal import prediction_sets
 from skwbc.export._session import Session
 
 # Samples a forward pass, each of which sorts large weights anew. More are no faster,
@@ -45,8 +45,6 @@ class OnnxClassifier:
         The number of features, if it takes rows of features.
     input_dtype_ : str
         Type of the samples: "uint8", "float32" or "float64".
-    held_out_true_proba_ : list of ndarray
-        What :meth:`predict_set` needs, if the ensemble had it.
 
     Raises
     ------
@@ -67,6 +65,8 @@ class OnnxClassifier:
     >>> clf = OnnxClassifier("cells.onnx")  # doctest: +SKIP
     >>> clf.predict_proba(images)  # doctest: +SKIP
     """
+
+    __module__ = "skwbc.export"  # where pickles look for it
 
     def __init__(
         self, path: str | os.PathLike, *, n_threads: int | None = None
@@ -105,7 +105,7 @@ class OnnxClassifier:
         return self._session.dtype.name
 
     @property
-    def held_out_true_proba_(self) -> list[np.ndarray]:
+    def _held_out_true_proba(self) -> list[np.ndarray]:
         """What prediction sets are made from."""
         scores = self._session.details.held_out_true_proba
         if scores is None:

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from skwbc._optional import import_optional
+from skwbc._utils.optional_imports import import_optional
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, decode
 from skwbc.export._large_weights import take_large_weights
 

@@ -8,16 +8,15 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-import skwbc
-from skwbc._averaging import average_members
-from skwbc._files import replacing
-from skwbc._optional import import_optional
+from skwbc._utils.files import replacing
+from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.version import __version__
 from skwbc.augmentation import ImageAugmenter
 from skwbc.augmentation._standardise import Standardisation
-from skwbc.ensemble import KFoldEnsembleClassifier
+from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._parts import expected_image_shape
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, Details, encode
-from skwbc.recipes import expected_image_shape
-from skwbc.voting import SoftVotingClassifier
 
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
 # At the most between what the ensemble and the file say of the same samples.
@@ -80,8 +79,7 @@ def to_onnx(
     >>> from skwbc import make_cell_classifier
     >>> from skwbc.datasets import make_blood_cells
     >>> from skwbc.export import OnnxClassifier, to_onnx
-    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0,
-    ...                         return_X_y=True)
+    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0)
     >>> clf = make_cell_classifier(cv=2, epochs=1, random_state=0).fit(X, y)
     >>> to_onnx(clf, "cells.onnx")  # doctest: +SKIP
     >>> OnnxClassifier("cells.onnx").predict_proba(X[:3]).shape  # doctest: +SKIP
@@ -153,8 +151,8 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
     classes = ensemble.classes_
     try:
         metadata = encode(
-            Details(classes, getattr(ensemble, "held_out_true_proba_", None)),
-            skwbc.__version__,
+            Details(classes, getattr(ensemble, "_held_out_true_proba", None)),
+            __version__,
         )
     except ValueError as error:
         raise ValueError(f"The ensemble cannot be written as ONNX: {error}") from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skwbc._sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import new_figure, pixel_range, show_image
@@ -73,7 +73,7 @@ def plot_augmentations(
     >>> from skwbc import ImageAugmenter
     >>> from skwbc.datasets import make_blood_cells
     >>> from skwbc.inspection import plot_augmentations
-    >>> X, _ = make_blood_cells(1, random_state=0, return_X_y=True)
+    >>> X, _ = make_blood_cells(1, random_state=0)
     >>> augmenter = ImageAugmenter(rotation_range=180, stain_jitter=0.1)
     >>> figure = plot_augmentations(augmenter, X)  # doctest: +SKIP
     """

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._averaging import first_choices
-from skwbc._sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc.ensemble._averaging import first_choices
 from skwbc.inspection._plots import own_axes
 from skwbc.uncertainty import check_members
 

@@ -11,8 +11,8 @@ from sklearn.metrics import (
 )
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._labels import encode_labels
-from skwbc.voting import parts_of
+from skwbc._utils.labels import encode_labels
+from skwbc.ensemble._parts import parts_of
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 

@@ -10,14 +10,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._labels import encode_labels, label_names
-from skwbc._lazy_array import read_rows
-from skwbc._members import PREDICTION_BATCH
-from skwbc._sklearn_compat import HasMethods, Interval, validate_params
+from skwbc._utils.labels import encode_labels, label_names
+from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
+from skwbc._utils.sklearn_compat import HasMethods, Interval, validate_params
 from skwbc.augmentation._images import check_images
-from skwbc.ensemble import KFoldEnsembleClassifier
+from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.inspection._plots import new_figure, pixel_range, show_image, title_of
-from skwbc.voting import SoftVotingClassifier
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,8 +90,7 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
     >>> from skwbc import CNNClassifier
     >>> from skwbc.datasets import make_blood_cells
     >>> from skwbc.inspection import grad_cam
-    >>> X, y = make_blood_cells(4, image_size=(24, 24), random_state=0,
-    ...                         return_X_y=True)
+    >>> X, y = make_blood_cells(4, image_size=(24, 24), random_state=0)
     >>> cnn = CNNClassifier(epochs=2, model__filters=(4, 8), random_state=0)
     >>> maps = grad_cam(cnn.fit(X, y), X[:2], target="neutrophil")
     >>> maps.shape, maps.dtype

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._labels import encode_labels
-from skwbc._sklearn_compat import HasMethods, Interval, num_samples, validate_params
+from skwbc._utils.labels import encode_labels
+from skwbc._utils.sklearn_compat import (
+    HasMethods,
+    Interval,
+    num_samples,
+    validate_params,
+)
 from skwbc.augmentation._images import check_images
 from skwbc.datasets import ImageFiles
 from skwbc.inspection._plots import CONTRADICTED, draw_grid

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._averaging import average_members, first_choices
-from skwbc._labels import label_names
-from skwbc._sklearn_compat import HasMethods, Interval, validate_params
+from skwbc._utils.labels import label_names
+from skwbc._utils.sklearn_compat import HasMethods, Interval, validate_params
 from skwbc.augmentation._images import check_images
+from skwbc.ensemble._averaging import average_members, first_choices
 from skwbc.inspection._plots import draw_grid, pixel_range, title_of
 from skwbc.uncertainty import predictive_entropy
 

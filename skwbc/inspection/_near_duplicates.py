@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skwbc._lazy_array import read_rows
-from skwbc._sklearn_compat import Interval, num_samples, validate_params
+from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.sklearn_compat import Interval, num_samples, validate_params
 from skwbc.augmentation._images import as_finite_float32, check_images
 from skwbc.datasets import ImageFiles
 
@@ -96,7 +96,7 @@ def find_near_duplicates(
     >>> import numpy as np
     >>> from skwbc.datasets import make_blood_cells
     >>> from skwbc.inspection import find_near_duplicates
-    >>> X, _ = make_blood_cells(4, random_state=0, return_X_y=True)
+    >>> X, _ = make_blood_cells(4, random_state=0)
     >>> X = np.concatenate([X, X[5:6, ::-1]])  # image 5 once more, upside down
     >>> pairs = find_near_duplicates(X, splits=[(range(12), [12])])
     >>> [(pair["first"], pair["second"], pair["leaks"]) for pair in pairs]

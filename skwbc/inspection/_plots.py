@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from skwbc._labels import label_names
-from skwbc._optional import import_optional
-from skwbc._sklearn_compat import Interval, validate_params
+from skwbc._utils.labels import label_names
+from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.augmentation._statistics import white_level
 
 if TYPE_CHECKING:

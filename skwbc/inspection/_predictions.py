@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from skwbc._averaging import average_members, first_choices
-from skwbc._conformal import prediction_sets
+from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.ensemble._conformal import prediction_sets
 
 
 def describe_predictions(

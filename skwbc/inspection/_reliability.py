@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._sklearn_compat import HasMethods, Interval, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, Interval, validate_params
 from skwbc.inspection._plots import own_axes
 from skwbc.uncertainty import sort_by_confidence
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._optional import import_optional
-from skwbc._sklearn_compat import validate_params
+from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.sklearn_compat import validate_params
 from skwbc.ensemble import KFoldEnsembleClassifier
+from skwbc.ensemble._parts import parts_of
 from skwbc.inspection._plots import own_axes
-from skwbc.voting import parts_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,8 +68,7 @@ class TrainingCurvesDisplay:
     >>> from skwbc import make_cell_classifier
     >>> from skwbc.datasets import make_blood_cells
     >>> from skwbc.inspection import TrainingCurvesDisplay
-    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0,
-    ...                         return_X_y=True)
+    >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0)
     >>> clf = make_cell_classifier(cv=2, epochs=2, random_state=0)
     >>> display = TrainingCurvesDisplay.from_estimator(
     ...     clf.fit(X, y), metric="accuracy")  # doctest: +SKIP

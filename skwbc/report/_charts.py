@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skwbc import inspection
-from skwbc._optional import import_optional
-from skwbc.inspection._networks import networks_of
+from skwbc._utils.optional_imports import import_optional
+from skwbc.ensemble._parts import networks_of
 from skwbc.report._facts import Judged
 from skwbc.report._images import Gallery, data_uri
 from skwbc.report._page import Block, Missing, Picture

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._files import replacing
-from skwbc._labels import encode_labels
-from skwbc._sklearn_compat import HasMethods, validate_params
-from skwbc.inspection._networks import has_networks
+from skwbc._utils.files import replacing
+from skwbc._utils.labels import encode_labels
+from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc.ensemble._parts import has_networks
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,

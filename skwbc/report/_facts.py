@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc._averaging import average_members, first_choices
-from skwbc._held_out import Answers
+from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.ensemble._held_out import Answers
 from skwbc.inspection import evaluate
 from skwbc.report._page import Key, Table
 from skwbc.uncertainty import predictive_entropy

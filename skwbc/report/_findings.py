@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._members import guessing_accuracy
+from skwbc.ensemble._members import guessing_accuracy
+from skwbc.ensemble._parts import what_folds_chose
 from skwbc.inspection import find_near_duplicates
-from skwbc.inspection._networks import what_folds_chose
 from skwbc.report._images import Gallery
 from skwbc.report._page import Block, Finding, Table
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._members import accuracy
-from skwbc.inspection import find_label_issues, training_table
-from skwbc.inspection._networks import has_networks
+from skwbc.ensemble._members import accuracy
+from skwbc.ensemble._parts import has_networks
+from skwbc.inspection import find_label_issues
+from skwbc.inspection._evaluation import training_table
 from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
 from skwbc.report._page import Block, Cards, Finding, Table, Text

@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from skwbc._files import common_folder
-from skwbc._lazy_array import read_rows
-from skwbc._sklearn_compat import num_samples
+from skwbc._utils.files import common_folder
+from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.sklearn_compat import num_samples
 from skwbc.augmentation._images import check_images
 from skwbc.augmentation._statistics import white_level
 from skwbc.datasets import ImageFiles

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
-import skwbc
-from skwbc._optional import import_optional
+from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.version import __version__
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Page:
     findings: Sequence[Finding]
     looked_for: str
     sections: Sequence[Section]
-    version: str = skwbc.__version__
+    version: str = __version__
     written: str = field(
         default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     )

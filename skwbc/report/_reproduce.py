@@ -7,8 +7,7 @@ from importlib import metadata
 from numbers import Integral
 from typing import Any
 
-from skwbc._versions import versions
-from skwbc.inspection._networks import has_networks
+from skwbc._utils.versions import versions
 from skwbc.report._page import Block, Code, Table, Text
 
 _UNKNOWN = object()
@@ -107,16 +106,25 @@ def _written(value: Any) -> str:
 
 
 def training_snippet(
-    ensemble: Any, shape: tuple[int, ...], *, grouped: bool = False
+    recipe_call: str | None, shape: tuple[int, ...], *, grouped: bool = False
 ) -> str:
-    """Write Python that trains the same ensemble."""
+    """Write Python that trains the same ensemble.
+
+    Parameters
+    ----------
+    recipe_call : str or None
+        The call of ``make_cell_classifier`` that makes the unfitted ensemble, if known.
+    shape : tuple of int
+        Of the training images.
+    grouped : bool, default=False
+        Whether groups were kept together.
+    """
     data = f"# X: the {shape[0]} images, of shape {shape}, in the same order; y: labels"
     fit = "model.fit(X, y)"
     if grouped:
         data += "\n# groups: the group of each image"
         fit = "model.fit(X, y, groups=groups)"
-    call = _recipe_call(ensemble)
-    if call is None:
+    if recipe_call is None:
         return (
             "from sklearn.base import clone\n"
             "from skwbc import load_model\n\n"
@@ -125,7 +133,10 @@ def training_snippet(
             'model = clone(load_model("m.joblib"))\n'
             f"{fit}\n"
         )
-    return f"from skwbc import make_cell_classifier\n\n{data}\nmodel = {call}\n{fit}\n"
+    return (
+        "from skwbc import make_cell_classifier\n\n"
+        f"{data}\nmodel = {recipe_call}\n{fit}\n"
+    )
 
 
 def seed_sentence(ensemble: Any) -> str:
@@ -153,36 +164,3 @@ def _versions_here() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _recipe_call(ensemble: Any) -> str | None:
-    """Return the call of make_cell_classifier that gives this ensemble, if one does."""
-    if not has_networks(ensemble) or not (
-        ensemble.random_state is None or isinstance(ensemble.random_state, Integral)
-    ):
-        return None
-    from skwbc.recipes import RECIPES, make_cell_classifier
-
-    params = ensemble.get_params()
-    epochs = next((params[key] for key in params if key.endswith("cnn__epochs")), None)
-    cv = ensemble.cv
-    folds = cv if isinstance(cv, Integral) else getattr(cv, "n_splits", None)
-    if epochs is None or not isinstance(folds, Integral):
-        return None
-    for recipe in RECIPES:
-        arguments = {
-            "cv": int(folds),
-            "epochs": epochs,
-            "n_restarts": ensemble.n_restarts,
-            "random_state": ensemble.random_state,
-        }
-        made = make_cell_classifier(recipe, **arguments)
-        # These make no other members.
-        made.set_params(
-            **{name: params[name] for name in ("n_jobs", "verbose", "memory")}
-        )
-        if parameter_rows(made) == parameter_rows(ensemble):
-            words = [repr(recipe)]
-            words += [f"{name}={value!r}" for name, value in arguments.items()]
-            return f"make_cell_classifier({', '.join(words)})"
-    return None

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._files import replacing
-from skwbc._labels import encode_labels
-from skwbc._lazy_array import select_rows
-from skwbc._sklearn_compat import HasMethods, validate_params
-from skwbc.inspection._networks import augmenter_of, has_networks, members_of
+from skwbc._utils.files import replacing
+from skwbc._utils.labels import encode_labels
+from skwbc._utils.lazy_arrays import select_rows
+from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc.augmentation import ImageAugmenter
+from skwbc.ensemble._parts import has_networks, members_of, parts_of
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
@@ -53,6 +54,7 @@ _LOOKED_AT = 200
         "names": ["array-like", None],
         "groups": ["array-like", None],
         "command": [str, None],
+        "recipe_call": [str, None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -65,6 +67,7 @@ def write_training_report(
     names: Sequence[str] | None = None,
     groups: Sequence[Any] | None = None,
     command: str | None = None,
+    recipe_call: str | None = None,
 ) -> None:
     """Write how a fold ensemble of images was trained, and what its folds say of it.
 
@@ -94,6 +97,9 @@ def write_training_report(
         What ``fit`` was given as `groups`, if anything.
     command : str, default=None
         The command line that trained it, to be shown.
+    recipe_call : str, default=None
+        The call of :func:`~skwbc.make_cell_classifier` that makes the unfitted
+        ensemble, to be shown. By default the page shows how to clone the saved model.
 
     Raises
     ------
@@ -140,8 +146,9 @@ def write_training_report(
             f"{len(ensemble.oof_proba_)}. Expected those, in that order."
         )
     given = encode_labels(y, ensemble.classes_)
+    page = _page(ensemble, gallery, given, groups, command, recipe_call)
     with replacing(path) as temporary:
-        write_page(_page(ensemble, gallery, given, groups, command), temporary)
+        write_page(page, temporary)
 
 
 def _page(
@@ -150,6 +157,7 @@ def _page(
     given: np.ndarray,
     groups: Sequence[Any] | None,
     command: str | None,
+    recipe_call: str | None,
 ) -> Page:
     labels = [str(label) for label in ensemble.classes_]
     splits = ensemble.splits_
@@ -195,7 +203,7 @@ def _page(
             ensemble,
             command=command,
             snippet=training_snippet(
-                ensemble, tuple(gallery.X.shape), grouped=groups is not None
+                recipe_call, tuple(gallery.X.shape), grouped=groups is not None
             ),
             seed=seed_sentence(ensemble),
         )),
@@ -222,7 +230,7 @@ def _training(ensemble: Any, gallery: Gallery, given: np.ndarray) -> list[Block]
             )
             for metric in ("loss", "accuracy")
         ]
-    augmenter = augmenter_of(ensemble)
+    augmenter = _augmenter_of(ensemble)
     if augmenter is not None:
         some = gallery.read(one_of_each(given)[:3])
         blocks.append(
@@ -278,3 +286,9 @@ def _least_sure(gallery: Gallery, judged: Judged) -> Cards:
         gallery.cards(judged.rows[chosen], say(judged, chosen, gallery.names)),
         "By the entropy of the out-of-fold probabilities, the least sure first.",
     )
+
+
+def _augmenter_of(ensemble: Any) -> ImageAugmenter | None:
+    """Return the first image augmenter of the first member, if there is one."""
+    parts = parts_of(members_of(ensemble)[0])
+    return next((part for part in parts if isinstance(part, ImageAugmenter)), None)

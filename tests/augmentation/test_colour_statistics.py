@@ -11,15 +11,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 
 from skwbc import ColourStatistics, KFoldEnsembleClassifier
-from skwbc.augmentation import colour_statistics
+from skwbc.augmentation import _colour_statistics
 from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
 
 
 @pytest.fixture(scope="module")
 def cells():
-    return make_blood_cells(20, image_size=(64, 64), random_state=3)
+    images, target = make_blood_cells(20, image_size=(64, 64), random_state=3)
+    return Bunch(images=images, target=target)
 
 
 def named(images, **params):
@@ -125,9 +127,9 @@ def test_members_of_an_ensemble_describe_an_image_once(cells, monkeypatch):
     linear = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
     ensemble = KFoldEnsembleClassifier(linear, cv=3, random_state=0).fit(X, y)
     described = []
-    describe = colour_statistics._describe
+    describe = _colour_statistics._describe
     monkeypatch.setattr(
-        colour_statistics,
+        _colour_statistics,
         "_describe",
         lambda pixels: (described.append(len(pixels)), describe(pixels))[1],
     )

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skwbc import ImageAugmenter
-from skwbc._lazy_array import ArrayRows
+from skwbc._utils.lazy_arrays import ArrayRows
 from skwbc.augmentation import StandardisedImages
 
 RANDOM = {

@@ -16,7 +16,7 @@ from skwbc.datasets import make_blood_cells
 from skwbc.inspection import grad_cam
 
 assert keras.backend.backend() == sys.argv[1]
-X, y = make_blood_cells(8, image_size=(16, 16), random_state=0, return_X_y=True)
+X, y = make_blood_cells(8, image_size=(16, 16), random_state=0)
 clf = make_cell_classifier(cv=2, epochs=9, random_state=0)
 clf.set_params(estimator__network__cnn__batch_size=4).fit(X, y)
 proba = clf.predict_proba(X)

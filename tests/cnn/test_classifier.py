@@ -23,7 +23,7 @@ from skwbc import (
     build_article_cnn,
     build_compact_cnn,
 )
-from skwbc._progress import listening
+from skwbc._utils.progress import listening
 from skwbc.cnn._networks import cosine_rates
 
 

@@ -25,10 +25,8 @@ def features(network, images):
 
 def test_they_know_blood_cells():
     """Their features tell cells apart that random ones do not."""
-    X, y = make_blood_cells(10, image_size=(96, 96), random_state=5, return_X_y=True)
-    X_new, y_new = make_blood_cells(
-        20, image_size=(96, 96), random_state=6, return_X_y=True
-    )
+    X, y = make_blood_cells(10, image_size=(96, 96), random_state=5)
+    X_new, y_new = make_blood_cells(20, image_size=(96, 96), random_state=6)
     scores = []
     for weights in (None, "blood_cells"):
         network = build_compact_cnn(

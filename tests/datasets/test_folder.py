@@ -8,28 +8,24 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skwbc.datasets import (
-    class_names,
-    gather_images,
     load_image_folder,
     make_blood_cells,
     read_image,
     save_image_folder,
 )
+from skwbc.datasets._folder import class_names
+from skwbc.datasets._gather import gather_images
 
 
 @pytest.fixture
 def folder(tmp_path):
-    images, target = make_blood_cells(
-        2, image_size=(20, 20), random_state=0, return_X_y=True
-    )
+    images, target = make_blood_cells(2, image_size=(20, 20), random_state=0)
     save_image_folder(images, target, tmp_path / "cells")
     return tmp_path / "cells"
 
 
 def test_what_was_saved_is_loaded(folder):
-    images, target = make_blood_cells(
-        2, image_size=(20, 20), random_state=0, return_X_y=True
-    )
+    images, target = make_blood_cells(2, image_size=(20, 20), random_state=0)
     data = load_image_folder(folder, image_size=(20, 20))
     assert data.target_names.tolist() == ["eosinophil", "monocyte", "neutrophil"]
     order = np.argsort(target, kind="stable")

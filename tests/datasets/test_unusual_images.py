@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skwbc import ColourStatistics, KFoldEnsembleClassifier, cli
-from skwbc.datasets import gather_images, load_image_folder, read_image
+from skwbc.datasets import load_image_folder, read_image
+from skwbc.datasets._gather import gather_images
 from skwbc.export import to_onnx
 
 # Left half red, right half blue.

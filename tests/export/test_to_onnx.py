@@ -62,7 +62,7 @@ def compare(fitted, X, path, **options):
 @pytest.fixture(scope="module")
 def new(cells):
     """Cells of the same size that nothing was trained on."""
-    return make_blood_cells(5, image_size=(24, 24), random_state=9).images
+    return make_blood_cells(5, image_size=(24, 24), random_state=9)[0]
 
 
 @pytest.mark.parametrize("recipe", ["compact", "article"])

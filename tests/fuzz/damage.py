@@ -2,8 +2,7 @@
 
 import os
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 
 # Other inputs in each run. Not a profile, which would hold for all other tests, too.
 FUZZ = settings(

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from damage import FUZZ
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,10 +36,10 @@ WORDS = st.one_of(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("cli")
-    cells = make_blood_cells(3, image_size=(16, 16), random_state=0)
-    save_image_folder(cells.images, cells.target, path / "cells")
+    X, y = make_blood_cells(3, image_size=(16, 16), random_state=0)
+    save_image_folder(X, y, path / "cells")
     member = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
-    clf = KFoldEnsembleClassifier(member, cv=2).fit(cells.images, cells.target)
+    clf = KFoldEnsembleClassifier(member, cv=2).fit(X, y)
     save_model(clf, path / "m.joblib")
     to_onnx(clf, path / "m.onnx")
     for suffix in (".onnx", ".joblib"):

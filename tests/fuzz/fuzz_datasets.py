@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 from damage import FUZZ, damaged
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from skwbc.datasets import gather_images, load_image_folder, load_raw_images, read_image
+from skwbc.datasets import load_image_folder, load_raw_images, read_image
+from skwbc.datasets._gather import gather_images
 
 PICTURE = np.random.default_rng(0).integers(256, size=(9, 7, 3), dtype=np.uint8)
 FORMATS = [

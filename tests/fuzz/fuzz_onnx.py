@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from damage import FUZZ, damaged
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +19,7 @@ from skwbc.export import OnnxClassifier, _large_weights, to_onnx
 
 # What fails is shown whole, however long it is.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
-CELLS = make_blood_cells(4, image_size=(16, 16), random_state=0)
+CELLS, LABELS = make_blood_cells(4, image_size=(16, 16), random_state=0)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -39,7 +38,7 @@ def originals(tmp_path_factory):
     network = CNNClassifier(epochs=1, model__filters=(2, 2), random_state=0)
     contents = []
     for name, member in {"colours": colours, "network": network}.items():
-        clf = KFoldEnsembleClassifier(member, cv=2).fit(CELLS.images, CELLS.target)
+        clf = KFoldEnsembleClassifier(member, cv=2).fit(CELLS, LABELS)
         to_onnx(clf, folder / name)
         contents.append((folder / name).read_bytes())
     return contents
@@ -52,7 +51,7 @@ def answer(content, path, within, refused, large=_large_weights.LARGE):
             clf = OnnxClassifier(path, n_threads=1)
             shape = (3, *clf.image_shape_)
             # A model may ask for images as large as it likes.
-            X = CELLS.images[:3] if math.prod(shape) > 10**6 else np.zeros(shape, "u1")
+            X = CELLS[:3] if math.prod(shape) > 10**6 else np.zeros(shape, "u1")
             proba = clf.predict_proba(X)
             clf.predict(X)
     except (ValueError, AttributeError) as error:

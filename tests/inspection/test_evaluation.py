@@ -6,13 +6,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from skwbc import ImageAugmenter, KFoldEnsembleClassifier
-from skwbc.inspection import (
-    describe_predictions,
-    evaluate,
-    plot_augmentations,
-    plot_predictions,
-    training_table,
-)
+from skwbc.inspection import evaluate, plot_augmentations, plot_predictions
+from skwbc.inspection._evaluation import training_table
+from skwbc.inspection._predictions import describe_predictions
 
 
 def test_scores(ensemble, iris):

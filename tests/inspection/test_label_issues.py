@@ -25,7 +25,7 @@ def colours(X):
 @pytest.fixture(scope="module")
 def mislabelled():
     """Cells, labels of which a tenth is wrong, the truth, which, and an ensemble."""
-    X, y = make_blood_cells(30, image_size=(32, 32), random_state=0, return_X_y=True)
+    X, y = make_blood_cells(30, image_size=(32, 32), random_state=0)
     names, codes = np.unique(y, return_inverse=True)
     rng = np.random.default_rng(0)
     wrong = rng.choice(len(y), len(y) // 10, replace=False)

@@ -38,9 +38,9 @@ COPIES = {
 
 @pytest.mark.parametrize("how", COPIES)
 def test_finds_what_is_there_twice(how):
-    cells = make_blood_cells(6, image_size=(60, 60), random_state=0)
-    made = [COPIES[how](image) for image in cells.images]
-    X = np.concatenate([cells.images, made])
+    cells, _ = make_blood_cells(6, image_size=(60, 60), random_state=0)
+    made = [COPIES[how](image) for image in cells]
+    X = np.concatenate([cells, made])
     n = len(made)
     pairs = find_near_duplicates(X)
     assert sorted((p["first"], p["second"]) for p in pairs) == [

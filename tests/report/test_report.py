@@ -16,10 +16,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from skwbc import FlattenImages, KFoldEnsembleClassifier, inspection
-from skwbc import make_cell_classifier as make_cells
+from skwbc import (
+    FlattenImages,
+    KFoldEnsembleClassifier,
+    inspection,
+    make_cell_classifier as make_cells,
+)
 from skwbc.datasets import ImageFiles
 from skwbc.export import to_onnx
+from skwbc.inspection._evaluation import training_table
 from skwbc.report import write_evaluation_report, write_training_report
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "$\\frac$ & 単球"]
@@ -136,7 +141,7 @@ def test_what_the_report_of_a_training_says(pages, networks, cells):
         "Images that the members are least sure of",
     ):
         assert word in page.text
-    for row in inspection.training_table(networks):
+    for row in training_table(networks):
         figures = [f"{row[name]:.3f}" for name in ("score", "loss", "val_accuracy")]
         assert all(figure in page.text for figure in figures)
     alts = " ".join(image["alt"] for image in page.all("img"))

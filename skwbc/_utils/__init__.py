@@ -1,0 +1,1 @@
+"""Tools that all parts of the package use and that use none of them."""

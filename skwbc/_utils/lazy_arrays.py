@@ -1,0 +1,188 @@
+"""Rows of something that are read when they are asked for."""
+
+import copy
+import mmap
+import operator
+from typing import Any
+
+import numpy as np
+
+# Samples that a network predicts at a time. Chunks are whole batches of them.
+PREDICTION_BATCH = 64
+
+
+class LazyArray:
+    """An array-like whose rows are read, decoded or computed when they are needed.
+
+    Selecting rows gives another lazy array over the same source; converting to an array
+    reads. Subclasses say where rows come from.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the source.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n_selected_rows, ...).
+    dtype : dtype
+        Of what is read.
+    ndim : int
+        Length of `shape`.
+    """
+
+    dtype: np.dtype
+
+    def __init__(self, n_rows: int) -> None:
+        self._rows = np.arange(n_rows)
+
+    @property
+    def _row_shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows of the source, a new array of type `dtype`."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of selected rows, then the shape of each."""
+        return (len(self._rows), *self._row_shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return one row, read, for an int, and a lazy selection for all else.
+
+        Parameters
+        ----------
+        key : int, slice, boolean mask or array-like of int
+            Selects along the first axis. As in NumPy it may come in a tuple before an
+            ellipsis.
+
+        Returns
+        -------
+        ndarray or LazyArray of the same kind
+        """
+        if isinstance(key, tuple):
+            if len(key) == 2 and key[1] is Ellipsis:
+                return self[key[0]]
+            raise IndexError(
+                f"{type(self).__name__} can be indexed along its first axis only; use "
+                "np.asarray(...) and index that."
+            )
+        if not isinstance(key, slice):
+            if np.ndim(key) == 0:
+                return self._read(self._rows[operator.index(key)][np.newaxis])[0]
+            key = as_index(key)
+        selection = copy.copy(self)
+        selection._rows = self._rows[key]
+        return selection
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"Reading a {type(self).__name__} always makes a copy.")
+        out = self._read(self._rows)
+        return out if dtype is None else out.astype(dtype, copy=False)
+
+    def reshape(self, *shape: Any) -> np.ndarray:
+        """Read all rows and return them in another shape, as ``ndarray.reshape``."""
+        return np.asarray(self).reshape(*shape)
+
+
+class ArrayRows(LazyArray):
+    """Rows of an array or memory map, copied out of it when they are asked for.
+
+    Parameters
+    ----------
+    array : ndarray
+        At least two axes. It is neither copied nor changed.
+    rows : array-like of int
+        Which rows, in which order.
+    """
+
+    def __init__(self, array: np.ndarray, rows: Any) -> None:
+        super().__init__(len(array))
+        self._array = array
+        self.dtype = array.dtype
+        self._rows = self._rows[rows]
+
+    @property
+    def _row_shape(self) -> tuple[int, ...]:
+        return self._array.shape[1:]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        return read_rows(self._array, rows)
+
+
+def as_index(key: Any) -> np.ndarray:
+    """Return an array-like index as an array; an empty list is no array of floats."""
+    return np.asarray(key) if len(key) else np.empty(0, np.intp)
+
+
+def select_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return rows of an array or a lazy array without copying them yet."""
+    return ArrayRows(X, rows) if isinstance(X, np.ndarray) else X[rows]
+
+
+def positions_of(X: Any, rows: Any) -> np.ndarray:
+    """Tell of rows of an array-like which rows of the caller's array they are.
+
+    Parameters
+    ----------
+    X : array-like
+        What :func:`select_rows` returned, or an array of the caller's.
+    rows : slice or ndarray of int
+        Which rows.
+
+    Returns
+    -------
+    ndarray of int
+    """
+    if isinstance(X, ArrayRows):
+        return X._rows[rows]
+    return np.arange(*rows.indices(len(X))) if isinstance(rows, slice) else rows
+
+
+def read_rows(X: Any, rows: Any) -> np.ndarray:
+    """Return rows of an array-like as an array in memory.
+
+    Parameters
+    ----------
+    X : array-like
+        An array, a memory map, a :class:`LazyArray`, or somebody else's.
+    rows : slice or ndarray of int
+        Which rows.
+
+    Returns
+    -------
+    ndarray
+        A view only where `X` is an array in memory and `rows` a slice.
+    """
+    if not (isinstance(rows, slice) or isinstance(X, np.ndarray | LazyArray)):
+        # A data set of h5py, for one, takes positions only if they rise.
+        rising, where = np.unique(rows, return_inverse=True)
+        return np.asarray(X[rising])[where]
+    if not isinstance(X, np.memmap):
+        return np.asarray(X[rows])
+    out = np.array(X[rows])
+    # Pages once read would count as this process's memory for as long as the file is
+    # mapped. Only those of a read-only map may be let go: others may hold changes.
+    if X.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    return out
+
+
+def is_lazy(X: Any) -> bool:
+    """Tell whether `X` is read from elsewhere than memory."""
+    return isinstance(X, LazyArray | np.memmap)

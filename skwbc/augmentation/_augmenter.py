@@ -1,0 +1,452 @@
+"""The augmenting, standardising transformer."""
+
+import warnings
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skwbc._utils.lazy_arrays import is_lazy
+from skwbc._utils.random import draw_seed
+from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
+from skwbc._utils.versions import Stamped
+from skwbc.augmentation._affine import BORDERS, RandomAffine
+from skwbc.augmentation._colour import RandomColour
+from skwbc.augmentation._images import check_images
+from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
+from skwbc.augmentation._plan import Plan
+from skwbc.augmentation._ranges import (
+    brightness_range,
+    shift_range,
+    stain_jitter,
+    zoom_range,
+)
+from skwbc.augmentation._standardise import Standardisation
+from skwbc.augmentation._statistics import (
+    check_values,
+    fit_whitening,
+    moments,
+    white_level,
+)
+
+
+class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
+    """Augment images while a classifier is fitted, and standardise them always.
+
+    The transformer has two faces. ``transform`` is deterministic: it standardises.
+    ``fit_transform``, which a pipeline calls while it is fitted, returns
+    :class:`AugmentedImages` when an option below is random: an array-like that changes
+    the images, and then standardises them, whenever a batch is drawn. So training
+    images are changed and those to predict never are.
+
+    The options have the names and the meaning they have in Keras' retired
+    ``ImageDataGenerator``; `stain_jitter` is for stained specimens. They act in this
+    order: rotation, shift, shear, zoom and flips in one interpolation; stain; channel
+    shift; brightness; then, on every image, `preprocessing_function`, `rescale`, the
+    samplewise options, the featurewise ones, and whitening.
+
+    Parameters
+    ----------
+    featurewise_center : bool, default=False
+        Subtract from each channel its mean over the images that ``fit`` saw.
+    samplewise_center : bool, default=False
+        Subtract from each image its own mean over rows, columns and channels.
+    featurewise_std_normalization : bool, default=False
+        Divide each channel by its standard deviation over the images that ``fit`` saw.
+        Implies `featurewise_center`.
+    samplewise_std_normalization : bool, default=False
+        Divide each image by its own standard deviation. Implies `samplewise_center`.
+    zca_whitening : bool, default=False
+        Decorrelate all pixel values by zero-phase component analysis. Implies
+        `featurewise_center`, and takes the place of `featurewise_std_normalization`.
+        For small images: ``fit`` holds all of them, flattened, in double precision, and
+        the augmenter keeps up to as many components as there were images.
+    zca_epsilon : float, default=1e-6
+        Added to the singular values before whitening divides by them.
+    rotation_range : float, default=0
+        Rotate by an angle drawn uniformly from ±`rotation_range` degrees, 0 to 360.
+    width_shift_range : float, int or array-like, default=0.0
+        Shift sideways. A float below 1 is a fraction of the width, any other float a
+        number of pixels; the distance is drawn uniformly from ± that. An int n draws
+        whole pixels: one of 0 to n - 1, either way. An array-like has the distances to
+        choose from, either way: fractions if all are below 1, else pixels.
+    height_shift_range : float, int or array-like, default=0.0
+        Shift up or down likewise, by fractions of the height or by pixels.
+    brightness_range : pair of float, default=None
+        Multiply all values by a factor drawn uniformly from the pair; 0 is black, and
+        values end at white. See `white_level_`.
+    shear_range : float, default=0.0
+        Shear by an angle drawn uniformly from ±`shear_range` degrees, 0 to 90
+        (excluded).
+    zoom_range : float or pair of float, default=0.0
+        Zoom height and width by factors drawn uniformly from the pair; a number z from
+        0 to 1 (excluded) is short for (1 - z, 1 + z). A factor below 1 enlarges.
+    channel_shift_range : float, default=0.0
+        Add to all channels a value drawn uniformly from ±`channel_shift_range`, on the
+        scale of the input, without leaving the range of the image's own values.
+    fill_mode : {"nearest", "constant", "reflect", "wrap"}, default="nearest"
+        What is seen beyond the border: the nearest pixel, `cval`, the image mirrored,
+        or the image repeated.
+    cval : float, default=0.0
+        The value beyond the border with ``fill_mode="constant"``, on the scale of the
+        input.
+    horizontal_flip : bool, default=False
+        Flip left and right, every second time on average.
+    vertical_flip : bool, default=False
+        Flip top and bottom, every second time on average.
+    rescale : float, default=None
+        Factor for all pixel values, 1/255 for instance.
+    preprocessing_function : callable, default=None
+        Takes one image, a float32 array, and returns one of the same shape. Not random:
+        it is applied by ``transform``, too. So that a model can be saved it has to be
+        defined in a module.
+    data_format : {"channels_last", "channels_first"}, default="channels_last"
+        Whether images are (height, width, channels) or (channels, height, width), here
+        and in what is returned.
+    stain_jitter : float or pair of float, default=0.0
+        For RGB images of stained specimens. Multiply the concentrations of haematoxylin
+        and of eosin in an image by factors drawn uniformly from 1 ± the first number,
+        and add to them an optical density drawn uniformly from ± the second; one number
+        stands for both. 0.05 is light, 0.2 strong [1]_. Stains are told apart by
+        colour deconvolution [2]_; what neither of them explains is left alone.
+    random_state : int, RandomState instance or None, default=None
+        Decides what is drawn. The global NumPy state is never touched: None takes fresh
+        entropy.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int
+        Shape of each of the images seen by ``fit``, in the order of `data_format`.
+    mean_ : ndarray of shape (channels,)
+        Mean of each channel. Only with a featurewise option or whitening. Like the
+        following it is taken after `preprocessing_function` and `rescale`, and, as in
+        Keras, before the samplewise options.
+    std_ : ndarray of shape (channels,)
+        Standard deviation of each channel. Only with `featurewise_std_normalization`.
+    zca_components_ : ndarray of shape (n_components, height * width * channels)
+        Directions in which the images vary. Only with `zca_whitening`.
+    zca_scale_ : ndarray of shape (n_components,)
+        What whitening multiplies coordinates along them by.
+    white_level_ : float
+        The value that counts as white: 255 for uint8, 1 for bool, otherwise the least
+        of 1, 255, 4095 and 65535 that no value seen by ``fit`` exceeds, floats by more
+        than a tenth, or else the largest value. Only with `brightness_range` or
+        `stain_jitter`.
+
+    See Also
+    --------
+    AugmentedImages : What ``fit_transform`` returns.
+    FlattenImages : For classifiers that take one row of values for each image.
+
+    Notes
+    -----
+    For the same drawn parameters the geometric options equal Keras' to float rounding,
+    with these exceptions. Images that are not square are turned about their centre, and
+    `height_shift_range` moves rows: Keras 3 confuses rows and columns there. With
+    ``fill_mode="constant"`` pixels at the border are interpolated with `cval`, and
+    ``fill_mode="wrap"`` repeats with the period of the image (SciPy's "grid-constant"
+    and "grid-wrap"). Brightness is right for any scale of values, and not rounded.
+    Directions in which the training images do not vary are left out of whitening, where
+    Keras divides rounding errors by `zca_epsilon`. Statistics heed
+    `preprocessing_function`.
+
+    References
+    ----------
+    .. [1] D. Tellez et al., "Whole-slide mitosis detection in H&E breast histology
+       using PHH3 as a reference to train distilled stain-invariant convolutional
+       networks", IEEE Transactions on Medical Imaging 37 (2018).
+    .. [2] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining
+       by color deconvolution", Analytical and Quantitative Cytology and Histology 23
+       (2001).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skwbc import ImageAugmenter
+    >>> X = np.random.default_rng(0).integers(256, size=(5, 16, 16, 3), dtype=np.uint8)
+    >>> augmenter = ImageAugmenter(rescale=1 / 255, samplewise_center=True,
+    ...                            rotation_range=180, horizontal_flip=True)
+    >>> augmenter.fit_transform(X)
+    AugmentedImages(shape=(5, 16, 16, 3), dtype=float32)
+    >>> type(augmenter.transform(X))
+    <class 'numpy.ndarray'>
+    """
+
+    __module__ = "skwbc"  # where pickles look for it
+
+    _parameter_constraints: dict = {
+        "featurewise_center": ["boolean"],
+        "samplewise_center": ["boolean"],
+        "featurewise_std_normalization": ["boolean"],
+        "samplewise_std_normalization": ["boolean"],
+        "zca_whitening": ["boolean"],
+        "zca_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "rotation_range": [Interval(Real, 0, 360, closed="both")],
+        "width_shift_range": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "height_shift_range": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "brightness_range": ["array-like", None],
+        "shear_range": [Interval(Real, 0, 90, closed="left")],
+        "zoom_range": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "channel_shift_range": [Interval(Real, 0, None, closed="left")],
+        "fill_mode": [StrOptions(set(BORDERS))],
+        "cval": [Interval(Real, None, None, closed="neither")],
+        "horizontal_flip": ["boolean"],
+        "vertical_flip": ["boolean"],
+        "rescale": [Interval(Real, 0, None, closed="neither"), None],
+        "preprocessing_function": [callable, None],
+        "data_format": [StrOptions({"channels_last", "channels_first"})],
+        "stain_jitter": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "random_state": ["random_state"],
+    }
+    _takes_lazy_arrays = True
+
+    def __init__(
+        self,
+        *,
+        featurewise_center=False,
+        samplewise_center=False,
+        featurewise_std_normalization=False,
+        samplewise_std_normalization=False,
+        zca_whitening=False,
+        zca_epsilon=1e-6,
+        rotation_range=0,
+        width_shift_range=0.0,
+        height_shift_range=0.0,
+        brightness_range=None,
+        shear_range=0.0,
+        zoom_range=0.0,
+        channel_shift_range=0.0,
+        fill_mode="nearest",
+        cval=0.0,
+        horizontal_flip=False,
+        vertical_flip=False,
+        rescale=None,
+        preprocessing_function=None,
+        data_format="channels_last",
+        stain_jitter=0.0,
+        random_state=None,
+    ):
+        self.featurewise_center = featurewise_center
+        self.samplewise_center = samplewise_center
+        self.featurewise_std_normalization = featurewise_std_normalization
+        self.samplewise_std_normalization = samplewise_std_normalization
+        self.zca_whitening = zca_whitening
+        self.zca_epsilon = zca_epsilon
+        self.rotation_range = rotation_range
+        self.width_shift_range = width_shift_range
+        self.height_shift_range = height_shift_range
+        self.brightness_range = brightness_range
+        self.shear_range = shear_range
+        self.zoom_range = zoom_range
+        self.channel_shift_range = channel_shift_range
+        self.fill_mode = fill_mode
+        self.cval = cval
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
+        self.rescale = rescale
+        self.preprocessing_function = preprocessing_function
+        self.data_format = data_format
+        self.stain_jitter = stain_jitter
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check parameters and images, and take the statistics that are asked for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images, of any real numeric type; (n_samples, channels, height, width) with
+            ``data_format="channels_first"``. Memory maps and lazy arrays are read some
+            images at a time, and only if they are of a floating type, where NaN is
+            looked for, or if statistics are needed.
+        y : None
+            Ignored; there for scikit-learn's pipelines.
+
+        Returns
+        -------
+        ImageAugmenter
+            The augmenter itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of its range, `X` is no array of images, or the two do
+            not fit together.
+
+        Warns
+        -----
+        UserWarning
+            If `zca_whitening` overrides `featurewise_std_normalization`.
+        """
+        owner = type(self).__name__
+        X = check_images(X, owner, data_format=self.data_format)
+        shape = tuple(X.shape[1:])
+        channel_axis = 3 if self.data_format == "channels_last" else 1
+        # Parameters are right before images are read.
+        affine = self._affine(shape)
+        stain = stain_jitter(self.stain_jitter)
+        brightness = brightness_range(self.brightness_range)
+        if any(stain) and X.shape[channel_axis] != 3:
+            raise ValueError(
+                "stain_jitter is for RGB images, but X has images with "
+                f"{X.shape[channel_axis]} channels (shape {shape}, {self.data_format})."
+            )
+        for name in ("mean_", "std_", "zca_components_", "zca_scale_", "white_level_"):
+            self.__dict__.pop(name, None)
+        white = self._look_at(X, any(stain) or brightness != (1.0, 1.0))
+        standardisation = self._fit_standardisation(X, channel_axis)
+        self._plan = Plan(
+            affine,
+            RandomColour(stain, float(self.channel_shift_range), brightness, white),
+            standardisation,
+            channels_first=self.data_format == "channels_first",
+            owner=owner,
+        )
+        self.image_shape_ = shape
+        return self
+
+    def transform(self, X: Any) -> "np.ndarray | StandardisedImages":
+        """Standardise images. Nothing is random here.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the size seen by ``fit``. They are not changed.
+
+        Returns
+        -------
+        ndarray or lazy array of shape (n_samples, height, width, channels), float32
+            Standardised images: an array, unless `X` is a memory map or a lazy array.
+            Then what is returned is lazy, too, and standardised whenever a batch of it
+            is read; ``np.asarray`` reads it all.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no array of images of that size, or holds NaN or infinity.
+        """
+        check_is_fitted(self)
+        X = check_images(
+            X,
+            type(self).__name__,
+            image_shape=self.image_shape_,
+            data_format=self.data_format,
+        )
+        if is_lazy(X):
+            return StandardisedImages(X, self._plan)
+        return self._plan.apply(X)
+
+    def fit_transform(
+        self, X: Any, y: Any = None
+    ) -> "AugmentedImages | np.ndarray | StandardisedImages":
+        """Fit, and return the images to train on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images, of any real numeric type. Kept as they are, not copied.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        AugmentedImages, or the same as from ``transform``
+            Lazy images that are augmented at each draw. If no option is random, what
+            ``transform`` returns.
+        """
+        self.fit(X)
+        if not self._plan.is_random:
+            return self.transform(X)
+        X = check_images(X, type(self).__name__, data_format=self.data_format)
+        return AugmentedImages(X, self._plan, draw_seed(self.random_state))
+
+    @property
+    def _transform_key(self) -> tuple | None:
+        """Transformers with the same key do the same (see ``_together``)."""
+        settings = self._plan.standardisation.settings
+        if settings is None:
+            return None
+        return settings, self.data_format, self.image_shape_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "image_shape_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def _affine(self, shape: tuple[int, ...]) -> RandomAffine:
+        last = self.data_format == "channels_last"
+        height, width = shape[:2] if last else shape[1:]
+        return RandomAffine(
+            rotation=float(self.rotation_range),
+            shift=(
+                shift_range(self.height_shift_range, height, "height_shift_range"),
+                shift_range(self.width_shift_range, width, "width_shift_range"),
+            ),
+            shear=float(self.shear_range),
+            zoom=zoom_range(self.zoom_range),
+            flip=(bool(self.vertical_flip), bool(self.horizontal_flip)),
+            fill_mode=self.fill_mode,
+            cval=float(self.cval),
+        )
+
+    def _look_at(self, X: Any, levels: bool) -> float:
+        """Check the values of images as far as needed; return which one is white."""
+        owner = type(self).__name__
+        known = X.dtype == np.uint8 or X.dtype == bool
+        if known or not (levels or X.dtype.kind == "f"):
+            low, high = 0.0, 1.0
+        else:
+            low, high = check_values(X, owner)
+        if not levels:
+            return 1.0
+        if low < 0:
+            raise ValueError(
+                "brightness_range and stain_jitter need pixel values from 0, black, "
+                f"upwards; X has values down to {low:.3g}. Pass images that are not "
+                f"centred yet; {owner} centres them after changing colours."
+            )
+        self.white_level_ = white_level(X.dtype, high)
+        return self.white_level_
+
+    def _fit_standardisation(self, X: Any, channel_axis: int) -> Standardisation:
+        owner = type(self).__name__
+        options = {
+            "preprocessing_function": self.preprocessing_function,
+            "rescale": self.rescale,
+            "samplewise_center": (
+                self.samplewise_center or self.samplewise_std_normalization
+            ),
+            "samplewise_std": self.samplewise_std_normalization,
+        }
+        divide = self.featurewise_std_normalization
+        if self.zca_whitening and divide:
+            warnings.warn(
+                "zca_whitening scales all directions itself and overrides "
+                "featurewise_std_normalization. Set only one of them.",
+                stacklevel=3,
+            )
+            divide = False
+        if not (self.featurewise_center or divide or self.zca_whitening):
+            return Standardisation(**options)
+        prepare = Standardisation(**options)
+        found = moments(X, prepare, channel_axis, owner)
+        # To broadcast over images.
+        column = [-1 if axis == channel_axis else 1 for axis in (1, 2, 3)]
+        self.mean_ = found.mean
+        options["mean"] = found.mean.astype(np.float32).reshape(column)
+        if divide:
+            self.std_ = found.std
+            options["std"] = found.std.astype(np.float32).reshape(column)
+        if self.zca_whitening:
+            centre = Standardisation(**options)
+            whitening = fit_whitening(X, centre, self.zca_epsilon, owner)
+            options["whitening"] = whitening
+            self.zca_components_, self.zca_scale_ = whitening
+        return Standardisation(**options)

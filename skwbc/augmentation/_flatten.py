@@ -1,0 +1,131 @@
+"""From images to rows of values, for classifiers that take those."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.utils.validation import check_is_fitted
+
+from skwbc._utils.versions import Stamped
+from skwbc.augmentation._images import check_images
+
+
+class FlattenImages(
+    Stamped, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Turn each image into one row of values.
+
+    It stands between an :class:`ImageAugmenter` and classifiers such as
+    ``LogisticRegression`` or ``SVC``. Lazy images are read: of augmented ones it takes
+    one draw.
+
+    Attributes
+    ----------
+    image_shape_ : tuple of int
+        Shape of each of the images seen by ``fit``.
+
+    Examples
+    --------
+    >>> from sklearn.svm import SVC
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skwbc import FlattenImages, ImageAugmenter
+    >>> from skwbc.datasets import make_blood_cells
+    >>> X, y = make_blood_cells(6, image_size=(16, 16), random_state=0)
+    >>> augmenter = ImageAugmenter(rescale=1 / 255, rotation_range=180, random_state=0)
+    >>> clf = make_pipeline(augmenter, FlattenImages(), SVC())
+    >>> clf.fit(X, y).predict(X).shape
+    (18,)
+    """
+
+    __module__ = "skwbc"  # where pickles look for it
+
+    _takes_lazy_arrays = _gives_arrays = True
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Remember the shape of the images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images, of any real numeric type, with the channels where you like.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        FlattenImages
+            The transformer itself.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no array of images.
+        """
+        X = check_images(X, type(self).__name__)
+        self.image_shape_ = tuple(X.shape[1:])
+        self._n_features_out = int(np.prod(self.image_shape_))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Flatten images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of the size seen by ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, height * width * channels)
+            Of the type of `X`.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no array of images of that size.
+        """
+        check_is_fitted(self)
+        owner = type(self).__name__
+        X = check_images(X, owner, image_shape=self.image_shape_)
+        return np.asarray(X).reshape(X.shape[0], -1)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Turn rows back into images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height * width * channels)
+            Rows: flattened images, or coefficients of a linear model.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, height, width, channels)
+            Of the type of `X`.
+
+        Raises
+        ------
+        ValueError
+            If the rows do not have as many values as the images.
+        """
+        check_is_fitted(self)
+        X = np.asarray(X)
+        if X.ndim != 2 or X.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"{type(self).__name__} expected rows of {self._n_features_out} values "
+                f"for images of shape {self.image_shape_}, got an array of shape "
+                f"{X.shape}."
+            )
+        return X.reshape(-1, *self.image_shape_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "image_shape_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

@@ -1,0 +1,55 @@
+"""The demonstration: train on drawn cells, and show what comes out."""
+
+import time
+from pathlib import Path
+
+from skwbc._utils.files import check_writable, replacing
+from skwbc._utils.optional_imports import import_optional
+from skwbc.cli import _display as display
+from skwbc.cli._data import load_keras
+
+_FIGURE = "predictions.png"
+
+
+def run_demo(out: Path, epochs: int | None, seed: int) -> None:
+    """Train on synthetic cells; write model, test cells and a picture into a folder."""
+    # Missing parts are better missed now than after the training.
+    import_optional("matplotlib", "plot", "The picture of the demo")
+    out.mkdir(parents=True, exist_ok=True)
+    check_writable(out / "model.joblib")
+    display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
+    load_keras()
+    from skwbc.datasets import make_blood_cells, save_image_folder
+    from skwbc.inspection import plot_predictions
+    from skwbc.inspection._predictions import describe_predictions
+    from skwbc.persistence import save_model
+    from skwbc.recipes import make_cell_classifier
+
+    start = time.perf_counter()
+    X, y = make_blood_cells(30, random_state=seed)
+    # Another seed, so that no test cell is a training cell.
+    X_test, y_test = make_blood_cells(4, random_state=seed + 1)
+    display.err.print(f"Training on {len(X)} synthetic cells, 30 a class.")
+    model = make_cell_classifier(epochs=epochs, random_state=seed)
+    with display.training_progress():
+        model.fit(X, y)
+    files = save_image_folder(X_test, y_test, out / "cells")
+    rows = describe_predictions(model, X_test, files)
+    proba = [list(row["probabilities"].values()) for row in rows]
+    figure = plot_predictions(X_test, proba, model.classes_, y_true=y_test)
+    with replacing(out / _FIGURE) as temporary:
+        figure.savefig(temporary, dpi=120)
+    save_model(model, out / "model.joblib")
+
+    display.show_training(model)
+    display.show_predictions(rows, len(model.estimators_), y_test)
+    right = sum(
+        row["predicted"] == label for row, label in zip(rows, y_test, strict=True)
+    )
+    seconds = time.perf_counter() - start
+    display.out.print(
+        f"{right} of {len(rows)} test cells right, after {seconds:.0f} s.\n"
+        f"Model: {out / 'model.joblib'}   Picture: {out / _FIGURE}   "
+        f"Test cells: {out / 'cells'}\n"
+        f"Next: skwbc predict {out / 'model.joblib'} {out / 'cells'}"
+    )

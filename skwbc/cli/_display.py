@@ -1,0 +1,181 @@
+"""What the `skwbc` command shows on a terminal."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from skwbc._utils.files import common_folder
+from skwbc._utils.progress import listening
+
+# Results go to `out`; everything else to `err`, so that results can be piped.
+# What is piped is not cut to the 80 columns that Rich assumes.
+# Names of files and classes come from anywhere, and are no markup.
+_plain: Any = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
+out = Console(width=None if sys.stdout.isatty() else 120, **_plain)
+err = Console(stderr=True, **_plain)
+
+
+@contextmanager
+def training_progress() -> Iterator[None]:
+    """Show folds, epochs and losses while an ensemble is fitted in the block."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[losses]}", style="dim"),
+        console=err,
+    )
+    tasks: dict[str, Any] = {}
+
+    def listen(event: str, **details: Any) -> None:
+        if event == "fold_started":
+            name = f"fold {details['fold']} of {details['n_folds']}"
+            tasks["fold"] = progress.add_task(name, total=None, losses="")
+        elif event == "epoch":
+            if "fold" not in tasks:
+                tasks["fold"] = progress.add_task("training", total=None, losses="")
+            logs = details["logs"]
+            losses = ", ".join(
+                f"{name} {logs[name]:.3f}"
+                for name in ("loss", "val_loss")
+                if name in logs
+            )
+            progress.update(
+                tasks["fold"],
+                completed=details["epoch"],
+                total=details["epochs"],
+                losses=losses,
+            )
+        elif event == "fold_restarted" and "fold" in tasks:
+            name = f"fold {details['fold']}, restart {details['restart']}"
+            progress.update(tasks["fold"], description=name)
+        elif event == "fold_finished":
+            done = f"held-out accuracy {details['score']:.3f}"
+            task = tasks.pop("fold", None)
+            if task is None:
+                name = f"fold {details['fold']} of {details['n_folds']}"
+                task = progress.add_task(name, total=1, completed=1, losses="")
+            progress.update(task, losses=done)
+            progress.stop_task(task)
+
+    with progress, listening(listen):
+        yield
+
+
+def show_training(ensemble: Any) -> None:
+    """Print the article's table: the figures of each fold, and their means."""
+    from skwbc.ensemble._parts import what_folds_chose
+    from skwbc.inspection._evaluation import training_table
+
+    rows = training_table(ensemble)
+    names = [name for name in rows[0] if name not in ("fold", "epochs")]
+    table = _table("Each fold in the epoch whose weights were kept")
+    table.add_column("fold", justify="right")
+    for name in names:
+        table.add_column(name.replace("best_epoch", "epoch"), justify="right")
+    for row in rows:
+        cells = [_figure(row[name]) for name in names[:-1]]
+        table.add_row(
+            str(row["fold"]), *cells, f"{row['best_epoch']} of {row['epochs']}"
+        )
+    means = [sum(row[name] for row in rows) / len(rows) for name in names]
+    table.add_section()
+    table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
+    out.print(table)
+    if reasons := what_folds_chose(ensemble):
+        meaning = f", which is optimistic: the held-out folds {' and '.join(reasons)}"
+        wanted = "an honest figure"
+    else:
+        meaning = ": each image was judged by the member not trained on it"
+        wanted = "a figure of all members together"
+    out.print(
+        f"Out-of-fold accuracy {ensemble.oof_score_:.3f}{meaning}.\n"
+        f"For {wanted} use images the model has not seen (skwbc evaluate)."
+    )
+
+
+def show_predictions(
+    rows: Sequence[Mapping[str, Any]],
+    n_members: int,
+    truth: Sequence[Any] | None = None,
+) -> None:
+    """Print predicted classes, probabilities and agreement, an image a line."""
+    names = [row["image"] for row in rows]
+    title = "Predictions"
+    if (folder := common_folder(names)) is not None:
+        title = f"Predictions for images in {folder or '.'}"
+        names = [os.path.relpath(name, folder or ".") for name in names]
+    table = _table(title)
+    table.add_column("image", overflow="fold", min_width=12)
+    table.add_column("predicted", overflow="fold")
+    for label in rows[0]["probabilities"]:
+        table.add_column(label, justify="right", overflow="fold")
+    table.add_column("agree", justify="right", no_wrap=True)
+    with_sets = "set" in rows[0]
+    if with_sets:
+        table.add_column("may be", overflow="fold")
+    for k, row in enumerate(rows):
+        predicted = row["predicted"]
+        if truth is not None and str(truth[k]) != row["predicted"]:
+            predicted = Text(f"{row['predicted']}, is {truth[k]}", style="bold red")
+        table.add_row(
+            names[k],
+            predicted,
+            *[f"{p:.3f}" for p in row["probabilities"].values()],
+            f"{row['agreement']} of {n_members}",
+            *([" or ".join(row["set"]) or "none of them"] if with_sets else []),
+        )
+    out.print(table)
+
+
+def show_evaluation(scores: Mapping[str, Any]) -> None:
+    """Print scores, the recall and precision of each class, and the confusions."""
+    out.print(f"images             {scores['n_samples']}")
+    out.print(f"accuracy           {scores['accuracy']:.3f}")
+    out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")
+    out.print(f"log loss           {scores['log_loss']:.3f}")
+    table = _table("Each class, and what it was taken for")
+    table.add_column("true class", overflow="fold")
+    for name in ("images", "recall", "precision"):
+        table.add_column(name, justify="right")
+    for label in scores["classes"]:
+        table.add_column(f"as {label}", justify="right", overflow="fold")
+    for label, row in zip(scores["classes"], scores["confusion_matrix"], strict=True):
+        of_class = scores["per_class"][label]
+        table.add_row(
+            label,
+            str(of_class["support"]),
+            _figure(of_class["recall"]),
+            _figure(of_class["precision"]),
+            *map(str, row),
+        )
+    out.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, style="bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

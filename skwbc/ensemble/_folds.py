@@ -1,0 +1,188 @@
+"""Deciding, once, which samples each member is trained on and which it never sees."""
+
+import copy
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    check_cv,
+)
+
+from skwbc._utils.random import draw_seed
+
+Split = tuple[np.ndarray, np.ndarray]
+
+
+class ShuffledKFold(KFold):
+    """Shuffled folds that are not stratified, and keep groups together where there are.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    random_state : int, RandomState instance or None, default=None
+        Decides which samples are in a fold.
+    """
+
+    __module__ = "skwbc.ensemble"  # where pickles look for it
+
+    # With metadata routing groups come here unless someone says otherwise.
+    __metadata_request__split = {"groups": True}
+
+    def __init__(self, n_splits: int = 5, *, random_state: Any = None) -> None:
+        super().__init__(n_splits, shuffle=True, random_state=random_state)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[Split]:
+        """Yield training and held-out indices of each fold.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,), default=None
+            Ignored.
+        groups : array-like of shape (n_samples,), default=None
+            Groups of samples that are not parted.
+
+        Yields
+        ------
+        (ndarray of int, ndarray of int)
+        """
+        if groups is None:
+            return super().split(X, y)
+        folds = GroupKFold(self.n_splits, shuffle=True, random_state=self.random_state)
+        return folds.split(X, y, groups)
+
+
+def decide_splits(
+    cv: Any, X: Any, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
+) -> list[Split]:
+    """Decide the folds of an ensemble.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of splits or None
+        An int means stratified, shuffled folds, which keep groups together where
+        `params` has them; None means 5 of them.
+    X : array-like of shape (n_samples, ...)
+        Handed to the splitter as it is.
+    y : ndarray of shape (n_samples,)
+        Class labels.
+    seed : int or None
+        Seeds the folds of an int, and a copy of a splitter that shuffles and has no
+        seed of its own.
+    params : mapping of str to object
+        For ``split``: `groups`.
+
+    Returns
+    -------
+    list of (ndarray of int, ndarray of int)
+        Training and held-out indices.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer samples than there are folds, or a split is empty,
+        overlaps itself, or has one class to train on.
+    """
+    cv = 5 if cv is None else cv
+    if isinstance(cv, Integral):
+        splitter: Any = _stratified_folds(int(cv), y, seed, params)
+    else:
+        splitter = check_cv(_seeded(cv, seed))
+    splits = [
+        (_as_indices(train, len(y)), _as_indices(held_out, len(y)))
+        for train, held_out in splitter.split(X, y, **params)
+    ]
+    if not splits:
+        raise ValueError("cv yields no split; an ensemble needs at least one.")
+    for fold, split in enumerate(splits, start=1):
+        _check_split(fold, split, y)
+    return splits
+
+
+def repetitions(splits: Sequence[Split]) -> list[int]:
+    """Tell of each split how often the same was there before."""
+    seen: Counter = Counter()
+    found = []
+    for train, held_out in splits:
+        key = train.tobytes(), held_out.tobytes()
+        found.append(seen[key])
+        seen[key] += 1
+    return found
+
+
+def routed_splitter(cv: Any) -> Any:
+    """Return the splitter that says, with metadata routing, what ``split`` is given.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of splits or None
+        As for :func:`decide_splits`. Folds that are a number of them take groups.
+    """
+    if cv is None or isinstance(cv, Integral):
+        return StratifiedGroupKFold()
+    # Splits that are given are given nothing, and a generator yields them only once.
+    return cv if hasattr(cv, "split") else StratifiedKFold()
+
+
+def _stratified_folds(
+    n_splits: int, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
+) -> StratifiedKFold | StratifiedGroupKFold:
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < n_splits:
+        raise ValueError(
+            f"Class {classes.tolist()[counts.argmin()]!r} has {counts.min()} samples, "
+            f"fewer than the {n_splits} folds, so a fold would lack it. Use fewer "
+            "folds, more samples, or pass a splitter of your own as cv."
+        )
+    kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
+    return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
+
+
+def _seeded(cv: Any, seed: int | None) -> Any:
+    """Return a seeded copy of a splitter that would draw from global state."""
+    unseeded = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
+    if seed is None or not unseeded:
+        return cv
+    cv = copy.deepcopy(cv)
+    cv.random_state = seed
+    return cv
+
+
+def _as_indices(part: Iterable, n_samples: int) -> np.ndarray:
+    """Return a part of a split as indices from 0 on."""
+    part = np.asarray(part)
+    # Sorts out whatever is no index, too.
+    return np.arange(n_samples)[part if len(part) else part.astype(np.intp)]
+
+
+def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
+    train, held_out = split
+    if not len(train) or not len(held_out):
+        raise ValueError(
+            f"Split {fold} has {len(train)} samples to train on and {len(held_out)} "
+            "held out; both need at least one."
+        )
+    trained_on = np.zeros(len(y), bool)
+    trained_on[train] = True
+    shared = held_out[trained_on[held_out]]
+    if len(shared):
+        raise ValueError(
+            f"Split {fold} trains on {len(shared)} of its own held-out samples (one of "
+            f"them is {shared[0]}); the two parts of a split must have no sample in "
+            "common."
+        )
+    if (y[train] == y[train[0]]).all():
+        raise ValueError(
+            f"The training part of split {fold} holds the one class "
+            f"{y[train].tolist()[0]!r}; each member needs at least 2. Use stratified "
+            "or shuffled folds."
+        )

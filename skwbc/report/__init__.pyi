@@ -1,0 +1,2 @@
+from ._evaluation import write_evaluation_report as write_evaluation_report
+from ._training import write_training_report as write_training_report
