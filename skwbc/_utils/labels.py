@@ -1,9 +1,41 @@
-"""Labels as positions in the classes of a classifier."""
+"""Class labels: checked, named, and as positions in the classes of a classifier."""
 
 from typing import Any
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
+
+
+def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return class labels as an array, and their classes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The labels.
+    classes : ndarray of shape (n_classes,)
+        The sorted classes, at least two.
+
+    Raises
+    ------
+    ValueError
+        If `y` does not hold class labels, or holds only one class.
+    """
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds the one class {classes.tolist()[0]!r}; a classifier needs "
+            "samples of at least 2 classes."
+        )
+    return y, classes
 
 
 def label_names(y: Any, classes: Any) -> list[str]:

@@ -30,6 +30,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from skwbc._utils.labels import as_labels
 from skwbc._utils.progress import report
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
 from skwbc._utils.sklearn_compat import (
@@ -48,7 +49,6 @@ from skwbc.ensemble._folds import decide_splits, repetitions, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
 from skwbc.ensemble._members import (
     FittedFold,
-    as_labels,
     as_rows,
     fit_one_fold,
     predict_in_chunks,

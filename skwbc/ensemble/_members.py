@@ -11,8 +11,6 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.utils import gen_batches, get_tags, indexable
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH, is_lazy, read_rows, select_rows
 from skwbc._utils.progress import report
@@ -232,19 +230,6 @@ def as_rows(X: Any) -> Any:
             "is required."
         )
     return X
-
-
-def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return class labels as an array, and the classes that occur, two or more."""
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    classes = np.unique(y)
-    if len(classes) < 2:
-        raise ValueError(
-            f"y holds the one class {classes.tolist()[0]!r}; a classifier needs "
-            "samples of at least 2 classes."
-        )
-    return y, classes
 
 
 def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:

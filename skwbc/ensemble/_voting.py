@@ -12,6 +12,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
 )
 
+from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.sklearn_compat import (
     BaseComposition,
@@ -22,7 +23,7 @@ from skwbc._utils.sklearn_compat import (
 )
 from skwbc._utils.versions import Stamped
 from skwbc.ensemble._averaging import average_members, most_probable
-from skwbc.ensemble._members import as_labels, as_rows
+from skwbc.ensemble._members import as_rows
 from skwbc.ensemble._pipelines import takes_lazy_arrays
 from skwbc.ensemble._together import predict_proba_together
 from skwbc.ensemble._validation_set import (
