@@ -1,7 +1,7 @@
-"""Sets of cells for the benchmarks, each parted into cells to train on and the rest.
+"""Sets of cells for the benchmarks, each split into training cells and the rest.
 
-The rest has no part in training or in choosing anything: it is looked at once, by the
-finished ensemble.
+The rest has no influence on training or on any choice: the finished ensemble predicts
+it once.
 """
 
 import sys
@@ -19,21 +19,21 @@ from skwbc.datasets._folder import class_names
 from skwbc.datasets._image_files import image_files
 from skwbc.inspection import find_near_duplicates
 
-# Cells to train on.
+# Training cells per class.
 BCCD_THREE = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
 BCCD_FOUR = BCCD_THREE | {"Lymphocyte": 20}
-MOST, FEWEST = 30, 5  # of any class of another folder
+MOST, FEWEST = 30, 5  # training cells per class of any other folder
 
 
 class Split(NamedTuple):
-    """Images and the numbers of their classes, and the names of those.
+    """Images, class numbers and class names of a training and a test set.
 
     Attributes
     ----------
     X, y : ndarray of shape (n, height, width, 3), ndarray of shape (n,)
-        To train on.
+        Training set.
     X_rest, y_rest : array-like, ndarray
-        To test on. The images are read when they are asked for if the folder is.
+        Test set. The images are read on demand if the folder was loaded lazily.
     names : list of str
         Names of the classes, sorted.
     """
@@ -46,15 +46,16 @@ class Split(NamedTuple):
 
 
 def bccd(folder: Path, counts: Mapping[str, int], seed: int, side: int = 100) -> Split:
-    """Draw as many cells of each class as `counts` says; the rest is to test on.
+    """Draw `counts` training cells per class; the rest is the test set.
 
-    Of a cell that was photographed twice there is one image, or it could be in both.
+    Of two photographs of one cell only one is used; otherwise the cell could be in both
+    sets.
     """
-    return part(_without_twins(folder, tuple(counts), side), counts, seed)
+    return split_cells(_without_twins(folder, tuple(counts), side), counts, seed)
 
 
 def synthetic(seed: int, side: int = 100) -> Split:
-    """Draw synthetic cells of three classes: 30 of each to train on, 100 to test on."""
+    """Draw 30 training and 100 test cells of each of three synthetic classes."""
     (X, y), (X_rest, y_rest) = (
         make_blood_cells(count, image_size=(side, side), random_state=start + seed)
         for count, start in ((30, 0), (100, 10_000))
@@ -65,10 +66,10 @@ def synthetic(seed: int, side: int = 100) -> Split:
 
 
 def any_folder(folder: Path, side: int, most_rest: int | None, seed: int) -> Split:
-    """Part any folder of class folders.
+    """Split any folder of class folders.
 
-    Of each class up to two thirds, and no more than MOST images, are to train on.
-    Classes with too few for FEWEST are left out.
+    Up to two thirds of each class, but at most MOST images, are for training. Classes
+    with fewer than FEWEST training images are left out.
     """
     cells = _load(folder, None, side)
     names, sizes = np.unique(cells.target, return_counts=True)
@@ -78,13 +79,13 @@ def any_folder(folder: Path, side: int, most_rest: int | None, seed: int) -> Spl
     }
     enough = {name: count for name, count in counts.items() if count >= FEWEST}
     _check(folder, enough)
-    return part(cells, enough, seed, most_rest)
+    return split_cells(cells, enough, seed, most_rest)
 
 
-def part(
+def split_cells(
     cells: Bunch, counts: Mapping[str, int], seed: int, most_rest: int | None = None
 ) -> Split:
-    """Draw `counts` cells of each class to train on, at most `most_rest` to test on."""
+    """Draw `counts` training and at most `most_rest` test cells of each class."""
     names = sorted(counts)
     train: list[int] = []
     rest: list[int] = []
@@ -100,7 +101,7 @@ def part(
 
 @cache
 def _without_twins(folder: Path, classes: tuple[str, ...], side: int) -> Bunch:
-    """Read the images of some classes, and leave out the second of each pair."""
+    """Read the images of some classes, without the second of each duplicate pair."""
     cells = _load(folder, classes, side)
     twins = [pair["second"] for pair in find_near_duplicates(cells.images)]
     kept = np.setdiff1d(np.arange(len(cells.target)), twins)
@@ -109,7 +110,7 @@ def _without_twins(folder: Path, classes: tuple[str, ...], side: int) -> Bunch:
 
 @cache
 def _load(folder: Path, classes: tuple[str, ...] | None, side: int) -> Bunch:
-    """Read the images of some classes; of any others only which can be read."""
+    """Read some classes; by default all that have enough readable images."""
     if classes is not None:
         return load_image_folder(folder, image_size=(side, side), classes=classes)
     sizes = {name: len(image_files(folder / name)) for name in class_names(folder)}

@@ -1,4 +1,4 @@
-"""What the benchmarks share: the machine in words, turns, and rows of a table."""
+"""Shared code of the benchmarks: machine description, timing in turn, table rows."""
 
 import os
 import platform
@@ -20,7 +20,7 @@ HEADER = """\
 
 
 def describe_machine() -> str:
-    """Return processor, accelerators and versions in one line."""
+    """Return processor, accelerators and versions on one line."""
     packages = map(import_module, ("numpy", "sklearn", "keras", "tensorflow"))
     versions = ", ".join(f"{each.__name__} {each.__version__}" for each in packages)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -52,7 +52,7 @@ def gpus() -> list[str]:
 
 
 def network_pipeline(member: Any) -> Any:
-    """Return augmenter and network of a recipe's member, fitted or not."""
+    """Return the pipeline of augmenter and network of a recipe's member."""
     if hasattr(member, "named_estimators_"):
         return member.named_estimators_["network"]
     return getattr(member, "named_estimators", {"network": member})["network"]
@@ -61,30 +61,30 @@ def network_pipeline(member: Any) -> Any:
 def in_turn(
     contestants: Mapping[str, Callable[[], float | None]], rounds: int
 ) -> dict[str, np.ndarray]:
-    """Let all run in turn; return what they return, or the seconds that they took."""
-    figures: dict[str, list[float]] = {name: [] for name in contestants}
+    """Run all in turn; return their results, or else their times in seconds."""
+    results: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
             start = time.perf_counter()
-            figure = run()
+            result = run()
             seconds = time.perf_counter() - start
-            figures[name].append(seconds if figure is None else figure)
-    return {name: np.array(values) for name, values in figures.items()}
+            results[name].append(seconds if result is None else result)
+    return {name: np.array(values) for name, values in results.items()}
 
 
 def print_row(
     what: str,
     baseline: np.ndarray | None,
-    ours: np.ndarray,
+    skwbc: np.ndarray,
     goal: str = "-",
     unit: str = "s",
 ) -> None:
-    """Print medians with their spread, and the median of the ratios by round."""
+    """Print medians with their ranges, and the median of each round's ratio."""
     if baseline is None:
-        print(f"| {what} | - | {_cell(ours, unit)} | - | {goal} |", flush=True)
+        print(f"| {what} | - | {_cell(skwbc, unit)} | - | {goal} |", flush=True)
         return
-    ratio = np.median(ours / baseline)
-    cells = f"{_cell(baseline, unit)} | {_cell(ours, unit)} | {ratio:.2f}"
+    ratio = np.median(skwbc / baseline)
+    cells = f"{_cell(baseline, unit)} | {_cell(skwbc, unit)} | {ratio:.2f}"
     print(f"| {what} | {cells} | {goal} |", flush=True)
 
 
@@ -102,7 +102,7 @@ def _number(value: float) -> str:
 
 
 def resident() -> float:
-    """Return the resident memory of this process in MB. It is read from /proc."""
+    """Return the resident memory of this process in MB, from /proc."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -111,7 +111,7 @@ def peak() -> float:
     """Return the peak of this process's resident memory in MB."""
     status = Path("/proc/self/status")
     if status.exists():
-        # What the system tells of resources begins with the parent's peak.
+        # The child inherits the peak that getrusage reports from its parent.
         line = next(x for x in status.read_text().splitlines() if x[:5] == "VmHWM")
         return int(line.split()[1]) * 1024 / 1e6
     unit = 1 if sys.platform == "darwin" else 1024

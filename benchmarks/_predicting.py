@@ -1,4 +1,4 @@
-"""Ensembles to predict with, and the bare work of their networks."""
+"""Ensembles for the prediction benchmarks, and the bare passes of their networks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,7 +18,7 @@ BATCH = 64
 def to_predict(
     image_shape: tuple[int, ...],
 ) -> Iterator[tuple[str, KFoldEnsembleClassifier, Sequence[View]]]:
-    """Yield titles, unfitted ensembles, and the views that these predict from."""
+    """Yield titles, unfitted ensembles, and their test-time views."""
     views = views_of("rotations", image_shape)
     as_it_is = views[:1]
     yield "article", make_cell_classifier("article", epochs=1, random_state=0), as_it_is
@@ -33,7 +33,7 @@ def to_predict(
 def bare_passes(
     networks: Sequence[keras.Model], prepared: np.ndarray, views: Sequence[View]
 ) -> Callable[[], None]:
-    """Return a function that passes standardised images on to compiled networks."""
+    """Return a function that calls compiled networks on standardised images."""
     forward = [tf.function(partial(net, training=False)) for net in networks]
 
     def run() -> None:

@@ -16,24 +16,24 @@ from sklearn.svm import SVC
 
 from skwbc import ColourStatistics, KFoldEnsembleClassifier, make_cell_classifier
 
-# HOG's cells at 100 pixels; other images are brought to that side.
+# Size of HOG's cells in images of 100 pixels; other images are resized.
 HOG_SIDE, HOG_CELL = 100, 20
 
 
 class Method(NamedTuple):
-    """A way to classify cells.
+    """A method of classifying cells.
 
     Attributes
     ----------
     title : str
-        What tables call it.
+        Its name in the tables.
     make : callable
         Takes the seed, and the epochs or None, and returns an unfitted ensemble.
     describe : callable or None
-        Turns images into the rows of values that the ensemble is given in their place.
-        It learns nothing, so it is done once and not in each fold.
+        Turns images into feature rows, which replace the images. It is not fitted, so
+        it is called once and not in each fold.
     needs : str or None
-        A module that skwbc itself does without, or that imports such.
+        A module that is not a dependency of skwbc, or that imports one.
     """
 
     title: str
@@ -42,7 +42,7 @@ class Method(NamedTuple):
     needs: str | None = None
 
     def missing(self) -> str | None:
-        """Import what is needed; return the name of what is not installed, if any."""
+        """Import `needs`; return the name of a missing module, if any."""
         try:
             if self.needs:
                 import_module(self.needs)
@@ -51,7 +51,7 @@ class Method(NamedTuple):
         return None
 
     def prepare(self, images: Any) -> Any:
-        """Return what the ensemble is given for images."""
+        """Return the features of images, or the images themselves."""
         if self.describe is None:
             return images
         return self.describe(images)
@@ -92,13 +92,13 @@ def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 
     ensemble = default(seed, epochs)
     network = network_pipeline(ensemble.estimator)
-    given = network["cnn"].get_params()
+    params = network["cnn"].get_params()
     twin = TorchTwin(
-        epochs=given["epochs"],
-        batch_size=given["batch_size"],
-        learning_rate=given["optimizer__learning_rate"],
-        weight_decay=given["optimizer__weight_decay"],
-        warmup_fraction=given["warmup_fraction"],
+        epochs=params["epochs"],
+        batch_size=params["batch_size"],
+        learning_rate=params["optimizer__learning_rate"],
+        weight_decay=params["optimizer__weight_decay"],
+        warmup_fraction=params["warmup_fraction"],
     )
     member = Pipeline([("augmenter", network["augmenter"]), ("cnn", twin)])
     return ensemble.set_params(estimator=member)
@@ -115,8 +115,8 @@ def extra_trees(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 
 
 def support_vectors(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
-    # A temperature leaves the machine's own choice as it is. Three folds, because there
-    # may be no more than four images of a class.
+    # A temperature does not change the predicted class. Three folds, because a class
+    # may have only four images.
     member = CalibratedClassifierCV(
         SVC(C=10), method="temperature", cv=3, ensemble=False
     )
@@ -124,12 +124,12 @@ def support_vectors(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 
 
 def colour_statistics(images: Any) -> np.ndarray:
-    """Describe the colours of the cells in the middle of RGB images."""
+    """Return the colour statistics of the central cells of RGB images."""
     return ColourStatistics().fit_transform(images)
 
 
 def oriented_gradients(images: Any) -> np.ndarray:
-    """Describe the edges of RGB images by where they are and where they point to."""
+    """Return histograms of oriented gradients (HOG) of RGB images."""
     return np.stack([_oriented_gradients(image) for image in images])
 
 

@@ -1,4 +1,4 @@
-"""Results of long runs, each a line in a file."""
+"""Results of long runs, one per line of a file."""
 
 import json
 import os
@@ -7,18 +7,18 @@ from typing import Any
 
 
 def read_lines(file: Path) -> list[dict[str, Any]]:
-    """Return the results in a file; none if there is no file."""
+    """Return the results in a file; an empty list without the file."""
     results = []
     for line in file.read_text().splitlines() if file.exists() else []:
         try:
             results.append(json.loads(line))
         except ValueError:
-            continue  # what a killed run left of its last line
+            continue  # the incomplete last line of a killed run
     return results
 
 
 def append(file: Path, record: dict[str, Any]) -> None:
-    """Add a line to the results, and see that it is on the disk."""
+    """Append a result, and flush it to the disk."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab+") as results:
         torn = False

@@ -1,4 +1,4 @@
-"""What search.py changes in the network of the default recipe, one thing at a time."""
+"""Changes to the network of the default recipe, which search.py tests one by one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,18 +18,18 @@ class Change(NamedTuple):
     Attributes
     ----------
     title : str
-        What tables call it.
+        Its name in the tables.
     params : mapping
         For ``set_params`` of the pipeline of augmenter and network.
     around_fit : callable
-        Makes a context manager to fit in, for what no parameter can say.
+        Returns a context manager to fit in, for changes that no parameter allows.
     side : int
-        Pixels that images are brought to.
+        Side of the resized images in pixels.
     networks : int
-        How many networks, with seeds of their own, vote in each member.
+        Number of networks, with different seeds, that vote in each member.
     colours : mapping or None
-        With one, the logistic regression on colours counts half as much as they do; it
-        is for ``set_params`` of its pipeline.
+        If not None, a logistic regression on colours votes with half the weight of the
+        networks; the mapping is for ``set_params`` of its pipeline.
     """
 
     title: str
@@ -41,7 +41,7 @@ class Change(NamedTuple):
 
 
 def residual(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any:
-    """Two more convolutions after each pooling, around which the maps are passed."""
+    """Build a residual network: two more convolutions, bypassed, after each pooling."""
     x = inputs = layers.Input(meta["image_shape_"])
     for stage, maps in enumerate(filters):
         x = _convolution(x, maps, *((5, 2) if stage == 0 else (3, 1)))
@@ -56,7 +56,7 @@ def residual(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any:
 
 
 def separable(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any:
-    """Convolutions of 5 x 5 in each map alone, then ones across the maps."""
+    """Build a network of depthwise 5 x 5 and pointwise convolutions."""
     x = inputs = layers.Input(meta["image_shape_"])
     x = _convolution(x, filters[0], 5, 2)
     x = _rectified(layers.MaxPooling2D(2, padding="same")(x))
@@ -70,7 +70,7 @@ def separable(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any
 
 
 def convnext(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any:
-    """Patches of 4 x 4, layer norms, 7 x 7 in each map alone, wide pointwise layers."""
+    """Build a ConvNeXt-like network: patches, layer norms, wide pointwise layers."""
     x = inputs = layers.Input(meta["image_shape_"])
     for stage, maps in enumerate(filters):
         side = 2 if stage else 4
@@ -84,9 +84,9 @@ def convnext(meta: Mapping[str, Any], filters: Any = (32, 64, 128, 256)) -> Any:
 
 
 def mobilenet(meta: Mapping[str, Any], weights: str | None = None) -> Any:
-    """MobileNetV2 of keras.applications, its narrowest kind, with weights from a file.
+    """Build the narrowest MobileNetV2 of keras.applications, with weights from a file.
 
-    It is given images of which each channel has a mean of zero.
+    In its input, each channel of an image has a mean of zero.
     """
     trunk = keras.applications.MobileNetV2(
         meta["image_shape_"], alpha=0.35, include_top=False, weights=weights
@@ -118,7 +118,7 @@ def mixup(batch: Batch, rng: np.random.Generator) -> Batch:
 
 
 def cutmix(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Put a rectangle of another image into each, and mix targets by the areas."""
+    """Paste a rectangle of another image into each; mix targets by the areas."""
     height, width = batch.images.shape[1:3]
     other = rng.permutation(len(batch.targets))
     cut = np.sqrt(1 - _share(rng))
@@ -144,7 +144,7 @@ def _mixed(batch: Batch, images: Any, share: float, other: np.ndarray) -> Batch:
 
 
 def mixing(mix: Callable[[Batch, np.random.Generator], Batch]) -> Callable:
-    """Return what makes all batches of a training mixed ones."""
+    """Return a context manager that applies `mix` to all batches of a training."""
 
     @contextmanager
     def around_fit() -> Iterator[None]:
@@ -166,7 +166,7 @@ def smoothing(amount: float) -> keras.losses.Loss:
 
 
 def averaging(momentum: float) -> dict[str, Any]:
-    """Return parameters that average weights exponentially over the steps."""
+    """Return parameters for an exponential moving average of the weights."""
     return {
         "cnn__optimizer__use_ema": True,
         "cnn__optimizer__ema_momentum": momentum,

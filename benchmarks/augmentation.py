@@ -1,15 +1,15 @@
-"""How many images a second are augmented, beside Keras, SciPy and albumentations.
+"""Time augmentation in images per second, against Keras, SciPy and albumentations.
 
     pip install skwbc scipy pillow albumentations==2.0.8
     python benchmarks/augmentation.py
 
-Prints a table in Markdown for each of two sets of options: images a second, and how
-many times as many as Keras' retired generator makes. All turn the same uint8 images
-into standardised float32 batches of 32, and take turns for several rounds; a cell has
-the median of the rounds and, in brackets, the best. Last, which targets are met.
+Prints a Markdown table for each of two sets of options: images per second, and the
+ratio to Keras' retired generator. All contestants turn the same uint8 images into
+standardised float32 batches of 32, and run in turn for several rounds; a cell has the
+median of the rounds and, in brackets, the best. Finally prints which goals are met.
 
-Keras' generator needs SciPy and Pillow. albumentations, of which 2.0.8 is the last
-under the MIT licence, may be left out; it is best kept in an environment of its own.
+Keras' generator needs SciPy and Pillow. albumentations is optional; 2.0.8 is its last
+version under the MIT licence. It is best installed in a separate environment.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# On import it would ask the network for a newer version.
+# Otherwise it checks for a newer version online when it is imported.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import cv2
@@ -52,11 +52,11 @@ ALL = ARTICLE | {
     "brightness_range": (0.9, 1.1), "samplewise_std_normalization": True,
 }  # fmt: skip
 IMAGES, BATCH = 256, 32
-# Seconds that each measurement takes at least.
+# Minimum duration of a measurement in seconds.
 LEAST = 0.25
 SKWBC, THREADS, BASELINE = "skwbc", "skwbc, 2 threads", "Keras' generator"
 
-# Takes a number of passes over the images, yields that many passes of batches.
+# Takes a number of passes over the images, and yields the batches of these passes.
 Contestant = Callable[[int], Iterator[np.ndarray]]
 
 
@@ -77,7 +77,7 @@ def main() -> None:
             rates[title, side] = measure(options, side, arguments.rounds)
         print_table(title, {side: rates[title, side] for side in arguments.sides})
     print(
-        "\nKeras' layers take all cores, and so may OpenCV for large images. "
+        "\nKeras' layers use all cores, and so may OpenCV for large images. "
         "albumentations rounds\nto uint8 after each step, Keras' generator after "
         "brightness.\n"
     )
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def measure(options: dict, side: int, rounds: int) -> dict[str, np.ndarray]:
-    """Return images a second of each contestant, an entry for each round."""
+    """Return images per second of each contestant, one value per round."""
     shape = (IMAGES, side, side, 3)
     X = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     contestants = {name: make(X, options) for name, make in CONTESTANTS.items()}
@@ -98,7 +98,7 @@ def measure(options: dict, side: int, rounds: int) -> dict[str, np.ndarray]:
 
 
 def warm_up(run: Contestant, options: dict) -> int:
-    """Check a contestant's batches; return how many passes take long enough."""
+    """Check a contestant's batches; return how many passes last long enough."""
     for batch in run(1):
         assert (batch.dtype, len(batch)) == (np.float32, BATCH)
         assert np.abs(batch.mean(axis=(1, 2, 3))).max() < 1e-3
@@ -139,7 +139,7 @@ def skwbc_threads(X: np.ndarray, options: dict) -> Contestant:
             batch = augmented.draw(rows, rng)
         return batch
 
-    # Of each thread's batches the last comes back, to be checked.
+    # Returns the last batch of each thread, for the check.
     def run(passes: int) -> Iterator[np.ndarray]:
         every = list(batches(passes))
         rngs = np.random.default_rng(0).spawn(2)
@@ -154,7 +154,7 @@ def keras_generator(X: np.ndarray, options: dict) -> Contestant:
 
 
 def keras_layers(X: np.ndarray, options: dict) -> Contestant:
-    """Take the layers that come nearest, in tf.data: it is quicker than a loop."""
+    """Use the closest Keras layers, in tf.data: it is faster than a loop."""
     how = {"fill_mode": "nearest", "interpolation": "bilinear"}
     random_flip = keras.layers.RandomFlip
     layers = [random_flip("horizontal"), keras.layers.RandomRotation(0.5, **how)]
@@ -164,7 +164,7 @@ def keras_layers(X: np.ndarray, options: dict) -> Contestant:
             keras.layers.RandomTranslation(0.1, 0.1, **how),
             keras.layers.RandomShear(math.tan(math.radians(10)), **how),
             keras.layers.RandomZoom(0.1, 0.1, **how),
-            # Adds the same to all channels.
+            # Adds the same value to all channels.
             keras.layers.RandomBrightness(20 / 255),
         ]
     model = keras.Sequential(layers)
@@ -173,7 +173,7 @@ def keras_layers(X: np.ndarray, options: dict) -> Contestant:
     def augment(images):
         images = model(images, training=True)
         if options is ALL:
-            # No layer multiplies.
+            # No Keras layer multiplies by a factor.
             factors = tf.random.uniform((BATCH, 1, 1, 1), *options["brightness_range"])
             images = tf.minimum(images * factors, 255.0)
         images *= options["rescale"]
@@ -182,7 +182,7 @@ def keras_layers(X: np.ndarray, options: dict) -> Contestant:
             images /= tf.math.reduce_std(images, axis=(1, 2, 3), keepdims=True) + 1e-6
         return images
 
-    # Not endless, or it would work ahead while it is another's turn.
+    # Finite; otherwise it would prefetch while the others are timed.
     @functools.cache
     def dataset(passes: int) -> tf.data.Dataset:
         source = tf.data.Dataset.from_tensor_slices(X).shuffle(IMAGES).repeat(passes)
@@ -193,7 +193,7 @@ def keras_layers(X: np.ndarray, options: dict) -> Contestant:
 
 
 def scipy_ndimage(X: np.ndarray, options: dict) -> Contestant:
-    """Compose one matrix for an image, and transform its channels one by one."""
+    """Compose one matrix per image, and transform its channels one by one."""
     rng = np.random.default_rng(0)
     size = np.array(X.shape[1:3])
     centre = (size - 1) / 2
@@ -246,7 +246,7 @@ def albumentations_compose(X: np.ndarray, options: dict) -> Contestant:
 
 
 def image_by_image(X: np.ndarray, options: dict, augment: Callable) -> Contestant:
-    """Augment, then standardise, one image after the other."""
+    """Augment, then standardise, image by image."""
 
     def run(passes: int) -> Iterator[np.ndarray]:
         for rows in batches(passes):
@@ -291,9 +291,9 @@ def print_table(title: str, rates: dict[int, dict[str, np.ndarray]]) -> None:
 def print_targets(rates: dict[tuple[str, int], dict[str, np.ndarray]]) -> None:
     verdicts = {True: "met", False: "NOT met"}
     if ("article", 100) in rates:
-        found = ratio(rates["article", 100], SKWBC, BASELINE)
+        speedup = ratio(rates["article", 100], SKWBC, BASELINE)
         target = ">= 15 × Keras' generator at 100 px with the article's options"
-        print(f"{verdicts[found >= 15]}: {target}: {found:.1f} ×")
+        print(f"{verdicts[speedup >= 15]}: {target}: {speedup:.1f} ×")
     leads = {
         f"{peer} ({title}, {side} px)": ratio(at, SKWBC, peer)
         for (title, side), at in rates.items()
@@ -311,7 +311,7 @@ def print_targets(rates: dict[tuple[str, int], dict[str, np.ndarray]]) -> None:
 
 
 def ratio(rates: dict[str, np.ndarray], name: str, other: str) -> float:
-    """Compare within rounds, since the load of a machine changes between them."""
+    """Return the median ratio within rounds; the load changes between rounds."""
     return float(np.median(rates[name] / rates[other]))
 
 

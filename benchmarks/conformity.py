@@ -1,10 +1,9 @@
-"""List how fold ensembles fare in scikit-learn's own checks of estimators.
+"""Run scikit-learn's estimator checks on fold ensembles.
 
     python benchmarks/conformity.py
 
-Prints a table in Markdown for the scikit-learn it is run with: a row for each check, a
-column for each member. The expected failures, and their reasons, are those of the
-tests.
+Prints a Markdown table for the installed scikit-learn: one row per check, one column
+per member. The expected failures, and their reasons, are those of the tests.
 """
 
 import sys

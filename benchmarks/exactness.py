@@ -1,12 +1,12 @@
-"""How far the augmenter is from Keras' generator, for the same drawn parameters.
+"""Compare the augmenter with Keras' generator for the same random parameters.
 
     pip install skwbc scipy
     python benchmarks/exactness.py
 
-Prints the largest difference of any pixel of images of 0 to 1, noise and synthetic
-cells of 100 pixels a side, for each geometric option alone and for all together. For
-the fill modes "constant" and "wrap" the pixels that come from within the image are
-compared. Then the largest difference of standardised images, as a part of the largest
+Prints the largest difference of any pixel of images with values of 0 to 1, noise and
+synthetic cells of 100 x 100 pixels, for each geometric option and for all together. For
+the fill modes "constant" and "wrap", only pixels from inside the image are compared.
+Then prints the largest difference of standardised images, as a fraction of the largest
 value.
 """
 
@@ -38,7 +38,7 @@ FILL_MODES = ("nearest", "reflect", "constant", "wrap")
 
 
 def main() -> None:
-    # Keras' generator is deprecated, and says which options imply others.
+    # Keras' generator is deprecated, and warns that some options imply others.
     warnings.filterwarnings("ignore")
     cells, _ = make_blood_cells(20, random_state=0)
     noise = np.random.default_rng(0).random((60, 100, 100, 3))
@@ -47,8 +47,8 @@ def main() -> None:
     options = [{name: value} for name, value in GEOMETRY.items()]
     for option in [*options, GEOMETRY]:
         name = "all together" if option is GEOMETRY else next(iter(option))
-        found = (f"{geometry(images, option, fill):.1e}" for fill in FILL_MODES)
-        print(f"| {name} | {' | '.join(found)} |", flush=True)
+        errors = (f"{geometry(images, option, fill):.1e}" for fill in FILL_MODES)
+        print(f"| {name} | {' | '.join(errors)} |", flush=True)
     print("\n| option | difference |\n|---|---|")
     small = images[:, ::10, ::10]
     for option in STANDARD:
@@ -56,16 +56,16 @@ def main() -> None:
 
 
 def geometry(images: np.ndarray, options: dict, fill_mode: str) -> float:
-    theirs = ImageDataGenerator(fill_mode=fill_mode)
+    generator = ImageDataGenerator(fill_mode=fill_mode)
     augmented = ImageAugmenter(**options, fill_mode=fill_mode).fit_transform(images)
-    # What lies beyond the border becomes a value that no image has.
+    # Pixels from beyond the border get a value that no image contains.
     outside = ImageAugmenter(**options, fill_mode="constant", cval=1e6)
     outside = outside.fit_transform(images).draw(range(len(images)), 0)
-    ours = augmented.draw(range(len(images)), 0)
+    warped = augmented.draw(range(len(images)), 0)
     drawn = augmented.draw_parameters(len(images), 0)
     worst = 0.0
     for k, image in enumerate(images):
-        # Keras' matrix has x before y.
+        # In Keras' matrix x comes before y.
         parameters = {
             "theta": -drawn["rotation"][k],
             "tx": drawn["shift"][k, 1],
@@ -76,7 +76,7 @@ def geometry(images: np.ndarray, options: dict, fill_mode: str) -> float:
             "flip_vertical": drawn["flip"][k, 0],
             "flip_horizontal": drawn["flip"][k, 1],
         }
-        difference = np.abs(ours[k] - theirs.apply_transform(image, parameters))
+        difference = np.abs(warped[k] - generator.apply_transform(image, parameters))
         if fill_mode in ("constant", "wrap"):
             difference = difference[outside[k] <= 1]
         worst = max(worst, float(difference.max()))
@@ -84,11 +84,11 @@ def geometry(images: np.ndarray, options: dict, fill_mode: str) -> float:
 
 
 def standard(images: np.ndarray, options: dict) -> float:
-    theirs = ImageDataGenerator(**options)
-    theirs.fit(images)
-    expected = np.stack([theirs.standardize(image.copy()) for image in images])
-    ours = ImageAugmenter(**options).fit_transform(images)
-    return float(np.abs(ours - expected).max() / np.abs(expected).max())
+    generator = ImageDataGenerator(**options)
+    generator.fit(images)
+    expected = np.stack([generator.standardize(image.copy()) for image in images])
+    actual = ImageAugmenter(**options).fit_transform(images)
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Models in ONNX beside the same in joblib: the first answer, many answers, sizes.
+"""Compare ONNX models with joblib files: first prediction, throughput, size.
 
     pip install 'skwbc[onnx]'
     python benchmarks/export.py
 
-A first answer is a whole process, `skwbc predict MODEL IMAGE`, with the file in joblib
-and in ONNX, in turn. Throughput is of 1,000 images of 100 x 100 pixels in this process;
-the baseline are the same five networks compiled by TensorFlow, called on batches of 64
-that have been standardised before. The last table has the largest differences between
-the probabilities of an ensemble and of its file, and what it takes to write one.
+A first prediction is a whole process, `skwbc predict MODEL IMAGE`, with the joblib and
+the ONNX file in turn. Throughput is measured for 1,000 images of 100 x 100 pixels in
+this process; the baseline is the same five networks compiled by TensorFlow, called on
+batches of 64 standardised images. The last table has the largest differences between
+the probabilities of an ensemble and of its file, and the time to write the file.
 """
 
 import argparse
@@ -52,13 +52,13 @@ def main() -> None:
             start = time.perf_counter()
             to_onnx(clf, file)
             seconds = time.perf_counter() - start
-            first_answers(title, file, image, rounds)
+            first_predictions(title, file, image, rounds)
             throughput(title, clf, file, many, views, rounds)
             rows.append((title, clf, seconds, *differences(clf, file, new, noise)))
             rows[-1] += (file.stat().st_size / 1e6,)
     print(
         "\n| ensemble of five | weights, MB | file, MB | written in, s | "
-        "differs on cells | on noise |\n|---|---|---|---|---|---|"
+        "difference on cells | on noise |\n|---|---|---|---|---|---|"
     )
     for title, clf, seconds, on_cells, on_noise, size in rows:
         networks = [network_pipeline(each)["cnn"].model_ for each in clf.estimators_]
@@ -69,16 +69,16 @@ def main() -> None:
         )
 
 
-def first_answers(title: str, file: Path, image: Path, rounds: int) -> None:
-    def ask(model: Path) -> None:
+def first_predictions(title: str, file: Path, image: Path, rounds: int) -> None:
+    def predict(model: Path) -> None:
         command = [sys.executable, "-m", "skwbc.cli", "predict", str(model), str(image)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     contestants = {
-        "joblib": functools.partial(ask, file.with_suffix(".joblib")),
-        "onnx": functools.partial(ask, file),
+        "joblib": functools.partial(predict, file.with_suffix(".joblib")),
+        "onnx": functools.partial(predict, file),
     }
-    # Once to bring all files into the system's cache.
+    # The first run fills the file cache of the system.
     in_turn(contestants, 1)
     seconds = in_turn(contestants, rounds)
     what = f"{title}: `skwbc predict`, one image, with ONNX / joblib"
@@ -105,11 +105,11 @@ def discard(function, *arguments) -> None:
 
 def differences(clf, file, *sets) -> list[float]:
     """Return the largest difference of any member's probability in each set."""
-    ask, ask_file = (
+    predict, predict_file = (
         clf.predict_proba_members,
         OnnxClassifier(file).predict_proba_members,
     )
-    return [float(np.abs(ask_file(X) - ask(X)).max()) for X in sets]
+    return [float(np.abs(predict_file(X) - predict(X)).max()) for X in sets]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What the fold ensemble costs beyond its members.
+"""Measure the overhead of the fold ensemble.
 
     python benchmarks/fold_ensemble.py
 
-Prints how much time passes beside the members' own fitting and predicting, as a part
-of it, in the ensemble and in a bare loop of ``clone(member).fit(...)``: taken within
-each run, since the noise between two runs is larger than what is looked for. Then the
-time of two jobs as a ratio to one, in turn in the same run; and the peak memory of
-``predict_proba`` on 1,000 and 20,000 images, each in a process of its own, beside the
-size of the images.
+Prints the time outside the members' own fitting and predicting, as a fraction of
+the time inside, for the ensemble and for a bare loop of ``clone(member).fit(...)``. It
+is measured within each run, because the noise between runs is larger than the overhead.
+Then prints the ratio of the times with two jobs and with one, measured in turn, and the
+peak memory of ``predict_proba`` on 1,000 and 20,000 images, each in a separate process,
+with the size of the images.
 """
 
 import argparse
@@ -72,13 +72,13 @@ def main() -> None:
 def compare_members(arguments: argparse.Namespace) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {sys.version[:6]}\n")
     print(
-        "| member | in the members, s | beside, loop | beside, ensemble | "
+        "| member | members, s | overhead, loop | overhead, ensemble | "
         "ensemble / loop | n_jobs=2 / n_jobs=1 |\n|---|---|---|---|---|---|"
     )
     X, y = make_classification(
         20_000, 60, n_informative=20, n_classes=3, random_state=0
     )
-    # One thread each, so that a second job and not BLAS takes the second core.
+    # One thread each, so that the second job, not BLAS, uses the second core.
     with threadpool_limits(1):
         for name, member in MEMBERS.items():
             compare(name, member, X, y, arguments.rounds)
@@ -90,7 +90,7 @@ def compare_members(arguments: argparse.Namespace) -> None:
 
 
 class Timed(ClassifierMixin, BaseEstimator):
-    """Hands on to a classifier, and adds up the time that takes."""
+    """Pass calls on to a classifier, and add up their time."""
 
     inside = 0.0
 
@@ -118,7 +118,7 @@ def compare(name, member, X, y, rounds: int) -> None:
     splits = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X, y))
     ensemble = KFoldEnsembleClassifier(Timed(member), cv=splits, validation=False)
     parallel = KFoldEnsembleClassifier(member, cv=splits, validation=False, n_jobs=2)
-    parallel.fit(X, y)  # Starts the workers.
+    parallel.fit(X, y)  # starts the workers
     loops, ones, speedups = [], [], []
     for _ in range(rounds):
         loops.append(outside(loop_over, Timed(member), X, y, splits))
@@ -137,7 +137,7 @@ def compare(name, member, X, y, rounds: int) -> None:
 
 
 def outside(function, *arguments) -> tuple[float, float]:
-    """Return seconds in the members, and what else passed as a part of them."""
+    """Return the seconds in the members, and the overhead as a fraction of them."""
     Timed.inside = 0.0
     start = time.perf_counter()
     function(*arguments)
@@ -152,7 +152,7 @@ def loop_over(member, X, y, splits) -> None:
 
 
 def predict_images(count: int, side: int) -> None:
-    """Predict `count` images and print by how much memory rises."""
+    """Predict `count` images and print the increase of peak memory."""
     import sklearn
 
     images, labels = make_blood_cells(4, image_size=(side, side), random_state=0)

@@ -1,12 +1,12 @@
-"""What skwbc costs besides training: start-up, files, and memory of repeated fits.
+"""Measure the costs of skwbc besides training: start-up, files, memory of fits.
 
     pip install 'skwbc[plot]'
     python benchmarks/footprint.py
 
-Every figure is from processes of their own, baseline and skwbc in turn. For imports the
-baseline is the part of scikit-learn that one cannot do without; for files, the five
-networks saved by Keras; for repeated fits, scikeras around the article's network.
-Memory is read from /proc, so that line is for Linux only.
+Every measurement uses separate processes, baseline and skwbc in turn. The baseline is
+the unavoidable part of scikit-learn for imports, the five networks saved by Keras for
+files, and scikeras with the article's network for repeated fits. Memory is read from
+/proc, so that row is available on Linux only.
 """
 
 import argparse
@@ -49,8 +49,9 @@ def main() -> None:
         return
     print(describe_machine(), end="\n\n")
     print(HEADER, flush=True)
-    for baseline, ours, goal in IMPORTS:
-        compare(f"`{ours}` / `{baseline}`", "import", baseline, ours, goal, arguments)
+    for baseline, statement, goal in IMPORTS:
+        what = f"`{statement}` / `{baseline}`"
+        compare(what, "import", baseline, statement, goal, arguments)
     what = "`skwbc --help` / `import tensorflow`"
     compare(what, "command", "TensorFlow", "help", "-", arguments, 3)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,31 +64,31 @@ def main() -> None:
                     "load", f"{folder}/{recipe}.keras", f"{folder}/{recipe}.joblib",
                     "-", arguments, 3)  # fmt: skip
             compare(f"the same in a fresh process, {recipe}",
-                    "answer", f"{folder}/{recipe}.keras", f"{folder}/{recipe}.joblib",
+                    "process", f"{folder}/{recipe}.keras", f"{folder}/{recipe}.joblib",
                     "-", arguments, 3)  # fmt: skip
-    figures = {
+    results = {
         who: np.array(run_again("--task", "fits", who).split(), float)
         for who in ("scikeras", "skwbc")
     }
-    for number, name in enumerate(("memory a fit", "memory at the end")):
-        baseline, ours = (values[number : number + 1] for values in figures.values())
+    for number, name in enumerate(("memory per fit", "memory at the end")):
+        baseline, skwbc = (values[number : number + 1] for values in results.values())
         what = f"{name}, GridSearchCV of {FITS} article networks / scikeras"
-        print_row(what, baseline, ours, "5 MB" if number == 0 else "-", "MB")
+        print_row(what, baseline, skwbc, "5 MB" if number == 0 else "-", "MB")
 
 
-def compare(what, task, baseline, ours, goal, arguments, rounds=None) -> None:
+def compare(what, task, baseline, skwbc, goal, arguments, rounds=None) -> None:
     contestants = {
-        name: functools.partial(ask, task, detail)
-        for name, detail in (("baseline", baseline), ("ours", ours))
+        name: functools.partial(run_task, task, detail)
+        for name, detail in (("baseline", baseline), ("skwbc", skwbc))
     }
-    # Once to bring all files into the system's cache.
+    # The first run fills the file cache of the system.
     in_turn(contestants, 1)
     seconds = in_turn(contestants, rounds or arguments.rounds)
-    print_row(what, seconds["baseline"], seconds["ours"], goal)
+    print_row(what, seconds["baseline"], seconds["skwbc"], goal)
 
 
-def ask(task: str, detail: str) -> float:
-    """Run a task in a process of its own, which says how long it took."""
+def run_task(task: str, detail: str) -> float:
+    """Run a task in a separate process; return the time that it reports."""
     return float(run_again("--task", task, detail))
 
 
@@ -109,7 +110,7 @@ def _python(code: str) -> str:
 
 
 def time_command(what: str) -> float:
-    """Time the command's help, or TensorFlow's import, as a whole process."""
+    """Time `skwbc --help`, or TensorFlow's import, as a whole process."""
     start = time.perf_counter()
     if what == "help":
         _python("from skwbc.cli import main; main(['--help'])")
@@ -119,7 +120,7 @@ def time_command(what: str) -> float:
 
 
 def save(recipe: str, folder: str) -> str:
-    """Save a fitted ensemble and its networks; return bytes of weights and of file."""
+    """Save a fitted ensemble and its networks; return the sizes of weights and file."""
     import joblib
 
     from skwbc import make_cell_classifier
@@ -156,15 +157,15 @@ def time_load(path: str) -> float:
     return time.perf_counter() - start
 
 
-def time_answer(path: str) -> float:
-    """Time a whole process that loads and predicts an image."""
+def time_process(path: str) -> float:
+    """Time a whole process that loads a model and predicts one image."""
     start = time.perf_counter()
     run_again("--task", "load", path)
     return time.perf_counter() - start
 
 
 def fit_many(who: str) -> str:
-    """Return MB that each fit after the third adds, and what is taken at the end."""
+    """Return the MB that each fit after the third adds, and the final memory."""
     from sklearn.model_selection import GridSearchCV
 
     from skwbc.datasets import make_blood_cells
@@ -205,7 +206,7 @@ TASKS = {
     "command": time_command,
     "save": save,
     "load": time_load,
-    "answer": time_answer,
+    "process": time_process,
     "fits": fit_many,
 }
 

@@ -1,12 +1,12 @@
-"""How time and memory grow with the number of images.
+"""Measure how time and memory grow with the number of images.
 
     pip install 'skwbc[plot]'
     python benchmarks/growth.py
 
-For each number of images a process of its own trains the compact network for one epoch
-on synthetic cells of 100 x 100 pixels, in an array or in a memory map. Printed are the
-seconds and the peak memory above that of a fit of 100 images, and how far from a
-straight line they are; docs/images/growth.png shows them.
+For each number of images, a separate process trains the compact network for one epoch
+on synthetic cells of 100 x 100 pixels, in an array or in a memory map. Prints the
+seconds, the peak memory above that of a fit of 100 images, and the deviation from a
+straight line; docs/images/growth.png shows them.
 """
 
 import argparse
@@ -55,9 +55,9 @@ def main() -> None:
                     run_again("--one", source, count, file).split()
                     for _ in range(arguments.rounds)
                 ]
-                figures = np.median(np.array(runs, float), axis=0)
-                seconds[source].append(figures[0])
-                peaks[source].append(figures[1])
+                medians = np.median(np.array(runs, float), axis=0)
+                seconds[source].append(medians[0])
+                peaks[source].append(medians[1])
     print("| images | " + " | ".join(
         f"{source}, {unit}" for source in SOURCES for unit in ("s", "MB")
     ) + " |")  # fmt: skip
@@ -69,14 +69,14 @@ def main() -> None:
         )
         print(f"| {count:,} | {cells} |")
     print()
-    for title, figures in (("time", seconds), ("memory", peaks)):
+    for title, values in (("time", seconds), ("memory", peaks)):
         for source in SOURCES:
-            print(f"{title}, {source}: {describe_line(counts, figures[source])}")
+            print(f"{title}, {source}: {describe_line(counts, values[source])}")
     draw(counts, seconds, peaks)
 
 
 def write(file: Path, count: int) -> None:
-    """Write cells, of which a thousand are different."""
+    """Write `count` cells, a thousand of them different."""
     from skwbc.datasets import make_blood_cells
 
     cells, _ = make_blood_cells(334, random_state=0)
@@ -93,7 +93,7 @@ def run(source: str, count: int, file: str) -> tuple[float, float]:
     fit(make_cell_classifier, np.array(images[:100]), y[:100])
     before = peak()
     if source == "array":
-        # Not through the memory map, whose pages would count as well.
+        # Not through the memory map, whose pages would be counted as well.
         with open(file, "rb") as stream:
             np.lib.format.read_magic(stream)
             np.lib.format.read_array_header_1_0(stream)
@@ -122,12 +122,12 @@ def draw(counts, seconds, peaks) -> None:
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-    for axes, figures, label in zip(
+    for axes, values, label in zip(
         panels, (seconds, peaks), ("seconds for one epoch", "peak memory, MB"),
         strict=True,
     ):  # fmt: skip
         for source in SOURCES:
-            axes.plot(counts, figures[source], "o-", label=source, markersize=4)
+            axes.plot(counts, values[source], "o-", label=source, markersize=4)
         axes.set(xlabel="images of 100 × 100 pixels", ylabel=label, xlim=0, ylim=0)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False)

@@ -1,13 +1,13 @@
-"""Which labels of the real cells look wrong, and how many planted ones are found.
+"""Find label issues in the real cells, and count planted label errors that are found.
 
     pip install 'skwbc[plot]'
     python benchmarks/label_issues.py --data ../shared/data
 
-Trains the default recipe on all real Neutrophil, Eosinophil and Monocyte, prints the
-ten labels that the out-of-fold probabilities contradict most and draws them into
-docs/images/label_issues.jpg. Then it trains on synthetic cells of which a tenth was
-given a wrong label, for several seeds, and prints how many of those are found: among
-the worst tenth, which is what one would look through, and among the issues.
+Trains the default recipe on all real Neutrophil, Eosinophil and Monocyte images, prints
+the ten labels that the out-of-fold probabilities contradict most, and draws them into
+docs/images/label_issues.jpg. Then trains on synthetic cells, a tenth of them with a
+wrong label, for several seeds, and prints how many of these are found: among the worst
+tenth, which an expert would check, and among the issues.
 """
 
 import argparse
@@ -84,15 +84,15 @@ def one_planted(seed: int, epochs: int | None) -> tuple[int, ...]:
     rows = find_label_issues(model, X, labels)
     worst = [row["index"] for row in rows[: len(wrong)]]
     issues = [row["index"] for row in rows if row["issue"]]
-    found = [np.isin(wrong, indices).sum() for indices in (worst, issues)]
-    return len(y), len(wrong), found[0], len(issues), found[1]
+    n_found = [np.isin(wrong, indices).sum() for indices in (worst, issues)]
+    return len(y), len(wrong), n_found[0], len(issues), n_found[1]
 
 
 def print_counts(seed: int | str, counts: np.ndarray) -> None:
-    _, wrong, _, issues, found = counts
-    precision = f"{found / issues:.2f}" if issues else "-"
-    figures = " | ".join(map(str, counts))
-    print(f"| {seed} | {figures} | {precision} | {found / wrong:.2f} |", flush=True)
+    _, wrong, _, issues, n_found = counts
+    precision = f"{n_found / issues:.2f}" if issues else "-"
+    cells = " | ".join(map(str, counts))
+    print(f"| {seed} | {cells} | {precision} | {n_found / wrong:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

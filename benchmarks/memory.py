@@ -1,14 +1,14 @@
-"""Peak memory of training and predicting, against the number of images.
+"""Measure peak memory of training and predicting for growing numbers of images.
 
     python benchmarks/memory.py
 
-Each line is a process of its own. It imports TensorFlow, trains a small network on 64
-images and predicts, which is what TensorFlow takes for itself; then it fits an ensemble
-of two members to all images (100 pixels a side, uint8), for one epoch, and predicts
-them. Printed is how much the peak of its resident memory rose above the first, and by
-how much that grows for each byte of image data from the smallest number of images to
-the largest. An array is part of the peak, as are the pages of a memory map. The last
-rows are the same work as one would write it with NumPy and Keras.
+Each result comes from a separate process. The process imports TensorFlow, trains a
+small network on 64 images and predicts, which gives the memory of TensorFlow itself;
+then it fits an ensemble of two members to all images (100 x 100 pixels, uint8), for one
+epoch, and predicts them. Prints the increase of the peak of resident memory, and the
+increase per byte of image data from the smallest to the largest number of images. An
+array is part of the peak, as are the pages of a memory map. The last row is the same
+work in plain NumPy and Keras.
 """
 
 import argparse
@@ -40,22 +40,22 @@ def main() -> None:
         print(run(source, int(count), Path(folder)))
         return
     counts = sorted(arguments.counts)
-    print("MiB above what TensorFlow takes for itself\n")
+    print("MiB above the memory of TensorFlow itself\n")
     heads = [f"{n:,} images ({n * BYTES / MIB:.0f} MiB)" for n in counts]
     print(f"| images from | {' | '.join(heads)} | growth, bytes per byte | limit |")
     print("|---|" + "---|" * (len(counts) + 2), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), counts[-1])
         for source in SOURCES:
-            peaks = [ask(source, count, folder) for count in counts]
+            peaks = [measure(source, count, folder) for count in counts]
             growth = (peaks[-1] - peaks[0]) / ((counts[-1] - counts[0]) * BYTES)
             limit = LIMITS.get(source, "-")
             cells = " | ".join(f"{peak / MIB:.0f}" for peak in peaks)
             print(f"| {source} | {cells} | {growth:.2f} | {limit} |", flush=True)
 
 
-def ask(source: str, count: int, folder: str) -> int:
-    """Measure in a process of its own."""
+def measure(source: str, count: int, folder: str) -> int:
+    """Measure in a separate process."""
     return int(
         subprocess.run(
             [sys.executable, __file__, "--one", source, str(count), folder],
@@ -75,11 +75,11 @@ def write(folder: Path, count: int) -> None:
         folder / "images.npy", "w+", np.uint8, (count, SIDE, SIDE, 3)
     )
     for start in range(0, count, 500):
-        part = array[start : start + 500]
-        blocks = rng.integers(0, 256, (len(part), 10, 10, 3), dtype=np.uint8)
-        part[...] = blocks.repeat(10, axis=1).repeat(10, axis=2)
+        chunk = array[start : start + 500]
+        blocks = rng.integers(0, 256, (len(chunk), 10, 10, 3), dtype=np.uint8)
+        chunk[...] = blocks.repeat(10, axis=1).repeat(10, axis=2)
         save_image_folder(
-            part, [f"{k % 2}" for k in range(len(part))], folder / f"part {start:06}"
+            chunk, [f"{k % 2}" for k in range(len(chunk))], folder / f"part {start:06}"
         )
 
 

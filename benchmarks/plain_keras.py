@@ -1,7 +1,7 @@
-"""The article's procedure as one would write it with plain Keras: the baseline.
+"""The article's procedure in plain Keras of today: the baseline.
 
-``fit_member`` trains the article's network on one fold, with Keras' generator, its
-``fit``, ``EarlyStopping`` and ``ModelCheckpoint``; ``fit_folds`` does so for five.
+``fit_member`` trains the article's network on one fold, with Keras' generator, ``fit``,
+``EarlyStopping`` and ``ModelCheckpoint``; ``fit_folds`` trains all five.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ import numpy as np
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from sklearn.model_selection import KFold
 
-# The generator is deprecated, and so is what it calls in SciPy.
+# The generator is deprecated, and it calls deprecated functions of SciPy.
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
@@ -51,7 +51,7 @@ def make_generator() -> ImageDataGenerator:
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when each epoch begins, when its steps are done, and when it ends."""
+    """Record when each epoch begins, when its steps are done, and when it ends."""
 
     def __init__(self):
         super().__init__()
@@ -71,7 +71,7 @@ class Clock(keras.callbacks.Callback):
 def fit_member(
     X: np.ndarray, codes: np.ndarray, train, held_out, *, epochs: int
 ) -> tuple[keras.Model, Clock]:
-    """Train on prepared images, without stopping early, so that all epochs pass."""
+    """Train on standardised images, without early stopping: all epochs are timed."""
     network, clock = build_network(), Clock()
     with tempfile.TemporaryDirectory() as folder:
         weights = str(Path(folder) / "best.weights.h5")

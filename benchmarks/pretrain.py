@@ -1,12 +1,12 @@
-"""Make the weights that a compact network can begin with.
+"""Train the initial weights of the compact network.
 
     python benchmarks/pretrain.py
 
-draws cells of all five kinds that ``make_blood_cells`` knows, trains the compact
-network to tell them apart, and writes its convolutions to ``skwbc/cnn/weights``, where
-``build_compact_cnn(weights="blood_cells")`` finds them. No photograph is used. What
-differs between laboratories is varied meanwhile: stain, light and size. About 10
-minutes on 2 cores.
+draws cells of all five classes of ``make_blood_cells``, trains the compact
+network to classify them, and writes its convolutions to ``skwbc/cnn/weights``, where
+``build_compact_cnn(weights="blood_cells")`` finds them. No photograph is used. Stain,
+light and size, which differ between laboratories, are varied during training. Takes
+about 10 minutes on 2 cores.
 """
 
 import argparse
@@ -69,24 +69,23 @@ def main() -> None:
     start = time.perf_counter()
     model.fit(X, y)
     print(f"{len(y)} cells, {time.perf_counter() - start:.0f} s")
-    print(f"accuracy on {len(y_test)} other drawn cells: {model.score(X_test, y_test)}")
+    print(f"accuracy on {len(y_test)} other cells: {model.score(X_test, y_test)}")
     arguments.out.parent.mkdir(exist_ok=True)
     save_pretrained(model[-1].model_, arguments.out)
     print(f"wrote {arguments.out}, {arguments.out.stat().st_size / 1e6:.2f} MB")
 
 
 def draw(cells: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw cells of each class, a hundred at a time; each hundred has its own seed."""
-    parts = Parallel(n_jobs=-1)(
+    """Draw cells of each class in blocks of a hundred, each with its own seed."""
+    blocks = Parallel(n_jobs=-1)(
         delayed(make_blood_cells)(
-            min(100, cells - done),
+            min(100, cells - start),
             classes=CLASSES,
-            random_state=seed + done // 100,
-            return_X_y=True,
+            random_state=seed + start // 100,
         )
-        for done in range(0, cells, 100)
+        for start in range(0, cells, 100)
     )
-    images, labels = zip(*parts, strict=True)
+    images, labels = zip(*blocks, strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 

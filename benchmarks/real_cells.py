@@ -1,16 +1,16 @@
-"""How well the recipes do on real cells, beside plain Keras on the same images.
+"""Compare the recipes with plain Keras on the same real cells.
 
-Two sets of Neutrophil, Eosinophil and Monocyte: the 76 cells in the article's file
-format with their 12 test files, and as many cells drawn from the folders with all the
-others to test on. The plain Keras baseline is the script given by ``--reference``; it
-is run as a process of its own on the same images, folds and seed.
+Uses two sets of Neutrophil, Eosinophil and Monocyte images: the 76 cells in the
+article's file format with their 12 test files, and as many cells drawn from the
+folders, with all others as the test set. The plain Keras baseline is the script given
+by ``--reference``; it runs in a separate process on the same images, folds and seed.
 
     python benchmarks/real_cells.py --data ../shared/data
 
-Prints two tables in Markdown. Test images are looked at once, after training; the
-out-of-fold column is what the held-out folds gave that also chose the epochs. With
-``--nested`` it prints instead what ``cross_val_score`` around the whole ensemble gives
-beside that, on the 76 cells.
+Prints two Markdown tables. Test images are predicted once, after training; the
+out-of-fold column comes from the held-out folds that also chose the epochs. With
+``--nested`` it prints the result of ``cross_val_score`` around the whole ensemble and
+the out-of-fold accuracy instead, for the 76 cells.
 """
 
 import argparse
@@ -129,8 +129,8 @@ def baseline(arguments, X, y, X_test, y_test) -> None:
 
 def row(name, oof, accuracy, balanced, log_loss, seconds) -> None:
     loss = "-" if log_loss is None else f"{log_loss:.3f}"
-    figures = " | ".join(f"{float(value):.3f}" for value in (oof, accuracy, balanced))
-    print(f"| {name} | {figures} | {loss} | {float(seconds):.0f} |", flush=True)
+    cells = " | ".join(f"{float(value):.3f}" for value in (oof, accuracy, balanced))
+    print(f"| {name} | {cells} | {loss} | {float(seconds):.0f} |", flush=True)
 
 
 if __name__ == "__main__":

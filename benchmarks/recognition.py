@@ -1,14 +1,14 @@
-"""How well each method recognises cells that it has never seen, over several splits.
+"""Compare how well methods recognise new cells, over several splits.
 
     python benchmarks/recognition.py --bccd ../shared/data/bccd
     python benchmarks/recognition.py --data folder --folder DIR
     python benchmarks/recognition.py --table
 
-Every method is an ensemble over the same five folds of the same training cells; what
-is left of the cells is looked at once, after the fit. Each result is a line in the file
-of ``--results`` as soon as it is there, and is not made again: a run that was killed
-goes on where it was. At the end, or at once with ``--table``, all results in the file
-are printed as tables in Markdown, which recognition.md explains.
+Every method is an ensemble over the same five folds of the same training cells; the
+rest of the cells is predicted once, after the fit. Each result is appended to the file
+given by ``--results`` as soon as it is available, and is not computed again: an
+interrupted run resumes. At the end, or immediately with ``--table``, all results in the
+file are printed as Markdown tables, which recognition.md explains.
 """
 
 import argparse
@@ -46,7 +46,7 @@ COVERAGE = 0.9
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
 Record = dict[str, Any]
-# What a column shows of the results, and with how many digits.
+# Columns of the tables: value and number of digits.
 ENSEMBLE = {
     "out-of-fold accuracy": (lambda record: record["oof_accuracy"], 3),
     "accuracy": (lambda record: record["accuracy"], 3),
@@ -64,7 +64,7 @@ MEMBERS = {
     "best, rest": (lambda record: max(record["member_accuracy"]), 3),
     "gap on the rest, points": (lambda record: gap(record), 1),
 }
-# The article's own figures: means over the folds of networks in the epoch they kept.
+# The metrics that the article reports: means over the folds, at the kept epochs.
 TRAINING = {
     name: (lambda record, name=name: (record.get("training") or {}).get(name), 3)
     for name in METRICS
@@ -90,8 +90,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="fewer, for a quick try")
     parser.add_argument("--bccd", type=Path, default="../shared/data/bccd")
     parser.add_argument("--folder", type=Path, help="has a folder for each class")
-    parser.add_argument("--side", type=int, default=100, help="its images, in pixels")
-    parser.add_argument("--rest", type=int, help="of it, images a class to test on")
+    parser.add_argument("--side", type=int, default=100, help="of images, in pixels")
+    parser.add_argument("--rest", type=int, help="at most, test images per class")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="run nothing")
     arguments = parser.parse_args()
@@ -106,7 +106,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def run(arguments: argparse.Namespace) -> bool:
-    """Make the results that are not there yet; return whether some failed."""
+    """Compute the missing results; return whether any of them failed."""
     failed = False
     methods = dict(usable(arguments.methods))
     for data in arguments.data:
@@ -115,11 +115,11 @@ def run(arguments: argparse.Namespace) -> bool:
             continue
         title, draw = cells(data, arguments)
         for seed in range(arguments.seeds):
-            done = read(arguments.results)
+            finished = read(arguments.results)
             todo = {
                 name: method
                 for name, method in methods.items()
-                if (title, name, seed, arguments.epochs) not in done
+                if (title, name, seed, arguments.epochs) not in finished
             }
             try:
                 split = draw(seed) if todo else None
@@ -129,17 +129,17 @@ def run(arguments: argparse.Namespace) -> bool:
                 break
             for name, method in todo.items():
                 try:
-                    figures = measure(method, split, seed, arguments.epochs)
+                    metrics = measure(method, split, seed, arguments.epochs)
                 except Exception:
-                    # One method that fails does not stop a night's run.
+                    # A failing method does not stop a long run.
                     traceback.print_exc()
                     tell(f"{title}, {name}, seed {seed}: failed")
                     failed = True
                     continue
                 key = {"data": title, "method": name, "seed": seed}
-                record = {**key, "epochs": arguments.epochs, **figures}
+                record = {**key, "epochs": arguments.epochs, **metrics}
                 append(arguments.results, record)
-                tell(f"{title}, {name}, seed {seed}: {figures['accuracy']:.3f}")
+                tell(f"{title}, {name}, seed {seed}: {metrics['accuracy']:.3f}")
     return failed
 
 
@@ -157,13 +157,13 @@ def usable(names: list[str]) -> Iterator[tuple[str, Method]]:
 def cells(
     data: str, arguments: argparse.Namespace
 ) -> tuple[str, Callable[[int], Split]]:
-    """Return the title of a set of cells, and what draws its split for a seed."""
+    """Return the title of a data set, and a function from a seed to its split."""
     if data == "synthetic":
         return DATA[data], synthetic
     if data == "folder":
         title = f"Folder {arguments.folder.resolve().name}, {arguments.side} px"
         if arguments.rest:
-            title += f", at most {arguments.rest} a class to test"
+            title += f", at most {arguments.rest} per class to test"
         folder, side, most = arguments.folder, arguments.side, arguments.rest
         return title, partial(any_folder, folder, side, most)
     counts = BCCD_THREE if data == "bccd-3" else BCCD_FOUR
@@ -171,7 +171,7 @@ def cells(
 
 
 def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Record:
-    """Fit a method, then look at the rest, once."""
+    """Fit a method, then evaluate it on the rest."""
     ensemble = method.make(seed, epochs)
     start = time.perf_counter()
     ensemble.fit(method.prepare(split.X), split.y)
@@ -204,7 +204,7 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
 
 
 def training_means(ensemble: KFoldEnsembleClassifier) -> dict[str, float] | None:
-    """Return the means of what the networks recorded; None if there are none."""
+    """Return the networks' mean training metrics; None without networks."""
     try:
         rows = training_table(ensemble)
     except ValueError:
@@ -236,7 +236,7 @@ def print_tables(records: list[Record]) -> None:
 
 
 def sizes(record: Record) -> str:
-    """Say how many cells of each class there are."""
+    """Return the numbers of training and test cells per class as text."""
     counts = zip(record["classes"], record["n_train"], record["n_rest"], strict=True)
     listing = ", ".join(f"{name} {train} + {rest}" for name, train, rest in counts)
     total = f"{sum(record['n_train'])} cells to train, {sum(record['n_rest'])} to test"
@@ -246,36 +246,38 @@ def sizes(record: Record) -> str:
 def print_table(
     records: list[Record],
     columns: dict[str, tuple[Callable[[Record], float | None], int]],
-    of_all: dict[str, Callable[[list[Record]], float]] | None = None,
+    summaries: dict[str, Callable[[list[Record]], float]] | None = None,
 ) -> None:
-    """Print a row for each method: mean and standard deviation over the seeds."""
+    """Print one row per method: mean and standard deviation over the seeds."""
     rows = {
         name: [record for record in records if record["method"] == name]
         for name in METHODS
     }
     most = max(len(row) for row in rows.values())
-    print(f"| method (seeds: {most}) | {' | '.join([*columns, *(of_all or {})])} |")
-    print("|---" * (1 + len(columns) + len(of_all or {})) + "|")
+    print(f"| method (seeds: {most}) | {' | '.join([*columns, *(summaries or {})])} |")
+    print("|---" * (1 + len(columns) + len(summaries or {})) + "|")
     for name, row in rows.items():
         if not row:
             continue
         note = "" if len(row) == most else f" (seeds: {len(row)})"
-        figures = [spread(list(map(get, row)), n) for get, n in columns.values()]
-        figures += [f"{get(row):.1f}" for get in (of_all or {}).values()]
-        print(f"| {METHODS[name].title}{note} | {' | '.join(figures)} |")
+        cells = [spread(list(map(get, row)), n) for get, n in columns.values()]
+        cells += [f"{get(row):.1f}" for get in (summaries or {}).values()]
+        print(f"| {METHODS[name].title}{note} | {' | '.join(cells)} |")
 
 
 def spread(values: list[float | None], digits: int) -> str:
-    """Return mean and standard deviation in words; None is not counted."""
-    known = [value for value in values if value is not None]
-    if not known:
+    """Return mean ± standard deviation as text; None is not counted."""
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return "-"
-    mean = f"{np.mean(known):.{digits}f}"
-    return f"{mean} ± {np.std(known, ddof=1):.{digits}f}" if len(known) > 1 else mean
+    mean = f"{np.mean(numbers):.{digits}f}"
+    if len(numbers) == 1:
+        return mean
+    return f"{mean} ± {np.std(numbers, ddof=1):.{digits}f}"
 
 
 def gap(record: Record) -> float:
-    """Return how many points the worst member is behind the best, on the rest."""
+    """Return the gap between the best and the worst member on the rest, in points."""
     return 100 * float(np.ptp(record["member_accuracy"]))
 
 

@@ -1,9 +1,9 @@
-"""How far two fits of the same networks with the same seed agree.
+"""Compare two fits of the same networks with the same seed.
 
     python benchmarks/reproducibility.py
 
-Fits the compact recipe to 90 synthetic cells in processes of their own: twice with each
-number of threads, then compares the probabilities that the ensembles give. Prints a
+Fits the compact recipe to 90 synthetic cells in separate processes, twice with each
+number of threads, and compares the probabilities of the ensembles. Prints a
 table of the largest differences.
 """
 

@@ -2,14 +2,13 @@
 
     python benchmarks/search.py --bccd ../shared/data/bccd --changes none cutmix
 
-The network is trained without colour statistics beside it, on the same cells to train
-on as in recognition.py; the rest of the cells is not looked at. No epoch is chosen by
-the held-out folds either, so out-of-fold figures are honest ones, of single members.
-With ``--nested`` there is cross-validation around whole ensembles, which takes five
-times as long and also tells how far members differ.
-
-Each result is a line in the file of ``--results`` as soon as it is there, and is not
-made again. ``--table`` only prints what is in the file. recognition.md has the results.
+The network is trained without colour statistics, on the same training cells as in
+recognition.py; the rest of the cells is not used. The held-out folds do not choose an
+epoch, so out-of-fold metrics are honest, for single members. With ``--nested``,
+cross-validation around whole ensembles is used, which takes five times as long and also
+measures how often members differ. Each result is appended to the file given by
+``--results`` as soon as it is available, and is not computed again. ``--table`` only
+prints the results in the file; recognition.md explains them.
 """
 
 import argparse
@@ -68,21 +67,21 @@ def run(arguments: argparse.Namespace) -> None:
             key = dict(
                 zip(KEY, (arguments.data, name, arguments.nested, seed), strict=True)
             )
-            done = read_lines(arguments.results)
-            if any(all(line[k] == key[k] for k in KEY) for line in done):
+            finished = read_lines(arguments.results)
+            if any(all(line[k] == key[k] for k in KEY) for line in finished):
                 continue
             change = CHANGES[name]
             X, y = cells(arguments.data, arguments.bccd, seed, change.side)
             ensemble = make(change, seed)
             start = time.perf_counter()
             with change.around_fit():
-                figures = (nested if arguments.nested else once)(ensemble, X, y, seed)
-            figures["seconds"] = time.perf_counter() - start
-            append(arguments.results, key | figures)
+                metrics = (nested if arguments.nested else once)(ensemble, X, y, seed)
+            metrics["seconds"] = time.perf_counter() - start
+            append(arguments.results, key | metrics)
 
 
 def cells(data: str, folder: Path, seed: int, side: int) -> tuple:
-    """Return the images to train on and their labels."""
+    """Return the training images and their labels."""
     counts = DATA[data]
     if counts is None:
         split = synthetic(seed, side)
@@ -94,10 +93,10 @@ def cells(data: str, folder: Path, seed: int, side: int) -> tuple:
 def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
     ensemble = make_cell_classifier(random_state=seed)
     network = clone(network_pipeline(ensemble.estimator))
-    # The recipe as it was before that was one of the changes.
+    # The tables show changes to the recipe without class weights, as it used to be.
     network.set_params(cnn__class_weight=None)
     if "cnn__model" in change.params:
-        # Only the compact network has weights to begin with.
+        # Only the compact network has pretrained weights.
         del network["cnn"].model__weights
     network.set_params(**change.params)
     if change.networks == 1 and change.colours is None:
@@ -113,13 +112,13 @@ def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
 
 
 def once(ensemble: KFoldEnsembleClassifier, X: np.ndarray, y: np.ndarray, _: int):
-    """Fit an ensemble; score its members on what was held out from them."""
+    """Fit an ensemble; score its out-of-fold predictions."""
     ensemble.fit(X, y)
-    return figures_of(ensemble.oof_proba_, y)
+    return metrics_of(ensemble.oof_proba_, y)
 
 
 def nested(ensemble: KFoldEnsembleClassifier, X: np.ndarray, y: np.ndarray, seed: int):
-    """Fit an ensemble on four fifths of the cells, five times; score all of it."""
+    """Cross-validate whole ensembles with five outer folds."""
     folds = StratifiedKFold(5, shuffle=True, random_state=1000 + seed)
     proba = np.empty((len(y), len(np.unique(y))))
     differ = np.empty(len(y))
@@ -130,10 +129,10 @@ def nested(ensemble: KFoldEnsembleClassifier, X: np.ndarray, y: np.ndarray, seed
         choices = members.argmax(axis=2)
         pairs = combinations(choices, 2)
         differ[held_out] = np.mean([one != other for one, other in pairs], axis=0)
-    return figures_of(proba, y) | {"members_differ": float(differ.mean())}
+    return metrics_of(proba, y) | {"members_differ": float(differ.mean())}
 
 
-def figures_of(proba: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def metrics_of(proba: np.ndarray, y: np.ndarray) -> dict[str, float]:
     return {
         "accuracy": float((proba.argmax(axis=1) == y).mean()),
         "balanced_accuracy": float(balanced_accuracy_score(y, proba.argmax(axis=1))),
@@ -150,8 +149,8 @@ def print_tables(lines: list[dict]) -> None:
         groups[line["data"], line["nested"]][line["change"]].append(line)
     for (data, is_nested), rows in groups.items():
         print(f"\n{data}{', nested' if is_nested else ''}\n")
-        of_all = [line for row in rows.values() for line in row]
-        columns = {name: None for line in of_all for name in line if name not in KEY}
+        all_lines = [line for row in rows.values() for line in row]
+        columns = {name: None for line in all_lines for name in line if name not in KEY}
         print("| change | seeds |", " | ".join(columns).replace("_", " "), "|")
         print("|---" * (2 + len(columns)) + "|")
         for change in CHANGES:

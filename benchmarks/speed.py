@@ -1,15 +1,14 @@
-"""How long training and predicting take, beside the same work in plain Keras.
+"""Time training and predicting against the same work in plain Keras.
 
     pip install 'skwbc[plot]'
     python benchmarks/speed.py
 
-Baseline (``plain_keras.py``) and skwbc take turns. The table has the median of the
-rounds, the fastest and the slowest, and the median of each round's ratio. Last, a
-figure of where the time of an epoch goes is drawn: docs/images/epoch.png.
-
-Times are of 90 synthetic cells of 100 x 100 pixels, 72 to train on and 18 held out,
-unless a line says otherwise. `--data` is a folder with real cells in the article's
-format; without it the line that needs them is left out.
+Baseline (``plain_keras.py``) and skwbc run in turn. The table has the median of the
+rounds, the fastest and the slowest, and the median of each round's ratio. Finally draws
+where the time of an epoch goes: docs/images/epoch.png. Unless a row says otherwise,
+times are for 90 synthetic cells of 100 x 100 pixels, 72 for training and 18 held out.
+`--data` is a folder with real cells in the article's format; without it, the row that
+needs them is left out.
 """
 
 import argparse
@@ -67,7 +66,7 @@ def main() -> None:
 
 
 def compare_epochs(X, y, rounds: int) -> None:
-    """Compare the article's epochs, after the first one that compiles."""
+    """Compare epochs of the article's recipe, except the first, which compiles."""
     rows = np.random.default_rng(0).permutation(len(X))
     train, held_out = rows[18:], rows[:18]
     prepared, codes = plain_keras.prepare(X), plain_keras.one_hot(y)
@@ -80,27 +79,27 @@ def compare_epochs(X, y, rounds: int) -> None:
         seconds = np.subtract(clock.ended, clock.begun)
         return note(baseline, seconds)
 
-    def ours() -> float:
-        return note(ours, np.array(time_epochs("article", X, y, train, held_out)))
+    def skwbc() -> float:
+        return note(skwbc, np.array(time_epochs("article", X, y, train, held_out)))
 
     def note(who, seconds) -> float:
         firsts.setdefault(who, []).append(seconds[0])
         laters.setdefault(who, []).append(np.median(seconds[1:]))
         return laters[who][-1]
 
-    in_turn({"keras": baseline, "skwbc": ours}, rounds)
+    in_turn({"keras": baseline, "skwbc": skwbc}, rounds)
     print_row(
         "epoch, article's recipe",
         np.array(laters[baseline]),
-        np.array(laters[ours]),
+        np.array(laters[skwbc]),
         "0.45",
     )
     if rounds > 1:
-        # The first member of a process compiles its network, later ones do not.
+        # Only the first member of a process compiles the network.
         print_row(
             "first epoch of a later member",
             np.array(firsts[baseline][1:]),
-            np.array(firsts[ours][1:]),
+            np.array(firsts[skwbc][1:]),
         )
 
 
@@ -137,9 +136,9 @@ def compare_prediction(X, y, rounds: int) -> None:
 
         contestants = {
             "predict": by_keras,
-            "one": functools.partial(ask, clf, one),
+            "one": functools.partial(discard, clf.predict_proba, one),
             "bare": bare_passes(networks, prepared_many, views),
-            "many": functools.partial(ask, clf, many),
+            "many": functools.partial(discard, clf.predict_proba, many),
         }
         in_turn(contestants, 1)
         seconds = in_turn(contestants, max(rounds, 5) if len(views) == 1 else rounds)
@@ -156,10 +155,6 @@ def compare_prediction(X, y, rounds: int) -> None:
             seconds["many"],
             "1.15",
         )
-
-
-def ask(clf, images) -> None:
-    clf.predict_proba(images)
 
 
 def compare_recipes(X, y, title: str, rounds: int, jobs: bool = False) -> None:
@@ -194,7 +189,7 @@ def discard(function, *arguments) -> None:
 
 
 def draw_parts(X) -> None:
-    """Draw where the time of an epoch goes, each part timed by itself."""
+    """Draw where the time of an epoch goes; each step is timed separately."""
     import matplotlib.pyplot as plt
 
     y = np.arange(len(X)) % 3
@@ -216,15 +211,15 @@ def draw_parts(X) -> None:
     ) for recipe in ("article", "compact"))]  # fmt: skip
     whole = in_turn(dict(zip(titles, wholes, strict=True)), 5)
     with contextlib.ExitStack() as stack:
-        parts = dict(zip(titles, (
-            parts_of_keras(prepared[train], codes[train]),
-            parts_of_skwbc("article", *data, stack),
-            parts_of_skwbc("compact", *data, stack),
+        steps = dict(zip(titles, (
+            steps_of_keras(prepared[train], codes[train]),
+            steps_of_skwbc("article", *data, stack),
+            steps_of_skwbc("compact", *data, stack),
         ), strict=True))  # fmt: skip
         runs = {
             (title, name): functools.partial(discard, run)
             for title in titles
-            for name, run in parts[title].items()
+            for name, run in steps[title].items()
         }
         in_turn(runs, 1)
         seconds = {key: np.median(times) for key, times in in_turn(runs, 9).items()}
@@ -232,8 +227,8 @@ def draw_parts(X) -> None:
     seconds[titles[0], "evaluation"] = np.median(ends)
     names = ["augmentation", "training steps", "evaluation", "the rest"]
     for title in titles:
-        known = sum(seconds[title, name] for name in names[:-1])
-        seconds[title, "the rest"] = max(0.0, np.median(whole[title]) - known)
+        measured = sum(seconds[title, name] for name in names[:-1])
+        seconds[title, "the rest"] = max(0.0, np.median(whole[title]) - measured)
     print("\nWhere the time of an epoch goes, ms\n")
     print(f"| | {' | '.join(names)} | whole |\n|{'---|' * (len(names) + 2)}")
     for title in titles:
@@ -249,16 +244,16 @@ def draw_parts(X) -> None:
         axes.barh(titles, widths, left=left, height=0.6, label=name)
         left += widths
     axes.invert_yaxis()
-    axes.set_xlabel("milliseconds an epoch (72 images to train on, 18 held out)")
+    axes.set_xlabel("milliseconds per epoch (72 images for training, 18 held out)")
     axes.legend(loc="lower right", frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(IMAGES / "epoch.png", dpi=110)
 
 
-Parts = dict[str, Callable[[], object]]
+Steps = dict[str, Callable[[], object]]
 
 
-def parts_of_keras(X, codes) -> Parts:
+def steps_of_keras(X, codes) -> Steps:
     network = plain_keras.build_network()
     flow = plain_keras.make_generator().flow(X, codes, 32)
     batches = [flow[number] for number in range(len(flow))]
@@ -268,7 +263,7 @@ def parts_of_keras(X, codes) -> Parts:
     }
 
 
-def parts_of_skwbc(recipe: str, X, y, train, held_out, stack) -> Parts:
+def steps_of_skwbc(recipe: str, X, y, train, held_out, stack) -> Steps:
     member = network_pipeline(make_cell_classifier(recipe, random_state=0).estimator)
     augmenter, cnn = member["augmenter"], member["cnn"]
     codes = plain_keras.one_hot(y)

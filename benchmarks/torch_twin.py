@@ -1,12 +1,11 @@
-"""The compact network and its training once more, in PyTorch through skorch.
+"""The compact network and its training in PyTorch, through skorch.
 
-Layers, padding, random first weights, optimizer, learning rates, batches, augmentation
-and length are those of ``CNNClassifier`` with ``build_compact_cnn`` in the default
-recipe; only the library underneath is another. What that recipe has besides (first
-weights from drawn cells, four views of an image, colours beside the network) it has
-not. It is what recognition.py compares with the default recipe.
-
-This module has to be imported before TensorFlow, if both are to be in one process.
+Layers, padding, random initial weights, optimizer, learning rates, batches,
+augmentation and number of epochs are those of ``CNNClassifier`` with
+``build_compact_cnn`` in the default recipe; only the library differs. The recipe's
+other features (initial weights from synthetic cells, four views of an image, colours)
+are left out. recognition.py compares it with the default recipe. Import this module
+before TensorFlow, if both are used in one process.
 """
 
 import math
@@ -16,8 +15,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-# Optimizers would import it later, and Triton with it. That aborts the process where
-# TensorFlow is loaded already: each brings an LLVM of its own.
+# Optimizers would import it later, together with Triton. If TensorFlow is already
+# loaded, that aborts the process: each contains a copy of LLVM.
 import torch._dynamo
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
@@ -32,14 +31,14 @@ from skwbc.augmentation import AugmentedImages
 
 
 class TorchTwin(ClassifierMixin, BaseEstimator):
-    """A classifier of augmented images.
+    """Classifier of augmented images.
 
     Parameters
     ----------
     epochs, batch_size, learning_rate, weight_decay, warmup_fraction
-        As of the :class:`~skwbc.CNNClassifier` in the default recipe.
+        As in the :class:`~skwbc.CNNClassifier` of the default recipe.
     random_state : int, RandomState instance or None, default=None
-        Seeds first weights, order, dropout and augmentation.
+        Seeds initial weights, order, dropout and augmentation.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class TorchTwin(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return class probabilities, columns in the order of `classes_`."""
+        """Return class probabilities, with columns in the order of `classes_`."""
         check_is_fitted(self)
         proba = self.net_.predict_proba(as_tensor(X)).astype(np.float64)
         return proba / proba.sum(axis=1, keepdims=True)
@@ -138,7 +137,7 @@ class CompactNetwork(nn.Module):
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as in Keras: where it is uneven, more at the end."""
+    """A convolution with Keras' "same" padding: if it is uneven, more at the end."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         padding: list[int] = []
@@ -150,16 +149,16 @@ class SameConv2d(nn.Conv2d):
 
 
 class AugmentedBatches(Dataset):
-    """Batches drawn anew in each epoch by the same augmenter as the Keras network's.
+    """Batches drawn anew in each epoch by the augmenter of the Keras network.
 
     Parameters
     ----------
     images : AugmentedImages
-        What a pipeline's augmenter gives the step after it.
+        The output of the augmenter in a pipeline.
     codes : ndarray of shape (n_samples,)
-        Numbers of the classes.
+        Class numbers.
     seed : int
-        Decides what is drawn.
+        Seed of the augmentation.
     """
 
     def __init__(self, images: AugmentedImages, codes: np.ndarray, seed: int) -> None:
@@ -180,17 +179,17 @@ class AugmentedBatches(Dataset):
 
 
 def whole_batch(batch: Any) -> Any:
-    """Leave a batch as it was drawn."""
+    """Return a batch as it was drawn."""
     return batch
 
 
 def as_tensor(images: Any) -> torch.Tensor:
-    """Return images as PyTorch wants them: channels before height and width."""
+    """Return images in PyTorch's layout: channels before height and width."""
     return torch.from_numpy(np.asarray(images, np.float32)).permute(0, 3, 1, 2)
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:
-    """Return the part of the highest learning rate that a step is taken with."""
+    """Return the learning rate of a step as a fraction of the highest rate."""
     if step < warmup:
         return step / warmup
     return (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1))) / 2

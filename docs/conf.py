@@ -1,10 +1,10 @@
-"""How the documentation is built: `make docs`, offline, warnings are errors."""
+"""Sphinx configuration: `make docs` builds offline, and warnings are errors."""
 
 import os
 import sys
 from pathlib import Path
 
-# Read by TensorFlow when an example of the gallery loads it.
+# TensorFlow reads these when an example of the gallery imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -31,10 +31,10 @@ templates_path = ["_templates"]
 root_doc = "index"
 nitpicky = True
 nitpick_ignore_regex = [
-    # Other packages' names in our docstrings. Their inventories are not looked up: the
-    # build is offline.
+    # Names of other packages in our docstrings. The build is offline, so their
+    # inventories are not available.
     ("py:.*", r"(numpy|np|joblib|keras|onnx|onnxruntime|matplotlib|pathlib)(\..*)?"),
-    # Properties that the section Attributes describes, without a page of their own.
+    # Properties that are documented under Attributes, without a page of their own.
     ("py:obj", r"shape|ndim"),
 ]
 
@@ -42,16 +42,16 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-# The reference. What docs/api/*.md lists gets a page each.
+# The API reference: each name in docs/api/*.md gets a page.
 autosummary_generate = True
 autosummary_imported_members = True
-autodoc_typehints = "none"  # numpydoc's sections say it in words
+autodoc_typehints = "none"  # the numpydoc sections state the types
 autodoc_member_order = "bysource"
 toc_object_entries_show_parents = "hide"
-numpydoc_show_class_members = False  # the template does
+numpydoc_show_class_members = False  # done by the template
 numpydoc_attributes_as_param_list = True
 
-# The gallery is run when the site is built.
+# The gallery runs during the build.
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
@@ -60,7 +60,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/generated/backreferences",
     "doc_module": ("skwbc",),
     "reference_url": {"skwbc": None},
-    # In this order: pyplot's figures are closed by its own.
+    # The order matters: the second scraper closes the figures of pyplot.
     "image_scrapers": ("figures", "matplotlib"),
     "within_subsection_order": "FileNameSortKey",
     "reset_modules": ("matplotlib",),
@@ -69,12 +69,12 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "min_reported_time": 1,
-    # Its page would load scripts from elsewhere.
+    # The page of computation times would load external scripts.
     "write_computation_times": False,
     "capture_repr": (),
 }
 
-# Nothing is loaded from elsewhere when a page is read.
+# Pages load no external resources.
 html_theme = "pydata_sphinx_theme"
 html_title = "skwbc"
 html_static_path = ["_static"]

@@ -2,23 +2,22 @@
 The article in twenty lines
 ===========================
 
-A network is trained on some tens of images of white blood cells: once for each fold of
-a cross-validation, on all cells but that fold's, while it watches the cells held out.
-Cells that nobody has seen are then judged by the mean of the five networks'
-probabilities.
+A network is trained on some tens of images of white blood cells: once per fold of
+a cross-validation, on all cells but those of the fold, which it monitors for early
+stopping. The mean probabilities of the five networks then classify new cells.
 """
 
 # %%
 # The procedure
 # -------------
 #
-# The whole of it is an augmenter and a network in a pipeline, and an ensemble around
-# the pipeline. :class:`~skwbc.ImageAugmenter` turns and mirrors the cells anew for
-# every batch. :class:`~skwbc.CNNClassifier` stops early on the fold that
-# :class:`~skwbc.KFoldEnsembleClassifier` holds out from it, which is never turned.
+# The recipe is an augmenter and a network in a pipeline, and an ensemble around
+# the pipeline. :class:`~skwbc.ImageAugmenter` rotates and flips the cells anew for
+# every batch. :class:`~skwbc.CNNClassifier` stops early on its held-out fold, which
+# :class:`~skwbc.KFoldEnsembleClassifier` passes to it without augmentation.
 #
-# The article has images of 100 x 100 pixels and 50 epochs at the most. To keep this
-# page quick the images are smaller here, and the epochs fewer.
+# The article uses images of 100 x 100 pixels and at most 50 epochs. To keep this
+# page fast, the images are smaller here, and the epochs fewer.
 
 from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline
@@ -54,9 +53,9 @@ clf.fit(X, y)
 # The article's figure
 # --------------------
 #
-# Twelve cells that had no part in the training. Below each is the mean probability of
-# each class, and the title says whether the first choice is right. Were one taken for
-# another, the bars would say how sure the ensemble was of it.
+# These twelve cells were not used for training. Below each are the mean probabilities
+# of all classes, and the title tells whether the most probable class is right. For a
+# wrong prediction, the bars show how confident the ensemble was.
 
 order = y_test.argsort()
 plot_predictions(
@@ -67,9 +66,9 @@ plot_predictions(
 # Learning curves
 # ---------------
 #
-# A line for each of the five networks. With 72 cells to learn from and 18 to be watched
-# the curves of the held-out folds are jagged, and the folds differ: the weights that
-# are kept are those of the marked epoch.
+# Each network has one line. With 72 training cells and 18 validation cells,
+# the curves of the held-out folds are noisy, and the folds differ. The weights of the
+# marked epochs are kept.
 
 from skwbc.inspection import TrainingCurvesDisplay
 
@@ -79,15 +78,15 @@ TrainingCurvesDisplay.from_estimator(clf).figure_
 # An honest score
 # ---------------
 #
-# The held-out folds have chosen the epochs, so what the networks score on them is
-# optimistic. Cells that nobody has seen say how good the ensemble is, and twelve are
-# too few for that: draw some more.
+# The held-out folds chose the epochs, so the networks' scores on them are
+# optimistic. Only new cells show how accurate the ensemble is, and twelve are
+# too few: draw more.
 
 X_more, y_more = make_blood_cells(60, image_size=(48, 48), random_state=2)
 print("members on their held-out folds:", clf.fold_scores_.round(2))
 print(f"ensemble on 180 new cells:       {clf.score(X_more, y_more):.2f}")
 
 # %%
-# Of real cells there are seldom 180 to spare. Then ``cross_val_score(clf, X, y)`` is
-# the honest way: it fits the whole ensemble once for each fold of another
+# With real cells, there are seldom 180 to spare. Then ``cross_val_score(clf, X, y)`` is
+# the honest method: it fits the whole ensemble once per fold of an outer
 # cross-validation.

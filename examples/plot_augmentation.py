@@ -2,18 +2,19 @@
 What augmentation does to a cell
 ================================
 
-A cell has no top. Turned, mirrored or stained a little longer it is the same cell, and
-a network that has seen only 30 of a class has to be told. Here is what each option of
-:class:`~skwbc.ImageAugmenter` makes of the same three cells, which is the way to find
+Cells have no upright orientation. A cell that is rotated, mirrored or stained a little
+longer is still the same cell, and a network that is trained on only 30 cells per class
+has to learn that. This page shows the effect of each option of
+:class:`~skwbc.ImageAugmenter` on the same three cells, which is how to find
 out whether an option goes too far.
 """
 
 # %%
-# Turned and mirrored
-# -------------------
+# Rotation and reflection
+# -----------------------
 #
-# These two are what the article does. They invent nothing but the corners: what comes
-# in from beyond the border is `fill_mode`, here the nearest pixel, which draws streaks.
+# The article uses these two. Only the corners are invented: `fill_mode`
+# determines the pixels beyond the border, here the nearest pixel, which causes streaks.
 
 from skwbc import ImageAugmenter
 from skwbc.datasets import make_blood_cells
@@ -26,12 +27,12 @@ turned = ImageAugmenter(rotation_range=180, horizontal_flip=True, fill_mode="nea
 plot_augmentations(turned, X)
 
 # %%
-# Shifted, zoomed and sheared
-# ---------------------------
+# Shift, zoom and shear
+# ---------------------
 #
-# The border is mirrored here, which looks like a smear that goes on, and streaks of the
-# nearest pixel do not. All of it is one interpolation of the image, however many
-# options are set, so nothing gets blurred twice.
+# The border is reflected here, which looks like a continuous smear, unlike the streaks
+# of the nearest pixel. All options together need only one interpolation of the image,
+# so nothing is blurred twice.
 
 moved = ImageAugmenter(
     rotation_range=180,
@@ -45,24 +46,24 @@ moved = ImageAugmenter(
 plot_augmentations(moved, X)
 
 # %%
-# Stained otherwise
-# -----------------
+# Stain variation
+# ---------------
 #
-# `stain_jitter` changes how much haematoxylin and how much eosin there is, as from one
-# laboratory or one day to the next. Nothing moves and nothing is lost: only the tones
-# differ.
+# `stain_jitter` varies the amounts of haematoxylin and eosin, as between
+# laboratories or days. Nothing moves and nothing is lost: only the colours
+# change.
 
 stained = ImageAugmenter(stain_jitter=(0.3, 0.02))
 plot_augmentations(stained, X)
 
 # %%
-# Too much of it
-# --------------
+# Too much augmentation
+# ---------------------
 #
-# An option goes too far when a person could no longer name the cell. A channel shift of
-# 80 and a brightness from 0.3 to 1.7 make images that no microscope makes, and take
-# away the colour by which an eosinophil is known; the zoom cuts off the cell, or leaves
-# little of it.
+# An option goes too far when a person can no longer name the cell. A channel shift of
+# 80 and a brightness from 0.3 to 1.7 give images that no microscope produces, and
+# remove the colour that identifies an eosinophil; the zoom crops the cell, or shrinks
+# it too much.
 
 too_much = ImageAugmenter(
     channel_shift_range=80, brightness_range=(0.3, 1.7), zoom_range=(0.4, 1.8)
@@ -70,13 +71,13 @@ too_much = ImageAugmenter(
 plot_augmentations(too_much, X)
 
 # %%
-# Two faces
-# ---------
+# Training and prediction
+# -----------------------
 #
 # While a pipeline is fitted, ``fit_transform`` returns :class:`~skwbc.AugmentedImages`:
-# the untouched images, of which the network draws a batch whenever it needs one. No two
-# epochs see the same. ``transform``, which is what happens to images to predict, only
-# standardises.
+# the untouched images, from which the network draws an augmented batch whenever it
+# needs one. No two epochs use the same images. ``transform``, which is applied to new
+# images, only standardises.
 
 import numpy as np
 
@@ -85,9 +86,9 @@ training = augmenter.fit_transform(X)
 rng = np.random.default_rng(0)
 first, second = training.draw([0, 1], rng), training.draw([0, 1], rng)
 print(
-    f"{type(training).__name__}, two draws are equal: {np.array_equal(first, second)}"
+    f"{type(training).__name__}: two draws are equal: {np.array_equal(first, second)}"
 )
 
 to_predict = augmenter.transform(X)
 again = augmenter.transform(X)
-print(f"to predict, two are equal: {np.array_equal(to_predict, again)}")
+print(f"transform: two results are equal: {np.array_equal(to_predict, again)}")

@@ -1,21 +1,22 @@
 """
-Is a probability of 0.9 right nine times of ten?
-================================================
+Is a probability of 0.9 right nine times out of ten?
+====================================================
 
-A classifier that says 0.9 should be right in nine cells of ten. Fitted closely to some
-tens of images most say more than they can keep. The mean of several, each fitted to
-other cells, says less where they differ, and comes nearer to the truth.
+A classifier that predicts a class with probability 0.9 should be right in nine of ten
+cases. If they fit some tens of images closely, most classifiers are overconfident. The
+mean of several classifiers, each fitted to other cells, is less confident where they
+differ, and better calibrated.
 """
 
 # %%
-# Members that are too sure
-# -------------------------
+# Overconfident members
+# ---------------------
 #
-# Five logistic regressions on the colours of 90 cells, hardly regularised (``C=100``),
-# so that they fit their training cells without an error. :class:`ReliabilityDisplay
-# <skwbc.inspection.ReliabilityDisplay>` sorts 600 new cells by the probability of their
-# first choice, and compares it with how often that is right. On the diagonal a
-# classifier keeps what it promises; below, it promises too much.
+# The members are five logistic regressions on the colours of 90 cells, with little
+# regularisation (``C=100``), so that they fit their training cells without error.
+# :class:`ReliabilityDisplay <skwbc.inspection.ReliabilityDisplay>` groups 600 new cells
+# by the probability of the predicted class, and plots how often that class is right.
+# Calibrated classifiers are on the diagonal, overconfident ones below it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,15 +49,15 @@ ReliabilityDisplay.from_estimator(
 
 # %%
 # The expected calibration error is the mean distance between the two, weighted by the
-# number of cells in each bin. Averaging brings it down to about half. The accuracy
-# hardly changes: it is the sureness that is put right, and the log loss shows it.
+# number of cells in each bin. Averaging reduces it to about half. The accuracy hardly
+# changes: averaging corrects the confidence, as the log loss shows.
 
 members = ensemble.predict_proba_members(X_test)
 classes = ensemble.classes_
 truth = np.searchsorted(classes, y_test)
 
 
-def figures_of(proba):
+def metrics_of(proba):
     """Return accuracy, log loss and expected calibration error."""
     of_truth = proba[np.arange(len(truth)), truth]
     return (
@@ -66,25 +67,25 @@ def figures_of(proba):
     )
 
 
-alone = np.array([figures_of(proba) for proba in members])
-together = np.array(figures_of(members.mean(axis=0)))
+alone = np.array([metrics_of(proba) for proba in members])
+together = np.array(metrics_of(members.mean(axis=0)))
 print("                   accuracy  log loss  calibration error")
 for name, row in {"members, mean": alone.mean(axis=0), "ensemble": together}.items():
     print(f"{name:17} {row[0]:10.3f} {row[1]:9.3f} {row[2]:18.3f}")
 
 # %%
-# One member more at a time
+# One more member at a time
 # -------------------------
 #
-# The same figure for the mean of one, two, ... five members, over every choice of so
-# many of them. Most is gained by the second; each further one does less.
+# The same error for the mean of one, two, ... five members, for all possible
+# choices. The second member gains most; each further one gains less.
 
 from itertools import combinations
 
 sizes = range(1, len(members) + 1)
 errors = [
     [
-        figures_of(members[list(chosen)].mean(axis=0))[2]
+        metrics_of(members[list(chosen)].mean(axis=0))[2]
         for chosen in combinations(range(len(members)), size)
     ]
     for size in sizes
@@ -102,27 +103,27 @@ axes.set(
 axes.legend()
 
 # %%
-# A better regularised classifier needs less of this
-# --------------------------------------------------
+# Stronger regularisation reduces the effect
+# ------------------------------------------
 #
 # With ``C=0.3``, as in the default recipe of :func:`~skwbc.make_cell_classifier`, the
-# ensemble stays near the diagonal. Averaging makes any classifier less sure, one that
-# was modest already, too: so look at the diagram of what is used, the ensemble. Where
-# there are no cells to spare, the out-of-fold probabilities of the training cells show
-# what the members are like, as on the right. With so few cells the line is jagged, and
-# a bin of ten says little.
+# ensemble stays near the diagonal. Averaging makes any classifier less confident, even
+# one that was not overconfident, so check the calibration of the ensemble and not of
+# its members. Without cells to spare, the out-of-fold probabilities of the training
+# cells show the calibration of the members, as on the right. With so few cells the line
+# is noisy, and a bin of ten cells means little.
 
-modest = KFoldEnsembleClassifier(ensemble.estimator, cv=5, random_state=0)
-modest.set_params(estimator__logisticregression__C=0.3).fit(X, y)
+regularised = KFoldEnsembleClassifier(ensemble.estimator, cv=5, random_state=0)
+regularised.set_params(estimator__logisticregression__C=0.3).fit(X, y)
 
 figure, pair = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 ReliabilityDisplay.from_estimator(
-    modest, X_test, y_test, ax=pair[0], n_bins=5, name="ensemble, C=0.3"
+    regularised, X_test, y_test, ax=pair[0], n_bins=5, name="ensemble, C=0.3"
 )
 ReliabilityDisplay.from_predictions(
     y,
-    modest.oof_proba_,
-    classes=modest.classes_,
+    regularised.oof_proba_,
+    classes=regularised.classes_,
     ax=pair[1],
     n_bins=5,
     name="out of fold, 90 training cells",

@@ -2,9 +2,9 @@
 A fold ensemble around gradient boosting
 ========================================
 
-Nothing in :class:`~skwbc.KFoldEnsembleClassifier` is about images. Around
-scikit-learn's ``HistGradientBoostingClassifier`` it does what is often written by hand:
-each fold's model stops early on the fold that was held out from it, and predictions are
+:class:`~skwbc.KFoldEnsembleClassifier` is not limited to images. With scikit-learn's
+``HistGradientBoostingClassifier`` it replaces code that is often written by hand:
+each fold's model stops early on its held-out fold, and the predictions are
 averaged.
 """
 
@@ -12,10 +12,10 @@ averaged.
 # Early stopping on the held-out folds
 # ------------------------------------
 #
-# The data are 569 aspirates of breast masses, each described by 30 figures about the
+# The data are 569 aspirates of breast masses, each described by 30 features of the
 # nuclei of its cells. ``fit`` of the booster takes `X_val` and `y_val`, so the ensemble
-# hands it the held-out fold. Alone it would have to keep back a tenth of its training
-# samples for that.
+# passes the held-out fold to it. On its own, the booster would have to set aside a
+# tenth of its training samples.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from skwbc import KFoldEnsembleClassifier
 from skwbc.inspection import TrainingCurvesDisplay
 
-threadpool_limits(1, "openmp")  # for so few samples more threads only wait for another
+threadpool_limits(1, "openmp")  # more threads do not help with so few samples
 X, y = load_breast_cancer(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
     X, y, train_size=0.5, stratify=y, random_state=0
@@ -40,20 +40,21 @@ booster = HistGradientBoostingClassifier(
 ensemble = KFoldEnsembleClassifier(booster, cv=5, random_state=0).fit(X_train, y_train)
 
 # %%
-# Each booster stops when fifteen more trees have not made the loss of its held-out fold
-# better, and keeps those fifteen; the training loss would go on falling. Where the end
-# is differs from fold to fold: no single number of trees is right for all.
+# Each booster stops when the loss of its held-out fold has not improved for fifteen
+# trees, which it keeps; the training loss would continue to fall. The folds stop at
+# different points: no single number of trees is right for all of them.
 
 TrainingCurvesDisplay.from_estimator(ensemble).figure_
 
 # %%
-# What the averaging is worth
-# ---------------------------
+# The gain from averaging
+# -----------------------
 #
-# Eight times the data are halved at random, and a single booster and an ensemble are
-# trained on the same half. A line joins the two on the other half. The single booster
-# stops on a tenth of its samples, some 28, which say little; each of the five has twice
-# as many, and where one is wrong the mean forgives it.
+# The data are halved at random eight times, and a single booster and an ensemble are
+# trained on the same half. Each line connects their losses on the other half. The
+# single booster stops on a tenth of its samples, some 28, which are too few to be
+# reliable; each member of the ensemble uses twice as many, and averaging reduces the
+# effect of single errors.
 
 single, averaged = [], []
 for seed in range(8):
@@ -61,8 +62,8 @@ for seed in range(8):
         X, y, train_size=0.5, stratify=y, random_state=seed
     )
     booster.set_params(random_state=seed)
-    alone = booster.fit(X_train, y_train)
-    single.append(log_loss(y_test, alone.predict_proba(X_test)))
+    fitted = booster.fit(X_train, y_train)
+    single.append(log_loss(y_test, fitted.predict_proba(X_test)))
     ensemble = KFoldEnsembleClassifier(booster, cv=5, random_state=seed)
     ensemble.fit(X_train, y_train)
     averaged.append(log_loss(y_test, ensemble.predict_proba(X_test)))
@@ -70,7 +71,7 @@ for seed in range(8):
 better = int(np.sum(np.less(averaged, single)))
 print(f"mean log loss, single booster: {np.mean(single):.3f}")
 print(f"mean log loss, fold ensemble:  {np.mean(averaged):.3f}")
-print(f"the ensemble is better in {better} of 8 halvings")
+print(f"the ensemble is better in {better} of 8 splits")
 
 # %%
 
@@ -80,16 +81,16 @@ for pair in zip(single, averaged, strict=True):
 axes.set(
     xlim=(-0.3, 1.3),
     ylabel="log loss on the other half (lower is better)",
-    title="The same eight halves, trained on twice",
+    title="Trained on the same eight halves",
     ylim=(0, None),
 )
 axes.set_xticks([0, 1], ["one booster", "ensemble of five"])
 
 # %%
-# Every training sample has been judged by the member that had not learnt from it.
-# `oof_score_` is that score. The held-out folds have chosen the number of trees,
-# though, which makes it a little optimistic: ``cross_val_score(ensemble, X, y)`` is
-# not.
+# Every training sample was predicted by the member that was not trained on it, and
+# `oof_score_` is the score of these predictions. It is slightly optimistic, because the
+# held-out folds chose the number of trees; ``cross_val_score(ensemble, X, y)`` is
+# honest.
 
 print(f"out-of-fold accuracy {ensemble.oof_score_:.3f}")
-print(f"accuracy on the rest {ensemble.score(X_test, y_test):.3f}")
+print(f"test accuracy        {ensemble.score(X_test, y_test):.3f}")

@@ -2,20 +2,20 @@
 Where a network looks
 =====================
 
-A network that is right may be right for the wrong reason. Grad-CAM shows which parts of
-an image speak for the class that it names: in the first ensemble here the cell, and in
-the second a mark in the corner that somebody made with a pen.
+A network may be right for the wrong reason. Grad-CAM shows which regions of
+an image are evidence for the predicted class: in the first ensemble of this page the
+cell, and in the second a pen mark in the corner.
 """
 
 # %%
-# On the cell
-# -----------
+# The cell
+# --------
 #
-# Three small networks, which begin with weights from drawn cells and are trained for a
-# few epochs. In :func:`~skwbc.inspection.plot_grad_cam` the warm parts are those that
-# speak for the class named, most of all within the white line. The map is the mean over
-# the members of the ensemble. It is coarse, a pixel for 16 x 16 of the image, and it is
-# on the cell, whether the class is right or not.
+# Three small networks start from weights of synthetic cells and are trained for a
+# few epochs. In the figures of :func:`~skwbc.inspection.plot_grad_cam`, warm colours
+# are evidence for the named class, strongest inside the white line. The map is the mean
+# over the members of the ensemble. It is coarse, one value per 16 x 16 pixels, and it
+# marks the cell, whether the class is right or not.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,13 +51,13 @@ shown = np.concatenate([np.flatnonzero(y_test == name)[:2] for name in clf.class
 plot_grad_cam(clf, X_test[shown], y_true=y_test[shown], columns=3)
 
 # %%
-# On the mark
-# -----------
+# The mark
+# --------
 #
-# Sixty neutrophils, half of them of patients who are ill, which does not show in the
-# cells. But whoever photographed them marked the slides of the ill with a pen, and a
-# blue square is in the corner of each of those images. The score on the held-out folds,
-# in which the marks are, too, is next to perfect.
+# Half of these sixty neutrophils belong to patients who are ill, which is not visible
+# in the cells. But the slides of these patients were marked with a pen, so a blue
+# square is in the corner of each of their images. The score on the held-out folds,
+# which contain the marks as well, is almost perfect.
 
 
 def mark(images):
@@ -81,22 +81,20 @@ misled = KFoldEnsembleClassifier(clf.estimator, cv=3, random_state=0).fit(cells,
 print(f"out-of-fold accuracy: {misled.oof_score_:.2f}")
 
 # %%
-# Grad-CAM on new cells shows what has been learnt.
+# Grad-CAM on new cells shows what the ensemble has learnt.
 
 new = draw_neutrophils(20, seed=3)
 plot_grad_cam(misled, mark(new[:6]), target="ill", columns=3)
 
 # %%
-# Take the mark away
-# ------------------
+# Removing the mark
+# -----------------
 #
-# The test of what the pictures suggest: the same twenty cells without the mark and with
-# it. The maps of all of them, averaged, show no cell.
+# To test this explanation, compare the same twenty cells without and with the mark.
+# Their mean maps do not show a cell.
 
 for name, images in {"without": new, "with": mark(new)}.items():
-    print(
-        f"taken for ill {name} the mark: {(misled.predict(images) == 'ill').mean():.0%}"
-    )
+    print(f"predicted ill {name} mark: {(misled.predict(images) == 'ill').mean():.0%}")
 
 pair_of_maps = {
     "neutrophil (first ensemble)": grad_cam(clf, new, target="neutrophil"),
@@ -106,10 +104,10 @@ figure, pair = plt.subplots(1, 2, figsize=(8, 4), layout="constrained")
 for axes, (name, maps) in zip(pair, pair_of_maps.items(), strict=True):
     picture = axes.imshow(maps.mean(axis=0), cmap="inferno", vmin=0, vmax=1)
     axes.set(title=name, xticks=[], yticks=[])
-figure.colorbar(picture, ax=pair, label="speaks for the class, mean of 20 cells")
+figure.colorbar(picture, ax=pair, label="evidence for the class, mean of 20 cells")
 
 # %%
-# Such marks are seldom so plain. A scale bar, a border, a slide that is stained more
-# strongly do the same, and no score says so as long as the images to test have them,
-# too. A map says where a network looks. Whether it is right to look there is for a
-# person to say.
+# Real marks are seldom so obvious. A scale bar, a border or a more strongly stained
+# slide have the same effect, and no score reveals it if the test images have them, too.
+# A map shows where a network looks. A person has to judge whether that is the right
+# place.

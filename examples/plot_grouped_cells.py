@@ -1,21 +1,21 @@
 """
-Patients, slides, and what leaks without them
-=============================================
+Patients, slides, and data leakage
+==================================
 
-Cells of one patient are stained in one go, so they resemble each other more than they
-resemble anybody else's. Folds that part the cells at random put some of a patient's
-cells into the training set and some into the test set. A classifier may then do well by
-recognising the patient, and fail with the next one.
+Cells of one patient are stained together, so they resemble each other more than
+cells of other patients. Random folds put some cells of a patient
+into the training set and some into the test set. A classifier may then score well by
+recognising the patient, and fail for the next patient.
 """
 
 # %%
 # Patients that cannot be told apart
 # ----------------------------------
 #
-# Sixteen patients with twelve neutrophils each. Every patient has a stain of their own,
-# a little redder or bluer, a little lighter or darker. Half of them, drawn by lot, are
-# called "ill". **The illness changes nothing about the cells**: there is nothing to be
-# learnt, and an honest score is one half.
+# There are sixteen patients with twelve neutrophils each. Every patient has a different
+# stain, slightly redder or bluer, lighter or darker. A random half of them is
+# called "ill". **The illness does not change the cells**: there is nothing to
+# learn, and an honest score is one half.
 
 import warnings
 
@@ -35,7 +35,7 @@ N_PATIENTS, N_CELLS = 16, 12
 
 
 def draw_patients(seed):
-    """Draw the cells of patients, each with a stain of their own."""
+    """Draw the cells of patients, with a different stain for each patient."""
     rng = np.random.default_rng(seed)
     cells, _ = make_blood_cells(
         N_PATIENTS * N_CELLS,
@@ -43,13 +43,13 @@ def draw_patients(seed):
         image_size=(48, 48),
         random_state=seed,
     )
-    # Stain absorbs: light falls exponentially with the amount, by colour.
+    # Stain absorbs light: intensity falls exponentially with its amount.
     amount = np.exp(rng.normal(0, 0.5, (N_PATIENTS, 1, 1, 3))).repeat(N_CELLS, axis=0)
     stained = 255 * (np.maximum(cells, 1) / 255) ** amount
     return stained.astype(np.uint8), np.repeat(np.arange(N_PATIENTS), N_CELLS)
 
 
-# ``fit`` warns of members that do no better than guessing, as is expected here.
+# ``fit`` warns of members that do no better than guessing, as expected here.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 X, patient = draw_patients(seed=0)
 
@@ -59,16 +59,16 @@ for row, axes_of_row in enumerate(grid):
         axes.imshow(image)
         axes.set(xticks=[], yticks=[])
     axes_of_row[0].set_ylabel(f"patient {row + 1}")
-figure.suptitle("A row is a patient: what differs is the stain")
+figure.suptitle("One row per patient: the stains differ")
 
 # %%
-# Where the folds cut
-# -------------------
+# The folds
+# ---------
 #
-# Without `groups` every fold holds out a cell or two of nearly every patient. With
-# ``fit(X, y, groups=patient)`` each patient is held out as a whole. No splitter has to
-# be named for that, and no metadata routing switched on: an integer `cv` keeps groups
-# together once they are given.
+# Without `groups`, every fold holds out one or two cells of nearly every patient. With
+# ``fit(X, y, groups=patient)``, whole patients are held out. This needs neither a
+# special splitter nor metadata routing: an integer `cv` keeps groups
+# together if they are passed.
 
 rng = np.random.default_rng(0)
 ill = rng.permutation(np.arange(N_PATIENTS) % 2).astype(bool)
@@ -102,17 +102,17 @@ figure.legend(
 )
 
 # %%
-# What it does to the score
-# -------------------------
+# The scores
+# ----------
 #
-# Twenty times the illness is drawn by lot again. What the folds say of the ensemble is
-# set beside what it does for sixteen new patients, half of whom are "ill" in the same
-# sense: by lot.
+# The illness is drawn at random twenty times. The out-of-fold score of the ensemble is
+# compared with its score for sixteen new patients, half of them "ill" in the same
+# sense: at random.
 
 statistics = ColourStatistics()
-figures = statistics.fit_transform(X)
+features = statistics.fit_transform(X)
 X_new, new_patient = draw_patients(seed=1)
-new_figures = statistics.transform(X_new)
+new_features = statistics.transform(X_new)
 neighbours = make_pipeline(StandardScaler(), KNeighborsClassifier(5))
 
 scores = {"out of fold,\nwithout groups": [], "out of fold,\nwith groups": []}
@@ -122,9 +122,9 @@ for seed in range(20):
     ill, new_ill = (rng.permutation(np.arange(N_PATIENTS) % 2) for _ in range(2))
     for name, groups in zip(scores, (None, patient), strict=True):
         ensemble = KFoldEnsembleClassifier(neighbours, cv=4, random_state=seed)
-        ensemble.fit(figures, ill[patient], groups=groups)
+        ensemble.fit(features, ill[patient], groups=groups)
         scores[name].append(ensemble.oof_score_)
-    on_new.append(ensemble.score(new_figures, new_ill[new_patient]))
+    on_new.append(ensemble.score(new_features, new_ill[new_patient]))
 scores["new patients"] = on_new
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -137,20 +137,20 @@ axes.axhline(0.5, color="grey", linestyle="--", zorder=0)
 axes.text(-0.45, 0.46, "nothing to learn", color="grey")
 axes.set(ylim=(0, 1.02), xlim=(-0.5, 2.5), ylabel="accuracy")
 axes.set_xticks(range(3), scores)
-axes.set_title("Twenty draws of an illness that cannot be seen (bar: mean)")
+axes.set_title("Twenty random, invisible illnesses (bar: mean)")
 
 for name, values in scores.items():
     print(f"{name.replace(chr(10), ' '):28} {np.mean(values):.2f}")
 
 # %%
-# Without groups the classifier seems excellent at something that is impossible. With
-# groups it is what it is with new patients: useless, and one knows. The more patients,
-# the less the single draws scatter; cells of the same patient do not help there.
+# Without groups, the classifier seems excellent at an impossible task. With
+# groups, its score is the same as for new patients: it is useless, and we know it. With
+# more patients, the scores vary less; more cells of the same patients do not help.
 #
-# Stratifying by hand does not cure it either. ``StratifiedKFold`` balances the classes
-# and knows nothing of patients:
+# A stratified splitter does not help either. ``StratifiedKFold`` balances the classes
+# and knows nothing about patients:
 
-by_hand = KFoldEnsembleClassifier(
+stratified = KFoldEnsembleClassifier(
     classifier, cv=StratifiedKFold(4, shuffle=True), random_state=0
 ).fit(X, y)
-print(f"StratifiedKFold: {by_hand.oof_score_:.2f}")
+print(f"StratifiedKFold: {stratified.oof_score_:.2f}")

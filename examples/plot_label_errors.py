@@ -1,19 +1,19 @@
 """
-Finding labels that are wrong
-=============================
+Finding label errors
+====================
 
-Whoever labels cells gets some of them wrong. A fold ensemble can point at them: every
-cell has been judged by a member that was not trained on it. Here a tenth of the labels
-of drawn cells are changed on purpose, so that it can be counted how many are found.
+People who label cells make mistakes. A fold ensemble can point at them, because every
+cell is predicted by a member that was not trained on it. Here a tenth of the labels
+of synthetic cells are changed on purpose, to count how many of them are found.
 """
 
 # %%
-# Wrong labels, planted
+# Planting wrong labels
 # ---------------------
 #
-# 150 cells, 15 of which get the label of another class. What is trained on them is a
-# logistic regression on the colours of each cell, which takes no time. For an ensemble
-# with networks, from :func:`~skwbc.make_cell_classifier`, all that follows is the same.
+# Of 150 cells, 15 get the label of another class. The classifier is a
+# logistic regression on the colours of each cell, which is fast. For an ensemble
+# of networks, from :func:`~skwbc.make_cell_classifier`, the following code is the same.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,33 +44,34 @@ clf = KFoldEnsembleClassifier(
 # -------------
 #
 # :func:`~skwbc.inspection.find_label_issues` ranks all cells, the least probable label
-# first, and says which it takes for wrong: those have a red title. One with a black
-# title has a label that is improbable, and no other that is probable enough. The bars
-# are the probabilities from the member that had not seen the cell.
+# first, and marks those that it considers wrong: they have a red title. A black
+# title means that the label is improbable, but no other label is probable enough. The
+# bars are the probabilities from the member that was not trained on the cell.
 
 rows = find_label_issues(clf, X, y)
 plot_label_issues(X, rows)
 
 # %%
-# How many are found
-# ------------------
+# Counting the planted labels
+# ---------------------------
 #
-# One looks through the list from its top. The line says how many of the planted labels
-# one has met after so many cells; without a list, one would have to look at them all.
+# Suppose that an expert goes through the list from the top. The line shows how many of
+# the planted labels they have met after a number of cells; without a list, they would
+# have to check all cells.
 
 wrong = np.isin([row["index"] for row in rows], planted)
-found = wrong.cumsum()
-looked_at = np.arange(1, len(rows) + 1)
+n_met = wrong.cumsum()
+n_checked = np.arange(1, len(rows) + 1)
 n_issues = sum(row["issue"] for row in rows)
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-axes.plot(looked_at, found, color="#1b7837", label="in the order of the list")
+axes.plot(n_checked, n_met, color="#1b7837", label="in the order of the list")
 axes.plot(
     [0, len(rows)], [0, len(planted)], "--", color="grey", label="in any other order"
 )
 axes.axhline(len(planted), color="lightgrey", zorder=0)
 axes.set(
-    xlabel="cells looked at",
+    xlabel="cells checked",
     ylabel="wrong labels met",
     title=f"{len(planted)} wrong labels among {len(rows)} cells",
     xlim=(0, len(rows)),
@@ -79,34 +80,33 @@ axes.set(
 axes.legend(loc="lower right")
 
 issues = [row["index"] for row in rows if row["issue"]]
-print(f"wrong labels among the first 15 of the list: {found[14]} of 15")
-print(f"said to be wrong: {len(issues)}, rightly {np.isin(issues, planted).sum()}")
+print(f"wrong labels among the first 15 of the list: {n_met[14]} of 15")
+print(f"label issues: {len(issues)}, of these wrong: {np.isin(issues, planted).sum()}")
 
 # %%
-# Look again, and train again
-# ---------------------------
+# Correcting labels and training again
+# ------------------------------------
 #
-# An issue is a question to somebody who knows cells, and not an answer: some of them
-# are rare cells that are labelled rightly. Here the person is played by the true
-# labels, and looks at the first 20 cells of the list. What is left then can be asked
-# for once more.
+# An issue is a question to an expert, not an answer: some issues
+# are rare cells with correct labels. Here the true labels play the
+# expert, who checks the first 20 cells of the list.
 
-y_looked_at = y.copy()
+y_checked = y.copy()
 for row in rows[:20]:
-    y_looked_at[row["index"]] = y_true[row["index"]]
+    y_checked[row["index"]] = y_true[row["index"]]
 
 X_test, y_test = make_blood_cells(
     100, classes=CLASSES, image_size=(64, 64), random_state=1
 )
-print(f"wrong labels left: {(y_looked_at != y_true).sum()}")
-for name, labels in {"as given": y, "looked at": y_looked_at}.items():
+print(f"wrong labels left: {(y_checked != y_true).sum()}")
+for name, labels in {"original": y, "checked": y_checked}.items():
     accuracy = clf.fit(X, labels).score(X_test, y_test)
     proba = clf.predict_proba(X_test)
-    sure = proba.max(axis=1).mean()
-    print(f"labels {name:10} accuracy {accuracy:.3f}, mean confidence {sure:.2f}")
+    confidence = proba.max(axis=1).mean()
+    print(f"labels {name:10} accuracy {accuracy:.3f}, mean confidence {confidence:.2f}")
 
 # %%
-# A linear classifier and a mean of five forgive some wrong labels, so that the accuracy
-# on new cells rises by little if at all. What the wrong labels take away is confidence:
-# a tenth of them told the ensemble that nothing is certain. Test sets forgive less:
-# wrong labels among those count as errors of a classifier that was right.
+# A linear classifier and a mean of five members tolerate some wrong labels, so the
+# accuracy on new cells increases little, if at all. Wrong labels mainly reduce the
+# confidence: with a tenth of them wrong, no class seems certain. Test sets are less
+# tolerant: their wrong labels count as errors of a classifier that was right.

@@ -1,19 +1,20 @@
 """
-Saying "I don't know"
-=====================
+Abstaining from uncertain predictions
+=====================================
 
-An ensemble can be asked how sure it is, and leave the cells to a person of which it is
-not. What does that cost in cells, and what does it gain in accuracy? Here are two ways
-to measure doubt, the cells that are doubted most, and a third way that keeps a promise.
+An ensemble can estimate how uncertain it is, and leave uncertain cells to a
+person. How many cells does that cost, and how much accuracy does it gain? This page
+shows two measures of uncertainty, the most uncertain cells, and prediction sets with a
+guaranteed coverage.
 """
 
 # %%
-# Which cells it doubts
-# ---------------------
+# The most uncertain cells
+# ------------------------
 #
-# An ensemble on the colours of 90 cells judges 450 new ones. These are the eight that
-# it is least sure of. No class is much more probable than the next, many of the choices
-# are wrong, and a title says how many of the five members make the choice.
+# An ensemble on the colours of 90 cells predicts 450 new ones. These are the eight most
+# uncertain. No class is much more probable than the next, many of the predictions are
+# wrong, and each title shows how many of the five members agree with the prediction.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,13 +39,13 @@ ensemble = KFoldEnsembleClassifier(
 plot_least_certain(ensemble, X_test, y_true=y_test)
 
 # %%
-# Two kinds of doubt
-# ------------------
+# Two kinds of uncertainty
+# ------------------------
 #
-# The entropy of the mean is high where the answer is open, for whatever reason. The
-# mutual information is the part of it that comes from members contradicting each other:
-# more training cells would lessen that part. The rest is doubt that they share, of
-# cells that look like one class as much as like another. Mistakes gather on the right.
+# The entropy of the mean measures the total uncertainty. The mutual information is the
+# share of it that comes from members contradicting each other: more training cells
+# would reduce it. The rest is uncertainty that all members share, about cells that
+# resemble two classes equally. Errors are more frequent on the right.
 
 members = ensemble.predict_proba_members(X_test)
 entropy = predictive_entropy(members)
@@ -62,31 +63,31 @@ axes.set(
 axes.legend([f"right: {right.sum()}", f"wrong: {(~right).sum()}"], loc="upper left")
 
 # %%
-# How often each two members make different choices says whether one of them stands
-# apart. Here they differ in about one cell of ten, and none is far from all others.
-# Five equal members would be worth no more than one.
+# The fraction of different predictions of each pair of members shows whether one of
+# them is an outlier. Here they differ in about one of ten cells, and none differs from
+# all others. Five identical members would not be better than one.
 
 MemberDisagreementDisplay.from_estimator(ensemble, X_test).figure_
 
 # %%
-# What it gains to abstain
+# The gain from abstaining
 # ------------------------
 #
-# The cells are sorted by their entropy, and the surest part of them is answered. From
-# right to left more cells are left to a person, and the answers that are given get
-# better. If the doubt said nothing the line would be level.
+# The cells are sorted by entropy, and only the most certain fraction is predicted. From
+# right to left, more cells are left to a person, and the remaining predictions become
+# more accurate. If the entropy were uninformative, the line would be level.
 
 order = entropy.argsort()
-answered = np.arange(1, len(order) + 1) / len(order)
+fraction = np.arange(1, len(order) + 1) / len(order)
 accuracy = right[order].cumsum() / np.arange(1, len(order) + 1)
 
 # sphinx_gallery_thumbnail_number = 4
 figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
-axes.plot(answered[20:], accuracy[20:], color="#1b7837", label="the surest answered")
-axes.axhline(right.mean(), linestyle="--", color="grey", label="any answered")
+axes.plot(fraction[20:], accuracy[20:], color="#1b7837", label="the most certain cells")
+axes.axhline(right.mean(), linestyle="--", color="grey", label="random cells")
 axes.set(
-    xlabel="part of the cells that is answered",
-    ylabel="accuracy on those",
+    xlabel="fraction of cells predicted",
+    ylabel="accuracy on these cells",
     xlim=(0, 1),
     ylim=(None, 1.01),
 )
@@ -94,55 +95,55 @@ axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 axes.legend(loc="lower left")
 
-for part in (1.0, 0.8, 0.5):
-    print(
-        f"{part:4.0%} answered: accuracy {accuracy[round(part * len(order)) - 1]:.3f}"
-    )
+for share in (1.0, 0.8, 0.5):
+    last = round(share * len(order)) - 1
+    print(f"{share:4.0%} predicted: accuracy {accuracy[last]:.3f}")
 
 # %%
-# A promise
-# ---------
+# Guaranteed coverage
+# -------------------
 #
-# Where to draw the line? :meth:`predict_set
-# <skwbc.KFoldEnsembleClassifier.predict_set>` takes the promise and finds the line by
-# itself, from what the members said of the cells held out from them: the classes that a
-# cell may have, as many as it takes for the true one to be among them as often as
-# asked. A set of one class is an answer.
+# Which threshold is right? :meth:`predict_set
+# <skwbc.KFoldEnsembleClassifier.predict_set>` determines it from a requested coverage
+# and the members' predictions for their held-out cells. It returns as many classes per
+# cell as are needed to contain the true one with this frequency. A set of one class is
+# a definite prediction.
 
 coverages = np.array([0.7, 0.8, 0.9, 0.95])
 truth = np.searchsorted(ensemble.classes_, y_test)
-kept, sizes = [], []
+covered, sizes = [], []
 for coverage in coverages:
     sets = ensemble.predict_set(X_test, coverage=coverage)
-    kept.append(sets[np.arange(len(truth)), truth].mean())
+    covered.append(sets[np.arange(len(truth)), truth].mean())
     sizes.append(np.bincount(sets.sum(axis=1), minlength=4) / len(sets))
-    print(f"asked {coverage:.2f}, true class in the set {kept[-1]:.2f}")
+    print(f"requested coverage {coverage:.2f}, observed coverage {covered[-1]:.2f}")
 
 # %%
-# On the left, a point on the dashed line is a promise just kept, and one above it more
-# than was asked. The more is asked, the more often the answer is a doubt between two or
-# three classes. If less is asked than the accuracy of the ensemble, some sets are
-# empty: those of cells for which no class is as probable as the true one mostly was.
+# On the left, points on the dashed line have exactly the requested coverage, and points
+# above it exceed it. The higher the coverage, the more sets contain two or
+# three classes. If the requested coverage is below the accuracy of the ensemble, some
+# sets are empty: those of cells for which no class is as probable as the true class
+# usually is.
 
 figure, (left, right_axes) = plt.subplots(
     1, 2, figsize=(10, 4.2), layout="constrained", width_ratios=[1, 1.5]
 )
 left.plot([0.65, 1], [0.65, 1], "--", color="grey")
-left.plot(coverages, kept, "o-", color="#1b7837")
-left.set(xlabel="coverage asked", ylabel="sets that hold the true class")
+left.plot(coverages, covered, "o-", color="#1b7837")
+left.set(xlabel="requested coverage", ylabel="sets that contain the true class")
 names = ["none", "one class", "two", "all three"]
 shades = ["#b2182b", "#1b7837", "#a6dba0", "#d9d9d9"]
 bottom = np.zeros(len(coverages))
-for name, shade, part in zip(names, shades, np.transpose(sizes), strict=True):
+for name, shade, share in zip(names, shades, np.transpose(sizes), strict=True):
     right_axes.bar(
         [f"{coverage:.2f}" for coverage in coverages],
-        part,
+        share,
         bottom=bottom,
         color=shade,
         label=name,
     )
-    bottom += part
-right_axes.set(xlabel="coverage asked", ylabel="part of the cells")
+    bottom += share
+right_axes.set(xlabel="requested coverage", ylabel="fraction of cells")
 right_axes.legend(
     title="classes in the set", loc="center left", bbox_to_anchor=(1, 0.5)
 )

@@ -1,4 +1,4 @@
-"""The code blocks of Markdown pages, and the commands in them."""
+"""Code blocks of Markdown pages, and the commands in them."""
 
 import glob
 import re
@@ -16,7 +16,7 @@ _MADE = {"_build", "auto_examples", "generated"}
 
 @dataclass
 class Block:
-    """A fenced block: its language, text, first line, and why it is not run."""
+    """A fenced block: language, text, first line, and why it is not run, if so."""
 
     language: str
     text: str
@@ -37,7 +37,7 @@ class Block:
 
 @dataclass
 class Page:
-    """A Markdown file with its blocks."""
+    """A Markdown file and its code blocks."""
 
     path: Path
     blocks: list[Block] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Page:
 def read_page(path: Path) -> Page:
     page = Page(path)
     not_run = None
-    # Every other kind of block forgets a mark: it has to stand right before the code.
+    # A "not run" mark applies only to the code block directly after it.
     for token in MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8")):
         if token.type == "fence":
             assert token.map is not None
@@ -63,7 +63,7 @@ def read_page(path: Path) -> Page:
 
 
 def pages_to_run() -> list[Page]:
-    """README in its languages, and the pages of the documentation."""
+    """Read all README files, and the pages of the documentation."""
     files = [*ROOT.glob("README*.md")]
     for path in (ROOT / "docs").rglob("*.md"):
         if not _MADE & set(path.relative_to(ROOT).parts):
@@ -72,7 +72,7 @@ def pages_to_run() -> list[Page]:
 
 
 def pages_to_check() -> list[Page]:
-    """Pages of which only the commands are looked at."""
+    """Read the pages whose commands are checked but not run."""
     names = [
         "CONTRIBUTING.md",
         "SECURITY.md",
@@ -82,7 +82,7 @@ def pages_to_check() -> list[Page]:
 
 
 def complaint(command: list[str]) -> str | None:
-    """Say what is wrong with a command that is not run; None if nothing is."""
+    """Describe what is wrong with a command that is not run; None if it is valid."""
     program, *rest = command
     program = program.removeprefix(".venv/bin/")
     options = [word.partition("=")[0] for word in rest if word.startswith("--")]
@@ -106,14 +106,14 @@ def complaint(command: list[str]) -> str | None:
         script = ROOT / names[0]
         if not script.is_file():
             return f"{names[0]} does not exist"
-        known = "".join(path.read_text() for path in script.parent.glob("*.py"))
-        strange = [
-            name for name in options if f'"{name[2:]}' not in known.replace("--", "")
+        sources = "".join(path.read_text() for path in script.parent.glob("*.py"))
+        unknown = [
+            name for name in options if f'"{name[2:]}' not in sources.replace("--", "")
         ]
-        return f"{names[0]} does not know {strange}" if strange else None
+        return f"{names[0]} has no options {unknown}" if unknown else None
     if program == "python":
         return None
-    return "no command that the tests know"
+    return "unknown command"
 
 
 def _unknown_extra(words: list[str]) -> str | None:

@@ -1,9 +1,9 @@
-"""Every code block of README and documentation runs, page by page.
+"""Run every code block of README and documentation, page by page.
 
-Each page has one namespace and one fresh folder with cells in it. What takes time is
-shortened, and nothing else: networks train for one epoch; where a page does not say,
-images are 32 pixels wide and the recipes have two folds; there are 8 drawn cells of a
-class at the most; members are fitted one after the other.
+Each page has its own namespace and a fresh folder with cells. Only slow operations are
+shortened: networks train for one epoch; unless a page sets them, images are 32 pixels
+wide and the recipes have two folds; at most 8 cells per class are drawn; members are
+fitted one after the other.
 """
 
 import csv
@@ -43,14 +43,14 @@ def write_raw(images, path):
 
 @pytest.fixture(scope="module")
 def shortened():
-    """Shorten what takes time."""
+    """Shorten slow operations."""
     with pytest.MonkeyPatch.context() as patch:
-        # Keras is not needed to look at the pages.
-        from skwbc.cnn import classifier
+        # Imported here, because the tests of commands do not need Keras.
+        from skwbc.cnn import _classifier
 
-        train = classifier.train
+        train = _classifier.train
         patch.setattr(
-            classifier, "train", lambda *a, **k: train(*a, **{**k, "epochs": 1})
+            _classifier, "train", lambda *a, **k: train(*a, **{**k, "epochs": 1})
         )
         small = {
             datasets.make_blood_cells: {"image_size": (SIDE, SIDE)},
@@ -77,7 +77,7 @@ def shortened():
 
 @pytest.fixture(scope="module")
 def template(shortened, tmp_path_factory):
-    """The folder that each page gets a copy of."""
+    """Folder with cells and models; each page gets a copy of it."""
     top = tmp_path_factory.mktemp("pages")
     here = top / "project"
     images, target = draw(8, seed=0)
@@ -92,7 +92,7 @@ def template(shortened, tmp_path_factory):
         table = csv.writer(file)
         table.writerow(["filename", "label", "slide"])
         for i, name in enumerate(cells.filenames):
-            # As load_image_folder("cells") names them.
+            # The names that load_image_folder("cells") returns.
             name = Path(name).relative_to(here)
             table.writerow([name, cells.target[i], f"slide{i % 4 + 1}"])
 
@@ -118,25 +118,27 @@ def template(shortened, tmp_path_factory):
 
 
 def run_command(words, capsys):
-    """Run `skwbc`, and only look at what other commands ask for."""
+    """Run `skwbc`; only check the arguments of other commands."""
     if words[0] != "skwbc":
         assert complaint(words) is None, f"{' '.join(words)}: {complaint(words)}"
         return
     arguments = []
     for word in words[1:]:
-        found = sorted(glob.glob(word)) if "*" in word else [word]
-        assert found, f"{word}: no such files"
-        arguments += found
+        files = sorted(glob.glob(word)) if "*" in word else [word]
+        assert files, f"{word}: no such files"
+        arguments += files
     if arguments[0] == "train":
         for option, small in (("--image-size", SIDE), ("--folds", 2)):
             if option not in arguments:
                 arguments += [option, str(small)]
     capsys.readouterr()
     code = cli.main(arguments)
-    said = capsys.readouterr()
-    assert code == 0, f"skwbc {' '.join(arguments)}\n{said.out}\n{said.err}"
+    output = capsys.readouterr()
+    assert code == 0, f"skwbc {' '.join(arguments)}\n{output.out}\n{output.err}"
 
 
+# joblib warns of the time that storing took, which depends on the load of the machine.
+@pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, id=p.name) for p in PAGES if p.blocks],
@@ -145,7 +147,7 @@ def test_code_runs(page, template, tmp_path, monkeypatch, capsys):
     shutil.copytree(template, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy" / "project")
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    # A module, so that functions of the page can be pickled by their names.
+    # A module, so that the functions of a page can be pickled by name.
     module = types.ModuleType("page_of_the_documentation")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     try:
@@ -155,7 +157,7 @@ def test_code_runs(page, template, tmp_path, monkeypatch, capsys):
                     if not block.not_run:
                         run_command(words, capsys)
             elif block.language == "python":
-                # Tracebacks then have the line of the page.
+                # Blank lines, so that tracebacks have the line numbers of the page.
                 source = "\n" * (block.line - 1) + block.text
                 code = compile(source, str(page.path), "exec")
                 if not block.not_run:
@@ -180,7 +182,7 @@ def test_few_blocks_are_not_run():
     left_out = {
         page.name: sum(b.not_run is not None for b in page.blocks) for page in PAGES
     }
-    # Its left side is code for Keras 1.
+    # Its left column is code for Keras 1.
     del left_out["docs/coming_from_the_article.md"]
     assert max(left_out.values()) <= 2
     assert sum(left_out.values()) <= 5
@@ -196,38 +198,40 @@ def test_few_blocks_are_not_run():
         "nothing",
     ],
 )
-def test_what_does_not_exist_is_noticed(line):
+def test_commands_that_do_not_exist_are_noticed(line):
     assert complaint(shlex.split(line))
 
 
-def test_languages_are_known():
+def test_languages_of_code_blocks_are_spelt_correctly():
     """A block with a misspelt language would never be run."""
-    known = {"", "python", "sh", "console", "text", "html", "json", "bibtex"}
+    languages = {"", "python", "sh", "console", "text", "html", "json", "bibtex"}
     for page in PAGES:
         for block in page.blocks:
-            assert block.language in known or block.language.startswith("{"), (
+            assert block.language in languages or block.language.startswith("{"), (
                 f"{page.name}, line {block.line}: {block.language}"
             )
 
 
 def public_names():
-    """Everything that users are offered, by the name they import it by."""
-    rooms = [
+    """Return the qualified names of everything that users can import."""
+    modules = [
         name
         for name in skwbc.__all__
         if isinstance(getattr(skwbc, name), types.ModuleType)
     ]
     names = {
-        f"skwbc.{name}" for name in skwbc.__all__ if name not in (*rooms, "__version__")
+        f"skwbc.{name}"
+        for name in skwbc.__all__
+        if name not in (*modules, "__version__")
     }
-    homes = {id(getattr(skwbc, name)) for name in skwbc.__all__}
-    for room in rooms:
-        module = getattr(skwbc, room)
-        # What is at the front door, too, is shown there.
+    in_root = {id(getattr(skwbc, name)) for name in skwbc.__all__}
+    for name in modules:
+        module = getattr(skwbc, name)
+        # The reference lists a name once; the root package comes first.
         names |= {
-            f"{module.__name__}.{name}"
-            for name in module.__all__
-            if id(getattr(module, name)) not in homes
+            f"{module.__name__}.{public}"
+            for public in module.__all__
+            if id(getattr(module, public)) not in in_root
         }
     return names
 

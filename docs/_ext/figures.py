@@ -1,22 +1,22 @@
-"""Pictures of the gallery that pyplot does not know: figures that are returned."""
+"""Gallery scraper for returned figures, which pyplot does not know."""
 
 from weakref import WeakSet
 
 from sphinx_gallery.scrapers import figure_rst
 
-_seen: WeakSet = WeakSet()
+_saved: WeakSet = WeakSet()
 
 
 def _scrape(block, block_vars, gallery_conf):
     from matplotlib.figure import Figure
 
     paths = []
-    # A list, because a figure may have two names. `___` is the last expression's value.
+    # One figure may have two names. `___` is the value of the last expression.
     for value in list(block_vars["example_globals"].values()):
-        if not isinstance(value, Figure) or value in _seen:
+        if not isinstance(value, Figure) or value in _saved:
             continue
-        _seen.add(value)
-        # Those of pyplot have one until they are closed, and another scraper.
+        _saved.add(value)
+        # Open pyplot figures have a manager; another scraper saves them.
         if value.canvas.manager is None:
             path = next(block_vars["image_path_iterator"])
             value.savefig(path, dpi=100)
@@ -25,5 +25,5 @@ def _scrape(block, block_vars, gallery_conf):
 
 
 def _get_sg_image_scraper():
-    """Give sphinx-gallery the function."""
+    """Return the scraper, for sphinx-gallery."""
     return _scrape

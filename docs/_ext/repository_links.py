@@ -1,7 +1,7 @@
-"""Links of pages that are included from elsewhere in the repository.
+"""Adapt the links of pages that are included from elsewhere in the repository.
 
-README, CHANGELOG and benchmarks/*.md link to files beside them. In the site a link to a
-file that is included somewhere goes to that page, and one to another file downloads it.
+README, CHANGELOG and benchmarks/*.md link to files next to them. On the site, a link to
+a file that is included in a page leads to that page, and other links download the file.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
-# Where what is included can be read.
+# The page that includes each file.
 _PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
@@ -22,13 +22,13 @@ _PAGES = {
 }
 
 
-def _mend(app, relative_path, parent_docname, content):
+def _adapt(app, relative_path, parent_docname, content):
     source = (Path(app.srcdir) / relative_path).resolve()
     if source.suffix != ".md":
         return
     here = (Path(app.srcdir) / parent_docname).parent
 
-    def mend(match):
+    def adapt(match):
         target = (source.parent / match[1]).resolve()
         name = os.path.relpath(target, _ROOT)
         page = Path(app.srcdir) / _PAGES[name] if name in _PAGES else target
@@ -39,10 +39,10 @@ def _mend(app, relative_path, parent_docname, content):
         scheme = "" if is_page else "path:"
         return f"{scheme}{path}{match[2] or ''}"
 
-    content[0] = _LINK.sub(mend, content[0])
+    content[0] = _LINK.sub(adapt, content[0])
 
 
 def setup(app):
-    """Listen to what is included."""
-    app.connect("include-read", _mend)
+    """Register the event handler."""
+    app.connect("include-read", _adapt)
     return {"parallel_read_safe": True}
