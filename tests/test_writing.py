@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, when writing is killed or the disk is full."""
+"""Files are complete or unchanged after a kill or on a full disk."""
 
 import signal
 import subprocess
@@ -15,8 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from skwbc import ColourStatistics, KFoldEnsembleClassifier, cli, save_model
 from skwbc.export import to_onnx
 
-# What a nearly full disk has left, a page of memory: less than any of the files.
-ROOM = 4096
+# Free bytes on a nearly full disk, one page of memory: fewer than any file needs.
+FREE = 4096
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def tmpfs(folder):
     if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here")
     try:
-        (folder / "filler").write_bytes(bytes(65536 - 4 * ROOM))
+        (folder / "filler").write_bytes(bytes(65536 - 4 * FREE))
         yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -54,11 +54,11 @@ def tmpfs(folder):
 
 @contextmanager
 def limit(folder):
-    """No file may be larger; Python ignores the signal, and writing fails."""
+    """Limit the size of files. Python ignores the signal, so writing fails."""
     resource = pytest.importorskip("resource")
     (folder / "filler").write_bytes(b"")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FREE, hard))
     try:
         yield
     finally:

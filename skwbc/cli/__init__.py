@@ -1,4 +1,4 @@
-"""The ``skwbc`` command. It is thin: all work is done by calls into the package."""
+"""The ``skwbc`` command. It contains no algorithms, only calls into the package."""
 
 from skwbc.cli._app import main
 

@@ -1,7 +1,7 @@
-"""The `skwbc` command: train a fold ensemble, evaluate, predict, export it.
+"""The `skwbc` command: train, evaluate and export fold ensembles, and predict.
 
-Every line of work is a call into the package. What the package raises about input
-becomes one line on standard error and exit code 2.
+All work is done by calls into the package. Errors that the package raises about its
+input become one line on standard error and exit code 2.
 """
 
 import codecs
@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -30,7 +30,7 @@ from skwbc.cli._data import (
     load_model,
 )
 from skwbc.cli._files import check_model, check_output, check_report, write_table
-from skwbc.cli._groups import groups_of, read_groups
+from skwbc.cli._groups import GroupTable
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
@@ -45,46 +45,56 @@ app = typer.Typer(
 Model = Annotated[
     Path,
     typer.Argument(
-        help="A model that `skwbc train` wrote, or `skwbc export` (.onnx). Loading one "
-        "of the former can run any code that its author put there."
+        exists=True,
+        dir_okay=False,
+        help="Model file from `skwbc train` or `skwbc export` (.onnx). A file from "
+        "`skwbc train` can run any code of its author when it is loaded.",
     ),
 ]
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Load a model although somebody else may have written it."
+        "--trust", help="Load the model even if another user may have written it."
     ),
 ]
 Labels = Annotated[
-    Path | None, typer.Option(help="For a .raw file: a text file, a digit an image.")
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="For a .raw file: text file with one digit per image, its class.",
+    ),
 ]
 ClassNames = Annotated[
     str | None,
-    typer.Option(help="For a .raw file: what its digits mean, as A,B,C from 0 on."),
+    typer.Option(help="For a .raw file: class names for the digits 0, 1, 2 as A,B,C."),
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Random seed.")]
 Epochs = Annotated[
     int | None,
-    typer.Option(min=1, help="Epochs at the most (default: what the recipe says)."),
+    typer.Option(min=1, help="Maximum number of epochs (default: by recipe)."),
 ]
 Json = Annotated[
-    bool, typer.Option("--json", help="Print JSON, and nothing else, to stdout.")
+    bool, typer.Option("--json", help="Print only JSON to standard output.")
 ]
 Data = Annotated[
-    Path, typer.Argument(help="A folder with a folder for each class, or a .raw file.")
+    Path,
+    typer.Argument(
+        exists=True, help="Folder with one subfolder per class, or a .raw file."
+    ),
 ]
 Report = Annotated[
     Path | None,
-    typer.Option(help="Also write a report to this .html file, with pictures."),
+    typer.Option(help="Also write a report with images to this .html file."),
 ]
 MaxPixels = Annotated[
     int,
-    typer.Option(min=1, help="Refuse image files of more pixels, before decoding."),
+    typer.Option(min=1, help="Reject image files with more pixels than this."),
 ]
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(value: bool) -> None:
+    if value:
         print(f"skwbc {__version__}")
         raise typer.Exit
 
@@ -98,22 +108,22 @@ def _options(
         ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error.")
+        bool, typer.Option("--debug", help="Show tracebacks of errors.")
     ] = False,
 ) -> None:
     """Classify small sets of microscope images with an ensemble of networks."""
-    # `main` looks for --debug itself, so that it works behind a command, too.
+    # `main` handles --debug, so that it works after a command, too.
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for what is made.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for model and images.")] = Path(
         "skwbc-demo"
     ),
     epochs: Epochs = None,
     seed: Seed = 0,
 ) -> None:
-    """Train on synthetic blood cells and show what comes out (about 2 minutes)."""
+    """Train on synthetic blood cells and show the results (about 2 minutes)."""
     from skwbc.cli._demo import run_demo
 
     run_demo(out, epochs, seed)
@@ -123,70 +133,71 @@ def demo(
 def train(
     context: typer.Context,
     data: Data,
-    model: Annotated[Path, typer.Option(help="File to write the model to.")],
+    model: Annotated[Path, typer.Option(help="File for the trained model.")],
     recipe: Annotated[
-        str, typer.Option(help="compact, or article for the article's own.")
+        Literal["compact", "article"],
+        typer.Option(
+            help="Network and augmentation: compact, or those of the article that "
+            "skwbc is based on."
+        ),
     ] = "compact",
     labels: Labels = None,
     class_names: ClassNames = None,
     classes: Annotated[
-        str | None, typer.Option(help="Class folders to use, as A,B,C (default: all).")
+        str | None, typer.Option(help="Subfolders to use, as A,B,C (default: all).")
     ] = None,
     image_size: Annotated[
-        int, typer.Option(min=8, help="Side in pixels that images are brought to.")
+        int, typer.Option(min=8, help="Resize images to this width and height.")
     ] = 100,
-    folds: Annotated[int, typer.Option(min=2, help="Folds, a network for each.")] = 5,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Number of folds; each trains one network.")
+    ] = 5,
     groups: Annotated[
         Path | None,
         typer.Option(
-            help="A .csv table of filename and group: images of one group (a patient, "
-            "a slide) stay in one fold."
+            exists=True,
+            dir_okay=False,
+            help="Table (.csv) with columns filename and group. Images of one group, "
+            "such as a patient or a slide, stay in one fold.",
         ),
     ] = None,
     group_column: Annotated[
-        str | None,
-        typer.Option(help="What that table calls its groups (default: group)."),
+        str | None, typer.Option(help="Column of that table (default: group).")
     ] = None,
     epochs: Epochs = None,
     seed: Seed = 0,
     n_jobs: Annotated[
-        int | None, typer.Option(help="Networks to train at a time; -1: all cores.")
+        int | None, typer.Option(help="Networks to train at once; -1: one per core.")
     ] = None,
     restarts: Annotated[
-        int,
-        typer.Option(min=0, help="How often to train a network again that failed."),
+        int, typer.Option(min=0, help="Times to retrain a network that failed.")
     ] = 0,
     max_pixels: MaxPixels = MAX_PIXELS,
     report: Report = None,
 ) -> None:
-    """Train a fold ensemble on a folder of class folders or a .raw file."""
+    """Train a fold ensemble: one network per cross-validation fold."""
     from skwbc.cli import _display as display
-    from skwbc.recipes import RECIPES
 
-    if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: expected one of {', '.join(RECIPES)}.")
     if n_jobs == 0:
-        raise ValueError("--n-jobs 0: expected a number of networks, or -1.")
+        raise ValueError("--n-jobs 0: expected a positive number or -1.")
     check_model(model, [data, labels, groups])
-    check_report(report, model, [data, labels, groups])
-    check_labels(data, labels)
+    check_report(report, [model, data, labels, groups])
+    check_labels(data, labels, class_names, classes)
     if group_column is not None and groups is None:
         raise ValueError(
-            f"--group-column {group_column} goes with a table; add --groups FILE."
+            f"--group-column {group_column} names a column of a table; add --groups "
+            "FILE."
         )
-    column = "group" if group_column is None else group_column
-    table = None if groups is None else read_groups(groups, column, data)
+    table = groups and GroupTable(groups, group_column or "group", data)
     cells = labelled_images(
         data,
         labels,
         (image_size, image_size, 3),
-        _listed(classes),
+        classes=_listed(classes),
         names=_listed(class_names),
         max_pixels=max_pixels,
     )
-    in_groups = None
-    if groups is not None and table is not None:
-        in_groups = groups_of(cells.filenames, table, groups, folds)
+    image_groups = table and table.groups_of(cells.filenames, folds)
     load_keras()
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
@@ -194,7 +205,7 @@ def train(
     display.err.print(
         f"Training recipe {recipe} on {len(cells.images)} images of "
         f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}"
-        f"{f'; {len(set(in_groups))} groups' if in_groups else ''}."
+        f"{f'; {len(set(image_groups))} groups' if image_groups else ''}."
     )
     settings: dict[str, Any] = {
         "cv": folds,
@@ -205,7 +216,7 @@ def train(
     ensemble = make_cell_classifier(recipe, n_jobs=n_jobs, **settings)
     start = time.perf_counter()
     with display.training_progress():
-        ensemble.fit(cells.images, cells.target, groups=in_groups)
+        ensemble.fit(cells.images, cells.target, groups=image_groups)
     seconds = time.perf_counter() - start
     save_model(ensemble, model)
     display.show_training(ensemble)
@@ -219,7 +230,7 @@ def train(
             cells.images,
             cells.target,
             names=cells.filenames,
-            groups=in_groups,
+            groups=image_groups,
             command=context.obj,
             recipe_call=f"make_cell_classifier({recipe!r}, {_keywords(settings)})",
         )
@@ -238,19 +249,18 @@ def evaluate(
     as_json: Json = False,
     report: Report = None,
 ) -> None:
-    """Score a model on labelled images that it was not trained on."""
+    """Evaluate a model on labelled images that it was not trained on."""
     from skwbc.cli import _display as display
 
-    _must_exist(model, data)
-    check_labels(data, labels)
-    check_report(report, model, [data, labels])
+    check_labels(data, labels, class_names)
+    check_report(report, [model, data, labels])
     ensemble, shape, _ = load_model(model, trust=trust)
     cells = labelled_images(
         data,
         labels,
         shape,
-        known=ensemble.classes_,
         names=_listed(class_names),
+        model_classes=ensemble.classes_,
         max_pixels=max_pixels,
     )
     if report is None:
@@ -283,27 +293,26 @@ def predict(
         list[Path], typer.Argument(help="Image files, folders, or .raw files.")
     ],
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Also write a table to this file.")
+        Path | None, typer.Option("--csv", help="Also write the table to this file.")
     ] = None,
     coverage: Annotated[
         float | None,
         typer.Option(
-            help="Also list the classes that an image may have; the true one is among "
-            "them this often, such as 0.9."
+            min=0,
+            max=1,
+            help="Also list the possible classes of each image. They include the true "
+            "class for this fraction of images, such as 0.9.",
         ),
     ] = None,
     trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
 ) -> None:
-    """Classify images: a probability for each class, and how many members agree."""
+    """Classify images, with class probabilities and the agreement of the members."""
     from skwbc.cli import _display as display
     from skwbc.datasets._gather import gather_images
 
-    _must_exist(model)
     check_output("--csv", csv_file, [model, *images])
-    if coverage is not None and not 0 < coverage < 1:
-        raise ValueError(f"--coverage {coverage}: expected a number between 0 and 1.")
     ensemble, shape, n_members = load_model(model, trust=trust)
     cells = gather_images(images, image_shape=shape, max_pixels=max_pixels)
     for line in cells.errors:
@@ -336,12 +345,9 @@ def export(
     """Write a model as one ONNX file, which predicts without TensorFlow."""
     from skwbc.cli import _display as display
 
-    _must_exist(model)
     if is_onnx(model):
-        raise ValueError(f"{model} is an ONNX file already; expected a joblib file.")
-    if not is_onnx(file):
-        raise ValueError(f"{file}: expected a .onnx file in a folder that exists.")
-    check_output("FILE", file, [model])
+        raise ValueError(f"{model} is already an ONNX file; expected a joblib file.")
+    check_output("FILE", file, [model], [".onnx"])
     ensemble, _, n_members = load_model(model, trust=trust)
     from skwbc.export import to_onnx
 
@@ -359,24 +365,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        Instead of those of the process.
+        The arguments; by default those of the process.
 
     Returns
     -------
     int
-        The exit code: 0, 2 for wrong use or input, 1 if part of the input could not be
-        read or something unforeseen happened, 130 if interrupted.
+        The exit code: 0 for success, 2 for wrong arguments or input, 1 if some images
+        could not be read or after an unexpected error, 130 if interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
-    # Python has None for one that is closed, whose number the next file would get.
+    # Python sets closed streams to None; the next file would get their descriptors.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        # Names of files may be no text.
+        # File names may contain bytes that are not text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Why a file could not be decoded is said in a line of ours.
+    # Images that cannot be decoded are reported by the package, not by OpenCV.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     arguments = [word for word in arguments if word != "--debug"]
     try:
@@ -386,10 +392,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 arguments,
                 prog_name="skwbc",
                 standalone_mode=False,
-                # What reports show.
+                # Shown in reports.
                 obj=shlex.join(["skwbc", *arguments]),
             )
-        if code == INTERRUPTED:  # Typer returns it.
+        if code == INTERRUPTED:  # Typer returns this code instead of raising.
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except (typer.Abort, KeyboardInterrupt):
@@ -399,20 +405,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if isinstance(error, TyperException):
-            # Without a message the help has been printed already.
+            # If the message is empty, Typer has printed the help.
             if message := error.format_message().rstrip("."):
                 complain(f"{message}. See skwbc --help.")
         elif isinstance(error, ValueError | OSError | ImportError):
             complain(reason(error))
         elif isinstance(error, MemoryError):
             complain(
-                f"there is not enough memory: {str(error) or 'for these images'}. Use "
-                "fewer or smaller images (--image-size), or a machine with more of it."
+                f"not enough memory: {str(error) or 'for these images'}. Use fewer or "
+                "smaller images (--image-size), or a machine with more memory."
             )
         else:
             complain(
-                f"something unforeseen happened: {type(error).__name__}: {error}. "
-                "Run it again with --debug to see where, and please report it."
+                f"unexpected {type(error).__name__}: {error}. Run the command again "
+                "with --debug to see the traceback, and please report it."
             )
             return SOME_FAILED
         return WRONG_USE
@@ -422,14 +428,8 @@ def _listed(words: str | None) -> list[str] | None:
     return None if words is None else [word.strip() for word in words.split(",")]
 
 
-def _must_exist(*paths: Path) -> None:
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist.")
-
-
 def _print_json(value: Any) -> None:
-    # What an encoding lacks would be written as Python's escapes, not as JSON's.
+    # Characters that the encoding lacks have to become escapes of JSON, not of Python.
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     as_ascii = not codecs.lookup(encoding).name.startswith("utf")
     json.dump(value, sys.stdout, indent=2, ensure_ascii=as_ascii)
@@ -437,7 +437,7 @@ def _print_json(value: Any) -> None:
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    """Show a warning as one line, without the place in the code it comes from."""
+    """Show a warning as one line, without its place in the code."""
     complain(str(message), "warning")
 
 

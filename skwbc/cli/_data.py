@@ -1,9 +1,9 @@
-"""What the command loads: labelled images, models, and Keras without its noise."""
+"""Load labelled images and models, and import Keras without its messages."""
 
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,8 @@ from skwbc.datasets._checks import one_spelling
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-# Of pickles, and of joblib's compressed ones. For anything else Keras is not loaded.
+# First bytes of pickles and of joblib's compressed pickles. For other files there is no
+# need to import Keras.
 _FIRST_BYTES = {b"\x80", b"x", b"\x1f", b"B", b"]", b"\xfd", b"\x04"}
 
 
@@ -23,133 +24,122 @@ def complain(message: str, kind: str = "error") -> None:
     print(f"skwbc: {kind}: {message}", file=sys.stderr)
 
 
-def labelled_images(
-    data: Path,
-    labels: Path | None,
-    shape: tuple[int, int, int],
-    classes: list[str] | None = None,
-    known: Any = None,
-    *,
-    names: list[str] | None = None,
-    max_pixels: int,
-) -> "Bunch":
-    """Load what `train` and `evaluate` work on, after :func:`check_labels`.
-
-    `known` are the classes of a model: other class folders are left out, aloud.
-    `names` are those of the digits of a .raw file.
-    """
-    from skwbc.datasets import load_image_folder, load_raw_images
-    from skwbc.datasets._folder import class_names
-
-    own = {}
-    if known is not None:
-        own = {one_spelling(str(label)): label for label in known}
-    if is_raw(data):
-        if classes is not None:
-            raise ValueError(
-                "--classes chooses class folders; the images of a .raw file have the "
-                "digits in --labels as their classes, which --class-names gives names."
-            )
-        cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
-        if known is not None:
-            unknown = {*map(one_spelling, cells.target_names)} - own.keys()
-            if unknown:
-                raise ValueError(
-                    f"{labels} has the classes {cells.target_names.tolist()}, but the "
-                    f"model knows {[str(label) for label in known]}. "
-                    f"{_about_names(names, list(own))}"
-                )
-            cells.target = _in_words_of(own, cells.target)
-        return cells
-    if names is not None:
-        raise ValueError(
-            f"--class-names goes with a .raw file; in {data} the names of the folders "
-            "are those of the classes."
-        )
-    if known is not None:
-        found = class_names(data)
-        classes = [name for name in found if name in own]
-        others = [name for name in found if name not in classes]
-        if not classes:
-            raise ValueError(
-                f"{data} has the class folders {found}, but the model knows "
-                f"{[str(label) for label in known]}."
-            )
-        if others:
-            complain(f"left out, unknown to the model: {', '.join(others)}", "note")
-    cells = load_image_folder(
-        data, image_size=shape[:2], classes=classes, max_pixels=max_pixels
-    )
-    if known is not None:
-        cells.target = _in_words_of(own, cells.target)
-    return cells
-
-
-def _in_words_of(own: dict[str, Any], target: Any) -> Any:
-    """Return the labels that a model has for classes of these names."""
-    import numpy as np
-
-    return np.array([own[one_spelling(str(label))] for label in target])
-
-
-def _about_names(names: list[str] | None, known: list[str]) -> str:
-    """Say what to do about classes of a .raw file that a model does not know."""
-    digits = all(name.isdecimal() for name in known)
-    if names is None and digits:
-        return "Expected labels out of these."
-    if names is None:
-        return "Say what the digits mean with --class-names A,B,C, from 0 on."
-    if digits:
-        return "Leave out --class-names: the model's classes are digits, too."
-    return "Give --class-names the names that the model knows, from 0 on."
-
-
 def is_raw(data: Path) -> bool:
-    """Tell a file of raw bytes, by its name, from a folder."""
+    """Tell a .raw file from a folder."""
     return data.suffix.lower() == ".raw" and not data.is_dir()
 
 
-def check_labels(data: Path, labels: Path | None) -> None:
-    """Check that the images are labelled in one of the two ways."""
-    from skwbc.datasets._folder import class_names
+def is_onnx(path: Path) -> bool:
+    """Tell ONNX files from joblib files by their names."""
+    return path.suffix.lower() == ".onnx"
+
+
+def check_labels(
+    data: Path,
+    labels: Path | None,
+    class_names: str | None,
+    classes: str | None = None,
+) -> None:
+    """Check that the options about classes fit the kind of data."""
+    from skwbc.datasets._folder import class_names as folder_names
 
     if is_raw(data):
         if labels is None:
             raise ValueError(f"{data} needs its labels: add --labels FILE.")
+        if classes is not None:
+            raise ValueError(
+                f"--classes selects subfolders, but {data} is a .raw file. To name its "
+                "classes use --class-names."
+            )
         return
-    if labels is not None:
-        raise ValueError(
-            f"--labels goes with a .raw file; in {data} the names of the folders are "
-            "the labels."
+    for option, value in (("--labels", labels), ("--class-names", class_names)):
+        if value is not None:
+            raise ValueError(
+                f"{option} is for .raw files; in {data} the subfolders are the classes."
+            )
+    folder_names(data)
+
+
+def labelled_images(
+    data: Path,
+    labels: Path | None,
+    shape: tuple[int, int, int],
+    *,
+    classes: list[str] | None = None,
+    names: list[str] | None = None,
+    model_classes: Sequence[Any] = (),
+    max_pixels: int,
+) -> "Bunch":
+    """Load labelled images, after :func:`check_labels`.
+
+    With the classes of a model, labels become those of the model, and other class
+    folders are left out with a note. `names` are names for the digits of a .raw file.
+    """
+    import numpy as np
+
+    from skwbc.datasets import load_image_folder, load_raw_images
+
+    label_of = {one_spelling(str(label)): label for label in model_classes}
+    if is_raw(data):
+        cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
+        if label_of and not {*map(one_spelling, cells.target_names)} <= label_of.keys():
+            raise ValueError(
+                f"{labels} has the classes {cells.target_names.tolist()}, but the "
+                f"model has {[*map(str, model_classes)]}. "
+                f"{_advice_on_names(names, label_of)}"
+            )
+    else:
+        if label_of:
+            classes = _classes_of_model(data, label_of)
+        cells = load_image_folder(
+            data, image_size=shape[:2], classes=classes, max_pixels=max_pixels
         )
-    class_names(data)
+    if label_of:
+        spelled = (one_spelling(str(label)) for label in cells.target)
+        cells.target = np.array([label_of[name] for name in spelled])
+    return cells
+
+
+def _classes_of_model(data: Path, label_of: dict[str, Any]) -> list[str]:
+    """Return the class folders that belong to classes of a model."""
+    from skwbc.datasets._folder import class_names
+
+    folders = class_names(data)
+    classes = [name for name in folders if name in label_of]
+    if not classes:
+        raise ValueError(
+            f"{data} has the class folders {folders}, but the model has the classes "
+            f"{[*map(str, label_of.values())]}."
+        )
+    if others := [name for name in folders if name not in label_of]:
+        complain(f"left out, not classes of the model: {', '.join(others)}", "note")
+    return classes
+
+
+def _advice_on_names(names: list[str] | None, label_of: dict[str, Any]) -> str:
+    """Suggest how the classes of a .raw file can become those of the model."""
+    digits = all(name.isdecimal() for name in label_of)
+    if names is None:
+        return (
+            "Expected labels out of these."
+            if digits
+            else "Name the digits 0, 1, 2 with --class-names A,B,C."
+        )
+    if digits:
+        return "Leave out --class-names: the classes of the model are digits, too."
+    return "Give --class-names the names of the model's classes."
 
 
 class Loaded(NamedTuple):
-    """A model, and what the command has to know of it.
-
-    Attributes
-    ----------
-    ensemble : KFoldEnsembleClassifier or OnnxClassifier
-        What predicts.
-    image_shape : tuple of int
-        (height, width, channels) of the images that it takes.
-    n_members : int
-        How many members vote.
-    """
+    """A model (KFoldEnsembleClassifier or OnnxClassifier), its images and members."""
 
     ensemble: Any
     image_shape: tuple[int, int, int]
     n_members: int
 
 
-def is_onnx(path: Path) -> bool:
-    """Tell ONNX files from joblib files, by the names."""
-    return path.suffix.lower() == ".onnx"
-
-
 def load_model(path: Path, *, trust: bool) -> Loaded:
-    """Load a model: one in ONNX without Keras, one of joblib if it can be trusted."""
+    """Load an ONNX model without Keras, or a trusted joblib file."""
     return _load_onnx(path) if is_onnx(path) else _load_joblib(path, trust)
 
 
@@ -172,9 +162,9 @@ def _load_joblib(path: Path, trust: bool) -> Loaded:
         doubt = distrust(path)
         if doubt and not trust:
             raise ValueError(
-                f"{path} {doubt}, and loading a joblib file can run any code that its "
-                "author put there. If you know where it comes from, add --trust; a "
-                "model in ONNX (skwbc export) runs no code."
+                f"{path} {doubt}, and loading a joblib file can run any code of its "
+                "author. If you trust the author, add --trust. A model in ONNX (skwbc "
+                "export) runs no code."
             )
         with open(path, "rb") as file:
             if file.read(1) in _FIRST_BYTES:
@@ -186,14 +176,14 @@ def _load_joblib(path: Path, trust: bool) -> Loaded:
     model = persistence.load_model(path)
     if not isinstance(model, KFoldEnsembleClassifier):
         raise ValueError(
-            f"{path} holds a {type(model).__name__}; expected an ensemble that "
-            "`skwbc train` wrote."
+            f"{path} contains a {type(model).__name__}; expected an ensemble from "
+            "`skwbc train`."
         )
     return Loaded(model, expected_image_shape(model), len(model.estimators_))
 
 
 def load_keras() -> None:
-    """Import Keras without the lines that TensorFlow writes when it is loaded."""
+    """Import Keras without the messages that TensorFlow writes on import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_only_on_failure():
         import skwbc.cnn  # noqa: F401
@@ -201,18 +191,18 @@ def load_keras() -> None:
 
 @contextmanager
 def _stderr_only_on_failure() -> Iterator[None]:
-    """Hold back what the process writes to stderr, below Python, unless it raises."""
+    """Discard writes to stderr, also those of C++ code, unless the block raises."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         except Exception:
-            os.dup2(kept, 2)
-            held.seek(0)
-            os.write(2, held.read())
+            os.dup2(stderr, 2)
+            buffer.seek(0)
+            os.write(2, buffer.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)

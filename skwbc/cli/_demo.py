@@ -1,4 +1,4 @@
-"""The demonstration: train on drawn cells, and show what comes out."""
+"""The demonstration: train on synthetic cells and show the results."""
 
 import time
 from pathlib import Path
@@ -12,9 +12,9 @@ _FIGURE = "predictions.png"
 
 
 def run_demo(out: Path, epochs: int | None, seed: int) -> None:
-    """Train on synthetic cells; write model, test cells and a picture into a folder."""
-    # Missing parts are better missed now than after the training.
-    import_optional("matplotlib", "plot", "The picture of the demo")
+    """Train on synthetic cells; write model, test cells and a figure into a folder."""
+    # Report a missing package before the training, not after it.
+    import_optional("matplotlib", "plot", "The figure of the demo")
     out.mkdir(parents=True, exist_ok=True)
     check_writable(out / "model.joblib")
     display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
@@ -27,9 +27,9 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
 
     start = time.perf_counter()
     X, y = make_blood_cells(30, random_state=seed)
-    # Another seed, so that no test cell is a training cell.
+    # Another seed makes test cells that differ from the training cells.
     X_test, y_test = make_blood_cells(4, random_state=seed + 1)
-    display.err.print(f"Training on {len(X)} synthetic cells, 30 a class.")
+    display.err.print(f"Training on {len(X)} synthetic cells, 30 per class.")
     model = make_cell_classifier(epochs=epochs, random_state=seed)
     with display.training_progress():
         model.fit(X, y)
@@ -48,8 +48,8 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     )
     seconds = time.perf_counter() - start
     display.out.print(
-        f"{right} of {len(rows)} test cells right, after {seconds:.0f} s.\n"
-        f"Model: {out / 'model.joblib'}   Picture: {out / _FIGURE}   "
+        f"{right} of {len(rows)} test cells right after {seconds:.0f} s.\n"
+        f"Model: {out / 'model.joblib'}   Figure: {out / _FIGURE}   "
         f"Test cells: {out / 'cells'}\n"
         f"Next: skwbc predict {out / 'model.joblib'} {out / 'cells'}"
     )

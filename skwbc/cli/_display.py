@@ -1,4 +1,4 @@
-"""What the `skwbc` command shows on a terminal."""
+"""Output of the `skwbc` command on a terminal."""
 
 import os
 import sys
@@ -21,9 +21,9 @@ from rich.text import Text
 from skwbc._utils.files import common_folder
 from skwbc._utils.progress import listening
 
-# Results go to `out`; everything else to `err`, so that results can be piped.
-# What is piped is not cut to the 80 columns that Rich assumes.
-# Names of files and classes come from anywhere, and are no markup.
+# Results go to `out` and everything else to `err`, so that results can be piped. Piped
+# output gets 120 columns instead of Rich's 80. Rich's markup is off, because names of
+# files and classes may look like it.
 _plain: Any = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
 out = Console(width=None if sys.stdout.isatty() else 120, **_plain)
 err = Console(stderr=True, **_plain)
@@ -65,12 +65,12 @@ def training_progress() -> Iterator[None]:
             name = f"fold {details['fold']}, restart {details['restart']}"
             progress.update(tasks["fold"], description=name)
         elif event == "fold_finished":
-            done = f"held-out accuracy {details['score']:.3f}"
+            score = f"held-out accuracy {details['score']:.3f}"
             task = tasks.pop("fold", None)
             if task is None:
                 name = f"fold {details['fold']} of {details['n_folds']}"
                 task = progress.add_task(name, total=1, completed=1, losses="")
-            progress.update(task, losses=done)
+            progress.update(task, losses=score)
             progress.stop_task(task)
 
     with progress, listening(listen):
@@ -78,34 +78,34 @@ def training_progress() -> Iterator[None]:
 
 
 def show_training(ensemble: Any) -> None:
-    """Print the article's table: the figures of each fold, and their means."""
+    """Print the metrics of each fold and their means, as in the article."""
     from skwbc.ensemble._parts import what_folds_chose
     from skwbc.inspection._evaluation import training_table
 
     rows = training_table(ensemble)
     names = [name for name in rows[0] if name not in ("fold", "epochs")]
-    table = _table("Each fold in the epoch whose weights were kept")
+    table = _table("Metrics of each fold in the epoch whose weights were kept")
     table.add_column("fold", justify="right")
     for name in names:
         table.add_column(name.replace("best_epoch", "epoch"), justify="right")
     for row in rows:
-        cells = [_figure(row[name]) for name in names[:-1]]
+        cells = [_rounded(row[name]) for name in names[:-1]]
         table.add_row(
             str(row["fold"]), *cells, f"{row['best_epoch']} of {row['epochs']}"
         )
     means = [sum(row[name] for row in rows) / len(rows) for name in names]
     table.add_section()
-    table.add_row("mean", *map(_figure, means[:-1]), f"{means[-1]:.1f}")
+    table.add_row("mean", *map(_rounded, means[:-1]), f"{means[-1]:.1f}")
     out.print(table)
     if reasons := what_folds_chose(ensemble):
         meaning = f", which is optimistic: the held-out folds {' and '.join(reasons)}"
-        wanted = "an honest figure"
+        estimate = "an unbiased estimate"
     else:
-        meaning = ": each image was judged by the member not trained on it"
-        wanted = "a figure of all members together"
+        meaning = ": the member that was not trained on an image classified it"
+        estimate = "the accuracy of all members together"
     out.print(
         f"Out-of-fold accuracy {ensemble.oof_score_:.3f}{meaning}.\n"
-        f"For {wanted} use images the model has not seen (skwbc evaluate)."
+        f"For {estimate}, evaluate the model on new images (skwbc evaluate)."
     )
 
 
@@ -114,7 +114,7 @@ def show_predictions(
     n_members: int,
     truth: Sequence[Any] | None = None,
 ) -> None:
-    """Print predicted classes, probabilities and agreement, an image a line."""
+    """Print predicted classes, probabilities and agreement, one line per image."""
     names = [row["image"] for row in rows]
     title = "Predictions"
     if (folder := common_folder(names)) is not None:
@@ -128,7 +128,7 @@ def show_predictions(
     table.add_column("agree", justify="right", no_wrap=True)
     with_sets = "set" in rows[0]
     if with_sets:
-        table.add_column("may be", overflow="fold")
+        table.add_column("possible", overflow="fold")
     for k, row in enumerate(rows):
         predicted = row["predicted"]
         if truth is not None and str(truth[k]) != row["predicted"]:
@@ -138,18 +138,18 @@ def show_predictions(
             predicted,
             *[f"{p:.3f}" for p in row["probabilities"].values()],
             f"{row['agreement']} of {n_members}",
-            *([" or ".join(row["set"]) or "none of them"] if with_sets else []),
+            *([" or ".join(row["set"]) or "none"] if with_sets else []),
         )
     out.print(table)
 
 
 def show_evaluation(scores: Mapping[str, Any]) -> None:
-    """Print scores, the recall and precision of each class, and the confusions."""
+    """Print scores, recall and precision of each class, and the confusion matrix."""
     out.print(f"images             {scores['n_samples']}")
     out.print(f"accuracy           {scores['accuracy']:.3f}")
     out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")
     out.print(f"log loss           {scores['log_loss']:.3f}")
-    table = _table("Each class, and what it was taken for")
+    table = _table("Each class and its predictions")
     table.add_column("true class", overflow="fold")
     for name in ("images", "recall", "precision"):
         table.add_column(name, justify="right")
@@ -160,8 +160,8 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
         table.add_row(
             label,
             str(of_class["support"]),
-            _figure(of_class["recall"]),
-            _figure(of_class["precision"]),
+            _rounded(of_class["recall"]),
+            _rounded(of_class["precision"]),
             *map(str, row),
         )
     out.print(table)
@@ -177,5 +177,5 @@ def _table(title: str) -> Table:
     )
 
 
-def _figure(value: float | None) -> str:
+def _rounded(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

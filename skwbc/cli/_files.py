@@ -1,4 +1,4 @@
-"""What the `skwbc` command writes beside models: tables and reports."""
+"""Output files of the `skwbc` command: checks before the work, and tables."""
 
 import csv
 import os
@@ -11,44 +11,58 @@ from skwbc._utils.files import check_writable, replacing
 from skwbc.cli._data import is_onnx, is_raw
 
 
-def check_output(option: str, path: Path | None, read: Sequence[Path | None]) -> None:
-    """Check that a file can be written and is none that is read, before any work.
+def check_output(
+    option: str,
+    path: Path | None,
+    others: Sequence[Path | None],
+    suffixes: Sequence[str] = (),
+) -> None:
+    """Check that a file can be written and is not one of the others, before any work.
 
-    Of the folders in `read` the images are.
+    A folder among `others` stands for the images in it.
     """
     if path is None:
         return
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"{option} {path}: expected a file in a folder that exists.")
-    for each in read:
-        if each is not None and (_same(path, each) or _is_image_in(path, each)):
+    fits = not suffixes or path.suffix.lower() in suffixes
+    if not fits or path.is_dir() or not path.parent.is_dir():
+        kind = f"{suffixes[0]} file" if suffixes else "file"
+        raise ValueError(f"{option} {path}: expected a {kind} in a folder that exists.")
+    for other in filter(None, others):
+        if _same(path, other) or _is_image_in(path, other):
             raise ValueError(
-                f"{option} {path} would overwrite what is read; give another file."
+                f"{option} {path} would overwrite another file of this command; give "
+                "another name."
             )
     if _is_stdout(path):
-        raise ValueError(
-            f"{option} {path} is what the command prints to; give another file."
-        )
+        raise ValueError(f"{option} {path} is the command's output; give another file.")
     check_writable(path)
 
 
-def check_model(path: Path, read: Sequence[Path | None]) -> None:
-    """Check that a model can be written, and found again by its name."""
+def check_model(path: Path, others: Sequence[Path | None]) -> None:
+    """Check that a model can be written, and recognised by its name."""
     if is_onnx(path) or is_raw(path):
-        more = (
-            ", and make a .onnx file of it with skwbc export" if is_onnx(path) else ""
-        )
-        raise ValueError(
-            f"--model {path}: a file of that name is not read as a model of `skwbc "
-            f"train`; give a name such as {path.with_suffix('.joblib').name}{more}."
-        )
-    check_output("--model", path, read)
+        name = path.with_suffix(".joblib").name
+        advice = f"give a name such as {name}"
+        if is_onnx(path):
+            advice += ", and convert it to .onnx with skwbc export"
+        raise ValueError(f"--model {path}: this suffix is not for models; {advice}.")
+    check_output("--model", path, others)
+
+
+def check_report(path: Path | None, others: Sequence[Path | None]) -> None:
+    """Check that a report can be made and written, before any work."""
+    check_output("--report", path, others, (".html", ".htm"))
+    if path is not None:
+        from skwbc.report._page import check_installed
+
+        check_installed()
 
 
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write what `predict` says as comma-separated values."""
-    labels = list(rows[0]["probabilities"])
-    with_sets = "set" in rows[0]
+    """Write predictions as comma-separated values."""
+    header = ["image", "predicted", *rows[0]["probabilities"], "agreement"]
+    if "set" in rows[0]:
+        header.append("set")
     with (
         replacing(path) as temporary,
         open(
@@ -56,47 +70,28 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
         ) as file,
     ):
         writer = csv.writer(file)
-        more = ["set"] if with_sets else []
-        writer.writerow(["image", "predicted", *labels, "agreement", *more])
+        writer.writerow(header)
         for row in rows:
-            chances = [row["probabilities"][label] for label in labels]
-            more = ["|".join(row["set"])] if with_sets else []
-            writer.writerow(
-                [row["image"], row["predicted"], *chances, row["agreement"], *more]
-            )
-
-
-def check_report(path: Path | None, model: Path, read: Sequence[Path | None]) -> None:
-    """Check that a report can be made and written, before anything is computed."""
-    if path is None:
-        return
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(
-            f"--report {path}: expected a .html file in a folder that exists."
-        )
-    if _same(path, model):
-        raise ValueError(f"--report {path} is the model's file, too; give another.")
-    check_output("--report", path, read)
-    from skwbc.report._page import check_installed
-
-    check_installed()
+            values = [row["image"], row["predicted"], *row["probabilities"].values()]
+            values.append(row["agreement"])
+            if "set" in row:
+                values.append("|".join(row["set"]))
+            writer.writerow(values)
 
 
 def _same(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
-    except OSError:  # One of them is not there.
+    except OSError:  # One of them does not exist.
         return os.path.realpath(path) == os.path.realpath(other)
 
 
 def _is_image_in(path: Path, folder: Path) -> bool:
     from skwbc.datasets._image_files import SUFFIXES, image_files
 
-    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in SUFFIXES or not (path.is_file() and folder.is_dir()):
         return False
-    if not folder.is_dir():
-        return False
-    # Class folders may be links, which are not followed further down.
+    # Class folders may be links; links further down are not followed.
     folders = [folder, *(each for each in folder.iterdir() if each.is_dir())]
     return any(
         _same(path, file)
@@ -107,7 +102,7 @@ def _is_image_in(path: Path, folder: Path) -> bool:
 
 def _is_stdout(path: Path) -> bool:
     try:
-        found = os.fstat(1)
-        return stat.S_ISREG(found.st_mode) and os.path.samestat(found, path.stat())
+        stdout = os.fstat(1)
+        return stat.S_ISREG(stdout.st_mode) and os.path.samestat(stdout, path.stat())
     except OSError:
         return False

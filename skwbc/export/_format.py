@@ -1,4 +1,4 @@
-"""What is in the ONNX files of this package, apart from the graph."""
+"""The contents of an ONNX file of this package besides its graph."""
 
 import json
 from collections.abc import Mapping
@@ -6,22 +6,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# Inputs and outputs.
+# Names of inputs and outputs.
 SAMPLES, PROBA, MEMBERS = "samples", "probabilities", "member_probabilities"
-# Counts up when an older OnnxClassifier could not read the files.
+# Increased when an older OnnxClassifier could not read the files.
 FORMAT = 1
 _LABEL_KINDS = "Uiubf"
+_KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
+_SCORES = "held_out_true_proba"
 
 
 class Details(NamedTuple):
-    """What is stored beside the graph.
+    """Data stored beside the graph.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,)
         Labels, in the order of the probabilities.
     held_out_true_proba : list of ndarray or None
-        As in ``KFoldEnsembleClassifier``; None if it has none.
+        ``KFoldEnsembleClassifier._held_out_true_proba``; None if the ensemble has none.
     """
 
     classes: np.ndarray
@@ -29,7 +31,7 @@ class Details(NamedTuple):
 
 
 def encode(details: Details, version: str) -> dict[str, str]:
-    """Return metadata, values of which are JSON.
+    """Return metadata whose values are JSON.
 
     Raises
     ------
@@ -43,16 +45,14 @@ def encode(details: Details, version: str) -> dict[str, str]:
             f"class labels of type {type(classes[0]).__name__} cannot be written; "
             "expected strings or numbers."
         )
-    metadata = {
-        "skwbc_format": json.dumps(FORMAT),
-        "skwbc_version": json.dumps(version),
-        "classes": json.dumps(classes.tolist(), ensure_ascii=False),
-        "classes_dtype": json.dumps("object" if is_text else classes.dtype.str),
-    }
+    dtype = "object" if is_text else classes.dtype.str
+    values: list[Any] = [FORMAT, version, classes.tolist(), dtype]
+    metadata = dict(zip(_KEYS, values, strict=True))
     if details.held_out_true_proba is not None:
-        scores = [each.tolist() for each in details.held_out_true_proba]
-        metadata["held_out_true_proba"] = json.dumps(scores)
-    return metadata
+        metadata[_SCORES] = [each.tolist() for each in details.held_out_true_proba]
+    return {
+        key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()
+    }
 
 
 def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Details:
@@ -61,33 +61,35 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     Parameters
     ----------
     metadata : mapping of str to str
-        As from :func:`encode`.
+        Metadata from :func:`encode`.
     n_classes, n_members : int
-        According to the graph.
+        Numbers of classes and members in the graph.
 
     Raises
     ------
     ValueError
-        If it is not what belongs to such a graph; says what is wrong.
+        If the metadata do not belong to such a graph. The message gives the reason.
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    found = {name: _from_json(name, metadata) for name in metadata if name in _KNOWN}
-    version = found.get("skwbc_format")
+    values = {
+        key: _from_json(key, metadata) for key in (*_KEYS, _SCORES) if key in metadata
+    }
+    version = values.get("skwbc_format")
     if not isinstance(version, int):
-        raise ValueError("it does not say of which format it is (skwbc_format)")
+        raise ValueError("its metadata do not give the version of the format")
     if version > FORMAT:
         raise ValueError(
-            f"it is of format {version}, written by skwbc "
-            f"{found.get('skwbc_version', 'of a later version')}; this one reads up to "
-            f"format {FORMAT}. Upgrade it: pip install --upgrade skwbc"
+            f"it has format {version} of skwbc "
+            f"{values.get('skwbc_version', '(a later version)')}; this version reads "
+            f"formats up to {FORMAT}. Upgrade it: pip install --upgrade skwbc"
         )
-    labels = found["classes"]
+    labels = values["classes"]
     if not isinstance(labels, list) or len(labels) != n_classes:
         raise ValueError(f"its class names are not {n_classes} labels")
+    scores: Any = values.get(_SCORES)
     try:
-        classes = np.array(labels, dtype=_dtype(found.get("classes_dtype")))
-        scores: Any = found.get("held_out_true_proba")
+        classes = np.array(labels, dtype=_dtype(values.get("classes_dtype")))
         if scores is not None:
             scores = [np.array(each, dtype=np.float64) for each in scores]
     except (TypeError, ValueError, OverflowError) as error:
@@ -97,26 +99,25 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     if scores is not None and (
         len(scores) != n_members or any(each.ndim != 1 for each in scores)
     ):
-        raise ValueError("its held-out probabilities are not those of its members")
+        raise ValueError("its held-out probabilities do not match its members")
     return Details(classes, scores)
 
 
-_KNOWN = {
-    *("skwbc_format", "skwbc_version", "classes", "classes_dtype"),
-    "held_out_true_proba",
-}
-
-
-def _from_json(name: str, metadata: Mapping[str, str]) -> Any:
+def _from_json(key: str, metadata: Mapping[str, str]) -> Any:
     try:
-        return json.loads(metadata[name])
+        return json.loads(metadata[key])
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata {name!r} are damaged: {error}") from error
+        raise ValueError(f"its metadata {key!r} are damaged: {error}") from error
 
 
 def _dtype(name: Any) -> np.dtype:
     if name == "object":
         return np.dtype(object)
-    if isinstance(name, str) and len(name) < 12 and name.lstrip("<>|=")[:1] in "Uiubf":
+    # A long name could ask for a huge array.
+    if (
+        isinstance(name, str)
+        and len(name) < 12
+        and name.lstrip("<>|=")[:1] in tuple(_LABEL_KINDS)
+    ):
         return np.dtype(name)
-    raise ValueError(f"no type of labels: {name!r}")
+    raise ValueError(f"labels cannot have the type {name!r}")

@@ -1,138 +1,173 @@
-"""An ONNX graph that is put together node by node."""
+"""An ONNX graph that is built node by node."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import compose, helper, inliner, numpy_helper, version_converter
 
-# The first in which a reduction takes its axes as an input; runtimes of 2023 know it.
+# Opset 18 is the first whose reductions take their axes as an input. Runtimes have read
+# these versions since 2023.
 OPSET, IR_VERSION = 18, 8
 
 
-class Value(NamedTuple):
-    """What flows between nodes.
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A tensor of a graph. Arithmetic with it adds nodes to the graph.
 
     Attributes
     ----------
+    graph : Graph
+        The graph.
     name : str
-        Of the tensor in the graph.
+        Name of the tensor in the graph.
     dtype : numpy.dtype
-        Of its elements.
+        Type of its elements.
     """
 
+    graph: "Graph"
     name: str
     dtype: np.dtype
 
+    def apply(
+        self,
+        operator: str,
+        *others: Any,
+        dtype: Any = None,
+        n_outputs: int = 1,
+        **attributes: Any,
+    ) -> "Value":
+        """Add a node whose first input is this tensor.
+
+        A node that the graph already has is not added again. So what the members of an
+        ensemble have in common, such as the standardisation of the images, is computed
+        once for all of them.
+
+        Parameters
+        ----------
+        operator : str
+            Its name in ONNX.
+        *others : Value or array-like
+            Further inputs. Arrays become constants of the graph.
+        dtype : dtype-like, default=None
+            Type of the output; by default the type of this tensor.
+        n_outputs : int, default=1
+            Number of outputs that the operator has.
+        **attributes : dict
+            Attributes of the operator.
+
+        Returns
+        -------
+        Value
+            The first output.
+        """
+        inputs = [self, *map(self.graph.constant, others)]
+        name = self.graph.add_node(
+            operator, [each.name for each in inputs], n_outputs, attributes
+        )
+        return Value(self.graph, name, np.dtype(self.dtype if dtype is None else dtype))
+
+    def _combine(self, operator: str, other: Any) -> "Value":
+        return self.apply(operator, self.graph.constant(other, self.dtype))
+
+    def __add__(self, other: Any) -> "Value":
+        return self._combine("Add", other)
+
+    def __sub__(self, other: Any) -> "Value":
+        return self._combine("Sub", other)
+
+    def __mul__(self, other: Any) -> "Value":
+        return self._combine("Mul", other)
+
+    def __truediv__(self, other: Any) -> "Value":
+        return self._combine("Div", other)
+
+    def __matmul__(self, other: Any) -> "Value":
+        return self._combine("MatMul", other)
+
+    def cast(self, dtype: Any) -> "Value":
+        """Convert to another type, if it differs."""
+        dtype = np.dtype(dtype)
+        if self.dtype == dtype:
+            return self
+        to = helper.np_dtype_to_tensor_dtype(dtype)
+        return self.apply("Cast", dtype=dtype, to=to)
+
+    def mean(self, *axes: int, keepdims: bool = False) -> "Value":
+        """Average over axes, in double precision."""
+        wide = self.cast(np.float64)
+        return wide.apply("ReduceMean", axes, keepdims=int(keepdims))
+
+    def sum(self, axis: int) -> "Value":
+        """Add up along an axis, which is kept."""
+        return self.apply("ReduceSum", [axis], keepdims=1)
+
+    def reshape(self, *shape: int) -> "Value":
+        """Change the shape; 0 keeps a length, and -1 stands for the rest."""
+        return self.apply("Reshape", shape)
+
 
 class Graph:
-    """Nodes and constants, each of which is there once however often it is asked for.
-
-    So what the members of an ensemble have in common, such as the standardisation of
-    the images, is computed once for all of them.
-    """
+    """Nodes and constants. Equal nodes and equal constants are stored once."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple, onnx.TensorProto] = {}
-        self._made: dict[tuple, str] = {}
+        self._stems: dict[tuple, str] = {}
         self._opsets: dict[str, int] = {"": OPSET}
         self._n_embedded = 0
 
     def constant(self, value: Any, dtype: Any = None) -> Value:
-        """Add an array or a number."""
+        """Add an array or a number; a tensor of the graph is returned as it is."""
+        if isinstance(value, Value):
+            return value
         array = np.asarray(value, dtype=dtype, order="C")
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             name = f"constant_{len(self._constants)}"
             self._constants[key] = numpy_helper.from_array(array, name)
-        return Value(self._constants[key].name, array.dtype)
+        return Value(self, self._constants[key].name, array.dtype)
 
-    def add(self, operator: str, *inputs: Value, dtype: Any = None, **attributes: Any):
-        """Add a node with one output.
-
-        Parameters
-        ----------
-        operator : str
-            Name in ONNX.
-        *inputs : Value
-            What it takes.
-        dtype : dtype-like, default=None
-            Of the output; by default that of the first input.
-        **attributes : dict
-            Of the operator.
-
-        Returns
-        -------
-        Value
-        """
-        return self.add_many(operator, *inputs, dtypes=[dtype], **attributes)[0]
-
-    def add_many(
-        self, operator: str, *inputs: Value, dtypes: Sequence[Any], **attributes: Any
-    ) -> list[Value]:
-        """Add a node with several outputs, a type for each of which is given."""
-        names = [each.name for each in inputs]
-        key = (operator, *names, len(dtypes), repr(sorted(attributes.items())))
-        stem = self._made.get(key)
-        if stem is None:
-            stem = self._made[key] = f"{operator.lower()}_{len(self._made)}"
-            outputs = [f"{stem}_{k}" for k in range(len(dtypes))]
-            node = helper.make_node(operator, names, outputs, name=stem, **attributes)
+    def add_node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        n_outputs: int,
+        attributes: Mapping[str, Any],
+    ) -> str:
+        """Add a node unless there is an equal one; return its first output's name."""
+        key = (operator, *inputs, n_outputs, repr(sorted(attributes.items())))
+        if key not in self._stems:
+            stem = self._stems[key] = f"{operator.lower()}_{len(self._stems)}"
+            outputs = [f"{stem}_{k}" for k in range(n_outputs)]
+            node = helper.make_node(operator, inputs, outputs, name=stem, **attributes)
             self._nodes.append(node)
-        return [
-            Value(f"{stem}_{k}", np.dtype(inputs[0].dtype if dtype is None else dtype))
-            for k, dtype in enumerate(dtypes)
-        ]
-
-    def cast(self, value: Value, dtype: Any) -> Value:
-        """Convert to another type of number, if it is another."""
-        dtype = np.dtype(dtype)
-        if value.dtype == dtype:
-            return value
-        return self._as(value, dtype)
-
-    def _as(self, value: Value, dtype: np.dtype) -> Value:
-        to = helper.np_dtype_to_tensor_dtype(dtype)
-        return self.add("Cast", value, dtype=dtype, to=to)
-
-    def mean(self, value: Value, *axes: int, keepdims: bool = False) -> Value:
-        """Average over axes, in double precision."""
-        return self.add(
-            "ReduceMean",
-            self.cast(value, np.float64),
-            self.constant(axes, np.int64),
-            keepdims=int(keepdims),
-        )
-
-    def reshape(self, value: Value, *shape: int) -> Value:
-        """Change the shape: -1 is what is left, 0 what it was."""
-        return self.add("Reshape", value, self.constant(shape, np.int64))
+        return f"{self._stems[key]}_0"
 
     def embed(self, model: onnx.ModelProto, value: Value, output: int = 0) -> Value:
-        """Add all of a model with one input; return an output in double precision."""
+        """Add a whole model with one input; return one output in double precision."""
         versions = {each.domain: each.version for each in model.opset_import}
         if versions[""] != OPSET:
-            # An older Keras does not ask which one is wanted.
+            # Older versions of Keras have no option for the opset.
             model = version_converter.convert_version(model, OPSET)
         for domain, version in versions.items():
-            known = self._opsets.setdefault(domain, version)
-            self._opsets[domain] = max(known, version)
+            self._opsets[domain] = max(version, self._opsets.get(domain, version))
         if model.functions:
             model = inliner.inline_local_functions(model)
         prefix = f"part_{self._n_embedded}_"
         self._n_embedded += 1
         part = compose.add_prefix_graph(model.graph, prefix)
         constants = {each.name for each in part.initializer}
-        (taken,) = [each.name for each in part.input if each.name not in constants]
-        self._nodes.append(helper.make_node("Identity", [value.name], [taken]))
+        (entry,) = [each.name for each in part.input if each.name not in constants]
+        self._nodes.append(helper.make_node("Identity", [value.name], [entry]))
         self._nodes.extend(part.node)
         for tensor in part.initializer:
             self._constants[prefix, tensor.name] = tensor
-        # Of which type it is now cannot be told: declarations by skl2onnx may be wrong.
-        found = Value(part.output[output].name, np.dtype(object))
-        return self._as(found, np.dtype(np.float64))
+        # The types that skl2onnx declares may be wrong, so this one counts as unknown.
+        result = Value(self, part.output[output].name, np.dtype(object))
+        return result.cast(np.float64)
 
     def build(
         self,
@@ -140,14 +175,14 @@ class Graph:
         outputs: Mapping[str, tuple[Value, Sequence[int | str]]],
         metadata: Mapping[str, str],
     ) -> onnx.ModelProto:
-        """Return the checked model.
+        """Return the model after ONNX has checked it.
 
         Parameters
         ----------
         inputs : mapping of Value to shape
-            With a name for an axis of any length.
+            A shape has a name for an axis of any length.
         outputs : mapping of str to (Value, shape)
-            By the names that they are to have.
+            The outputs by the names that they get.
         metadata : mapping of str to str
             Stored beside the graph.
 
@@ -175,6 +210,8 @@ class Graph:
         return model
 
 
-def _info(name: str, dtype: np.dtype, shape: Sequence[int | str]):
+def _info(
+    name: str, dtype: np.dtype, shape: Sequence[int | str]
+) -> onnx.ValueInfoProto:
     kind = helper.np_dtype_to_tensor_dtype(dtype)
     return helper.make_tensor_value_info(name, kind, shape)

@@ -11,45 +11,44 @@ from skwbc._utils.lazy_arrays import read_rows
 from skwbc.ensemble._conformal import prediction_sets
 from skwbc.export._session import Session
 
-# Samples a forward pass, each of which sorts large weights anew. More are no faster,
-# and take more memory.
+# Samples per forward pass. More take more memory and are not faster.
 _AT_A_TIME = 64
 
 
 class OnnxClassifier:
     """A fitted ensemble in an ONNX file, run by ONNX Runtime.
 
-    Only ONNX Runtime and NumPy are imported, so the first answer is there in a fraction
-    of a second. It is no subclass of scikit-learn's classes for that reason, but does
-    what they do: ``clone``, scorers, ``cross_val_score``, ``VotingClassifier``. The
-    file is read when it is first needed. An ONNX model runs no code of its author, but
-    can take as much time and memory as it likes.
+    It imports only ONNX Runtime and NumPy, so the first prediction takes a fraction of
+    a second. For that reason it does not inherit from scikit-learn's classes, but it
+    works with ``clone``, scorers, ``cross_val_score`` and ``VotingClassifier``. The
+    file is read when it is first needed. An ONNX model cannot run code of its author,
+    but it can take any amount of time and memory.
 
     Parameters
     ----------
     path : str or path-like
-        A file written by :func:`to_onnx`. A pickle of this classifier holds the path,
-        and not what is in the file.
+        A file written by :func:`to_onnx`. A pickle of this classifier contains the path
+        and not the contents of the file.
     n_threads : int, default=None
-        Threads of a prediction; None is one for each core.
+        Number of threads for predictions; None means one per core.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_members_ : int
-        How many members the ensemble has.
+        The number of members of the ensemble.
     image_shape_ : tuple of int
-        (height, width, channels) of the images, if it takes images.
+        (height, width, channels) of the images, if the model takes images.
     n_features_in_ : int
-        The number of features, if it takes rows of features.
+        The number of features, if the model takes rows of features.
     input_dtype_ : str
         Type of the samples: "uint8", "float32" or "float64".
 
     Raises
     ------
     ValueError
-        When it is first used, if the file is no whole ONNX model of an ensemble.
+        At the first use, if the file is not a complete ONNX model of an ensemble.
     OSError
         If the file cannot be read.
     ImportError
@@ -57,7 +56,7 @@ class OnnxClassifier:
 
     See Also
     --------
-    to_onnx : Writes such a file.
+    to_onnx : Write such a file.
 
     Examples
     --------
@@ -81,14 +80,14 @@ class OnnxClassifier:
 
     @property
     def n_members_(self) -> int:
-        """How many members the ensemble has."""
+        """The number of members of the ensemble."""
         return self._session.n_members
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
         """Shape of the images."""
         if len(self._session.shape) != 3:
-            raise AttributeError(f"{self.path} takes rows of features, no images.")
+            raise AttributeError(f"{self.path} takes rows of features, not images.")
         height, width, channels = self._session.shape
         return height, width, channels
 
@@ -96,7 +95,7 @@ class OnnxClassifier:
     def n_features_in_(self) -> int:
         """The number of features."""
         if len(self._session.shape) != 1:
-            raise AttributeError(f"{self.path} takes images, no rows of features.")
+            raise AttributeError(f"{self.path} takes images, not rows of features.")
         return self._session.shape[0]
 
     @property
@@ -106,14 +105,14 @@ class OnnxClassifier:
 
     @property
     def _held_out_true_proba(self) -> list[np.ndarray]:
-        """What prediction sets are made from."""
+        """Probabilities from which prediction sets are computed."""
         scores = self._session.details.held_out_true_proba
         if scores is None:
             raise AttributeError(f"{self.path} has no held-out probabilities.")
         return scores
 
     def fit(self, X: Any = None, y: Any = None, **params: Any) -> Self:
-        """Do nothing, as ``sklearn.frozen.FrozenEstimator`` does: it is fitted.
+        """Do nothing, like ``sklearn.frozen.FrozenEstimator``: the model is fitted.
 
         Parameters
         ----------
@@ -135,9 +134,9 @@ class OnnxClassifier:
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images of the type and size that the ensemble was trained on; lazy arrays
-            and memory maps are read some at a time. Rows of features if it was trained
-            on such.
+            Images of the type and size that the ensemble was trained on. Lazy arrays
+            and memory maps are read in batches. An ensemble that was trained on rows of
+            features takes these.
 
         Returns
         -------
@@ -157,7 +156,7 @@ class OnnxClassifier:
         Returns
         -------
         ndarray of shape (n_members, n_samples, n_classes), float64
-            NaN for a class that a member was never shown.
+            NaN for classes that were not in a member's training data.
         """
         return np.concatenate([members for _, members in self._predict(X)], axis=1)
 
@@ -192,7 +191,7 @@ class OnnxClassifier:
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Return the classes that each sample may have.
+        """Return a set of possible classes for each sample.
 
         Parameters
         ----------
@@ -233,7 +232,7 @@ class OnnxClassifier:
         Parameters
         ----------
         deep : bool, default=True
-            Makes no difference: no parameter is an estimator.
+            Has no effect: no parameter is an estimator.
 
         Returns
         -------
@@ -247,7 +246,7 @@ class OnnxClassifier:
         Parameters
         ----------
         **params : dict
-            Such as ``n_threads=1``.
+            New values, such as ``n_threads=1``.
 
         Returns
         -------
@@ -257,14 +256,14 @@ class OnnxClassifier:
         Raises
         ------
         ValueError
-            If there is no such parameter.
+            If a parameter does not exist.
         """
-        known = self.get_params()
+        names = self.get_params()
         for name, value in params.items():
-            if name not in known:
+            if name not in names:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for {type(self).__name__}; parameters "
-                    f"are {', '.join(known)}."
+                    f"Invalid parameter {name!r} for {type(self).__name__}. Valid "
+                    f"parameters are {', '.join(names)}."
                 )
             setattr(self, name, value)
         return self
@@ -280,7 +279,7 @@ class OnnxClassifier:
         return True
 
     def __sklearn_tags__(self):
-        # Whoever asks has imported scikit-learn.
+        # Only scikit-learn calls this, so it has been imported.
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
         return Tags(
@@ -294,11 +293,12 @@ class OnnxClassifier:
 
     @property
     def _session(self) -> Session:
-        wanted = (os.fspath(self.path), self.n_threads)
-        opened = self.__dict__.get("_opened")
-        if opened is None or opened[0] != wanted:
-            opened = self._opened = (wanted, self._open())
-        return opened[1]
+        params = (os.fspath(self.path), self.n_threads)
+        params_of_session, session = self.__dict__.get("_opened", (None, None))
+        if params_of_session != params:
+            session = self._open()
+            self._opened = (params, session)
+        return session
 
     def _open(self) -> Session:
         threads = self.n_threads
@@ -311,40 +311,38 @@ class OnnxClassifier:
         path = Path(self.path)
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder; expected an ONNX file.")
-        with path.open("rb") as file:
-            return Session(file, str(path), int(threads or 0))
+        return Session(path.read_bytes(), str(path), int(threads or 0))
 
     def _predict(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield mean probabilities and those of the members, some samples at a time."""
+        """Yield mean probabilities and those of the members, batch by batch."""
         session = self._session
         if not (hasattr(X, "shape") and hasattr(X, "dtype")):
             X = np.asarray(X)
         if tuple(X.shape[1:]) != session.shape or not len(X):
-            wanted = ("n_samples", *session.shape)
+            expected = ", ".join(map(str, ("n_samples", *session.shape)))
             raise ValueError(
-                f"{self.path} takes arrays of shape ({', '.join(map(str, wanted))}), "
-                f"with at least one sample; got one of shape {tuple(X.shape)}."
+                f"{self.path} takes arrays of shape ({expected}) with at least one "
+                f"sample; got an array of shape {tuple(X.shape)}."
             )
         for start in range(0, len(X), _AT_A_TIME):
             rows = read_rows(X, slice(start, start + _AT_A_TIME))
-            proba, members = session.run(self._converted(rows, session.dtype))
-            yield proba, members
+            yield session.run(self._converted(rows, session.dtype))
 
     def _converted(self, rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Return samples in the type of the model, if that keeps what they say."""
+        """Return samples in the type of the model if no information is lost."""
         fits = rows.dtype.kind in "buif"
         if dtype == np.uint8 and fits:
-            # A float could be a part of white, which would silently become black.
+            # Floats between 0 and 1 would silently become black.
             fits = rows.dtype.kind != "f" and rows.min() >= 0 and rows.max() <= 255
         if not fits:
             raise ValueError(
-                f"{self.path} takes samples of type {dtype}, on the scale of those "
-                f"that it was trained on; got an array of type {rows.dtype}."
+                f"{self.path} takes samples of type {dtype}, on the scale of its "
+                f"training data; got an array of type {rows.dtype}."
             )
         rows = rows.astype(dtype, copy=False)
         if dtype.kind == "f" and not np.isfinite(rows).all():
             raise ValueError(
-                f"X has NaN, infinity or values beyond {dtype}. Replace them, or leave "
-                "those samples out."
+                f"X has NaN, infinity or values too large for {dtype}. Replace them, "
+                "or leave those samples out."
             )
         return rows

@@ -1,151 +1,150 @@
 """A model of this package in ONNX Runtime."""
 
 import os
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from skwbc._utils.optional_imports import import_optional
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, decode
-from skwbc.export._large_weights import take_large_weights
 
 _DTYPES: dict[str, np.dtype] = {
     "tensor(uint8)": np.dtype(np.uint8),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
-# Only what the runtime cannot go on with; that is raised and said again here.
+# ONNX Runtime logs fatal errors only; it raises the others, and messages here explain
+# them.
 _FATAL = 4
-_FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
-_EXPECTED = "Expected a whole file written by `skwbc export`."
+_SETTINGS = {
+    # A model can name other files that hold its weights. Without this setting they are
+    # read if they exist in the working directory.
+    "session.model_external_initializers_file_folder_path": os.devnull,
+    # Weights are not rearranged in advance. That would take half a second with the wide
+    # layers of the article's network, and is no faster on batches of images.
+    "session.disable_prepacking": "1",
+}
+_EXPECTED = "Expected a complete file written by `skwbc export`."
 
 
 class Session:
-    """Runs an ONNX model of this package.
+    """An ONNX model of this package, ready to run.
 
     Parameters
     ----------
-    file : binary file
-        The model; it may be closed afterwards.
+    content : bytes
+        The model.
     name : str
-        What messages call it.
+        Name of the model in error messages.
     n_threads : int, default=0
-        For the arithmetic; 0 is one for each core.
+        Number of threads; 0 means one per core.
 
     Attributes
     ----------
     shape : tuple of int
-        Of a sample.
+        Shape of a sample.
     dtype : numpy.dtype
-        Of samples.
+        Type of the samples.
     n_members : int
-        How many members the ensemble has.
+        Number of members of the ensemble.
     details : Details
-        What is stored beside the graph.
+        Data stored beside the graph.
 
     Raises
     ------
     ValueError
-        If the file is no such model; says what is wrong with it.
+        If the content is not such a model. The message gives the reason.
     ImportError
         If ONNX Runtime is not installed.
     """
 
-    def __init__(self, file: BinaryIO, name: str, n_threads: int = 0) -> None:
+    def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
         runtime = import_optional("onnxruntime", "onnx", "Reading ONNX files")
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
         options.intra_op_num_threads = n_threads
-        # Or files would be read that a model names, if they are in the working folder.
-        options.add_session_config_entry(_FOLDER_OF_WEIGHTS, os.devnull)
+        for setting, value in _SETTINGS.items():
+            options.add_session_config_entry(setting, value)
         self._name = name
-        model, self._weights = take_large_weights(file)
         try:
             self._session = runtime.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
         except MemoryError:
             raise
         except Exception as error:
-            # Of classes of its own, which have nothing in common.
-            size = file.seek(0, 2)
+            # ONNX Runtime's errors have no base class of their own.
             raise ValueError(
-                f"{name} could not be read as an ONNX model ({size:,} bytes): "
+                f"{name} could not be read as an ONNX model ({len(content):,} bytes): "
                 f"{_first_line(error)}. {_EXPECTED}"
             ) from error
         try:
-            self._understand()
+            self._check_signature()
         except ValueError as error:
             raise ValueError(
-                f"{name} is no ONNX model that this skwbc can use: {error}. {_EXPECTED}"
+                f"{name} is not an ONNX model that this skwbc can use: {error}. "
+                f"{_EXPECTED}"
             ) from error
 
-    def _understand(self) -> None:
-        found = {each.name: each for each in self._session.get_inputs()}
-        inputs = {name: found[name] for name in found if name not in self._weights}
+    def _check_signature(self) -> None:
+        inputs = {each.name: each for each in self._session.get_inputs()}
         outputs = {each.name: each for each in self._session.get_outputs()}
         if list(inputs) != [SAMPLES] or not {PROBA, MEMBERS} <= set(outputs):
             raise ValueError(
                 f"it turns {', '.join(inputs)} into {', '.join(outputs)}, and not "
                 f"{SAMPLES} into {PROBA} and {MEMBERS}"
             )
-        taken = inputs[SAMPLES]
-        sizes = taken.shape[1:]
+        samples = inputs[SAMPLES]
+        self.shape: tuple[int, ...] = tuple(samples.shape[1:])
         if (
-            taken.type not in _DTYPES
-            or len(sizes) not in (1, 3)
-            or not all(isinstance(each, int) and each > 0 for each in sizes)
+            samples.type not in _DTYPES
+            or len(self.shape) not in (1, 3)
+            or not all(isinstance(each, int) and each > 0 for each in self.shape)
         ):
             raise ValueError(
-                f"it takes {taken.type} of shape {taken.shape}, which are neither "
+                f"it takes {samples.type} of shape {samples.shape}, which is neither "
                 "images nor rows of features"
             )
-        self.shape: tuple[int, ...] = tuple(sizes)
-        self.dtype: np.dtype = _DTYPES[taken.type]
-        members, single = outputs[MEMBERS].shape, outputs[PROBA].shape
-        if not (
-            len(single) == 2
-            and len(members) == 3
-            and isinstance(members[0], int)
-            and isinstance(members[2], int)
-            and members[2] == single[1]
-            and members[0] > 0
-            and members[2] > 1
-        ):
-            raise ValueError(
-                f"it gives probabilities of shapes {single} and {members}, which are "
-                "not (n, classes) and (members, n, classes)"
-            )
-        self.n_members = members[0]
+        self.dtype: np.dtype = _DTYPES[samples.type]
+        match outputs[PROBA].shape, outputs[MEMBERS].shape:
+            case [_, int(n_classes)], [int(n_members), _, int(n_columns)] if (
+                n_members > 0 and n_columns == n_classes > 1
+            ):
+                self.n_members = n_members
+            case shapes:
+                raise ValueError(
+                    f"it returns probabilities of shapes {shapes}; expected "
+                    "(n, classes) and (members, n, classes)"
+                )
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.details = decode(metadata, members[2], members[0])
+        self.details = decode(metadata, n_classes, n_members)
 
     def run(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the probabilities, and those of the members, for checked samples.
+        """Return mean probabilities and those of the members for checked samples.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
-        of_members : ndarray of shape (n_members, n_samples, n_classes), float64
+        member_proba : ndarray of shape (n_members, n_samples, n_classes), float64
         """
         try:
-            found: list[Any] = self._session.run(
-                [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X), **self._weights}
+            outputs: list[Any] = self._session.run(
+                [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X)}
             )
         except Exception as error:
             raise ValueError(
-                f"{self._name} failed while it predicted: {_first_line(error)}. "
+                f"{self._name} failed during prediction: {_first_line(error)}. "
                 f"{_EXPECTED}"
             ) from error
-        proba, of_members = (np.asarray(each, np.float64) for each in found)
+        proba, member_proba = (np.asarray(each, np.float64) for each in outputs)
         n_classes = len(self.details.classes)
         expected = (self.n_members, len(X), n_classes)
-        if proba.shape != expected[1:] or of_members.shape != expected:
+        if proba.shape != expected[1:] or member_proba.shape != expected:
             raise ValueError(
-                f"{self._name} gave probabilities of shape {proba.shape} for {len(X)} "
-                f"samples and {n_classes} classes. Its file is damaged."
+                f"{self._name} returned probabilities of shape {proba.shape} for "
+                f"{len(X)} samples and {n_classes} classes. Its file is damaged."
             )
-        return proba, of_members
+        return proba, member_proba
 
 
 def _first_line(error: Exception) -> str:

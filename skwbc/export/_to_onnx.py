@@ -1,6 +1,5 @@
 """Writing a fitted ensemble as one ONNX file."""
 
-import io
 import os
 from typing import Any
 
@@ -19,9 +18,9 @@ from skwbc.ensemble._parts import expected_image_shape
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, Details, encode
 
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
-# At the most between what the ensemble and the file say of the same samples.
+# Largest allowed difference between probabilities of the ensemble and of its file.
 _TOLERANCE = 1e-5
-_N_TRIED = 4
+_N_TEST_SAMPLES = 4
 
 
 def to_onnx(
@@ -30,49 +29,50 @@ def to_onnx(
     *,
     input_dtype: str = "uint8",
 ) -> None:
-    """Write a fitted ensemble as one ONNX file, which needs no TensorFlow.
+    """Write a fitted ensemble as one ONNX file, which predicts without TensorFlow.
 
-    Everything is inside: how images are standardised, all members, their average. The
-    file is tried on random samples before it replaces what may stand at `path`: it says
-    the same as the ensemble, to 0.00001.
+    The file contains everything: the standardisation of images, all members and their
+    average. Before it replaces an existing file at `path`, it is tested on random
+    samples: its probabilities differ from the ensemble's by at most 0.00001.
 
     Parameters
     ----------
     ensemble : KFoldEnsembleClassifier
-        Fitted. Its members are made of :class:`~skwbc.CNNClassifier`,
+        Fitted ensemble. Its members may consist of :class:`~skwbc.CNNClassifier`,
         :class:`~skwbc.ImageAugmenter`, :class:`~skwbc.ColourStatistics`,
         :class:`~skwbc.FlattenImages`, :class:`~skwbc.SoftVotingClassifier`, pipelines,
-        and estimators of scikit-learn that skl2onnx knows.
+        and estimators of scikit-learn that skl2onnx supports.
     path : str or path-like
-        The file. Its folder has to exist.
+        The file to write. Its folder has to exist.
     input_dtype : {"uint8", "float32"}, default="uint8"
         Type of the images that the file takes, with values on the scale of the training
-        images. An ensemble that is trained on rows of features takes float64.
+        images. For an ensemble that was trained on rows of features it is float64.
 
     Raises
     ------
     ValueError
-        If the ensemble, or a part of it, cannot be written as ONNX. Nothing is written
-        then.
+        If the ensemble, or one of its estimators, cannot be expressed in ONNX. Then no
+        file is written.
     ImportError
-        If what the extra ``onnx`` installs is missing.
+        If a package of the extra ``onnx`` is not installed.
     OSError
         If the file cannot be written.
 
     See Also
     --------
-    OnnxClassifier : Predicts with the file.
+    OnnxClassifier : Predict with the file.
 
     Notes
     -----
     The input is ``samples``, of shape (n, height, width, channels). The outputs, in
     float64, are ``probabilities`` of shape (n, n_classes), the mean over the members,
-    and ``member_probabilities`` of shape (n_members, n, n_classes), with NaN for a
-    class that a member was never shown. The metadata, in JSON, hold the ``classes`` in
-    the order of the columns, and what prediction sets are made from. Networks are
-    converted by Keras and tf2onnx, and need Keras on TensorFlow. Trees of scikit-learn
-    compare in float32 there, so a value within rounding of a threshold may take the
-    other way.
+    and ``member_probabilities`` of shape (n_members, n, n_classes), with NaN for
+    classes that were not in a member's training data. The metadata, in JSON, contain
+    the ``classes`` in the order of the columns and the held-out probabilities from
+    which prediction sets are computed. Keras and tf2onnx convert the networks, which
+    needs Keras with the TensorFlow backend. ONNX compares features with the thresholds
+    of decision trees in float32, so a feature that is nearly equal to a threshold may
+    fall on its other side.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def to_onnx(
     with replacing(path) as temporary:
         shape, dtype = _input(ensemble, input_dtype)
         content = _model(ensemble, shape, dtype).SerializeToString()
-        _try(ensemble, content, shape, dtype)
+        _check_predictions(ensemble, content, shape, dtype)
         temporary.write_bytes(content)
 
 
@@ -115,15 +115,15 @@ def _input(
     levels = _white_levels(ensemble.estimators_[0])
     if input_dtype == "uint8" and levels - {255}:
         raise ValueError(
-            "The ensemble was trained on images in which white is "
-            f"{max(levels):g}, which uint8 images, from 0 to 255, are not. Give "
-            "input_dtype='float32', or train it on uint8 images."
+            f"The ensemble was trained on images in which white is {max(levels):g}; in "
+            "uint8 images it is 255. Set input_dtype='float32', or train the ensemble "
+            "on uint8 images."
         )
     return shape, np.dtype(input_dtype)
 
 
 def _white_levels(estimator: Any) -> set[float]:
-    """Return what is white to those parts that are given images as they come."""
+    """Return the values of white for the estimators that get the original images."""
     if isinstance(estimator, SoftVotingClassifier):
         return set().union(*map(_white_levels, estimator.estimators_))
     if not isinstance(estimator, Pipeline):
@@ -131,7 +131,7 @@ def _white_levels(estimator: Any) -> set[float]:
         return set() if level is None else {level}
     for _, step in estimator.steps:
         levels = _white_levels(step)
-        # What comes behind a standardisation is given values on another scale.
+        # Steps after a standardisation get values on another scale.
         if levels or _standardises(step):
             return levels
     return set()
@@ -144,8 +144,8 @@ def _standardises(step: Any) -> bool:
 
 
 def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.dtype):
-    # Not at the top, so that the door can be opened without the extra.
-    from skwbc.export._estimators import average, classify, placed
+    # Imported here, so that skwbc.export can be imported without the extra.
+    from skwbc.export._estimators import align, average, classify
     from skwbc.export._graph import Graph, Value
 
     classes = ensemble.classes_
@@ -157,43 +157,40 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
     except ValueError as error:
         raise ValueError(f"The ensemble cannot be written as ONNX: {error}") from error
     graph = Graph()
-    samples = Value(SAMPLES, dtype)
-    known = np.array([np.isin(classes, m.classes_) for m in ensemble.estimators_])
+    samples = Value(graph, SAMPLES, dtype)
     members = []
     for number, member in enumerate(ensemble.estimators_, start=1):
         try:
-            proba = classify(member, graph, samples)
+            proba = classify(member, samples)
         except ValueError as error:
             raise ValueError(
                 f"Member {number} of the ensemble cannot be written as ONNX: {error}"
             ) from error
-        members.append(placed(proba, member.classes_, classes, graph))
-    mean = average(members, known, np.ones(len(members)), graph)
-    unknown = np.where(known, 0.0, np.nan)
-    first = graph.constant([0], np.int64)
-    stack = [
-        graph.add("Unsqueeze", graph.add("Add", each, graph.constant(row)), first)
-        for each, row in zip(members, unknown, strict=True)
-    ]
-    of_members = graph.add("Concat", *stack, axis=0)
+        members.append(align(proba, member.classes_, classes))
+    has_class = np.array([np.isin(classes, m.classes_) for m in ensemble.estimators_])
+    mean = average(members, has_class, np.ones(len(members)))
+    first, *others = (
+        (member + np.where(row, 0.0, np.nan)).apply("Unsqueeze", [0])
+        for member, row in zip(members, has_class, strict=True)
+    )
     n, k = "n", len(classes)
     return graph.build(
         {samples: (n, *shape)},
         {
             PROBA: (mean, (n, k)),
-            MEMBERS: (of_members, (len(members), n, k)),
+            MEMBERS: (first.apply("Concat", *others, axis=0), (len(members), n, k)),
         },
         metadata,
     )
 
 
-def _try(
+def _check_predictions(
     ensemble: KFoldEnsembleClassifier,
     content: bytes,
     shape: tuple[int, ...],
     dtype: np.dtype,
 ) -> None:
-    """Compare the file with the ensemble.
+    """Compare predictions of the file with those of the ensemble.
 
     Raises
     ------
@@ -204,21 +201,19 @@ def _try(
 
     rng = np.random.default_rng(0)
     if dtype == np.uint8:
-        X: Any = rng.integers(256, size=(_N_TRIED, *shape), dtype=np.uint8)
+        X: Any = rng.integers(256, size=(_N_TEST_SAMPLES, *shape), dtype=np.uint8)
     else:
-        X = rng.random((_N_TRIED, *shape)).astype(dtype)
-    of_members = ensemble.predict_proba_members(X)
-    proba = average_members(of_members)
-    session = Session(io.BytesIO(content), "the model")
-    found, of_members_found = session.run(X)
+        X = rng.random((_N_TEST_SAMPLES, *shape)).astype(dtype)
+    expected_members = ensemble.predict_proba_members(X)
+    expected = average_members(expected_members)
+    proba, member_proba = Session(content, "the model").run(X)
     difference = max(
-        float(np.abs(found - proba).max()),
-        float(np.nanmax(np.abs(of_members_found - of_members))),
+        float(np.abs(proba - expected).max()),
+        float(np.nanmax(np.abs(member_proba - expected_members))),
     )
-    # Not "greater than", which NaN is not.
+    # Not `>`, which is false for NaN.
     if not difference <= _TOLERANCE:
         raise ValueError(
-            "What was made of the ensemble does not say the same as it: "
-            f"probabilities differ by {difference:.2g}, and {_TOLERANCE:g} is allowed. "
-            "Nothing was written."
+            "The ONNX model does not predict like the ensemble: probabilities differ "
+            f"by {difference:.2g}, more than {_TOLERANCE:g}. No file was written."
         )

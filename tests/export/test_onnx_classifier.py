@@ -1,4 +1,4 @@
-"""Predicting with ONNX files, whole, damaged and strange."""
+"""Predictions with ONNX files: intact, damaged and invalid ones."""
 
 import pickle
 import subprocess
@@ -41,7 +41,7 @@ def clf(path):
     return OnnxClassifier(path)
 
 
-def test_among_scikit_learn(clf, path, cells):
+def test_works_with_scikit_learn(clf, path, cells):
     X, y = cells.images, cells.target
     assert is_classifier(clf)
     check_is_fitted(clf)
@@ -81,13 +81,13 @@ def test_many_images_take_several_passes(clf, cells):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.zeros((2, 24, 24, 4), np.uint8), r"shape \(n_samples, 24, 24, 3\), with"),
-        (np.zeros((24, 24, 3), np.uint8), r"got one of shape \(24, 24, 3\)"),
+        (np.zeros((2, 24, 24, 4), np.uint8), r"shape \(n_samples, 24, 24, 3\) with"),
+        (np.zeros((24, 24, 3), np.uint8), r"got an array of shape \(24, 24, 3\)"),
         (np.zeros((0, 24, 24, 3), np.uint8), "at least one sample"),
         (np.zeros((1, 24, 24, 3)), "of type uint8, on the scale.*of type float64"),
         (np.full((1, 24, 24, 3), 256), "of type uint8.*of type int64"),
         (np.full((1, 24, 24, 3), "a"), "of type uint8.*of type <U1"),
-        (7, r"got one of shape \(\)"),
+        (7, r"got an array of shape \(\)"),
     ],
 )
 def test_wrong_samples(clf, X, message):
@@ -95,7 +95,7 @@ def test_wrong_samples(clf, X, message):
         clf.predict(X)
 
 
-def test_samples_that_are_no_numbers(tmp_path):
+def test_samples_that_are_not_finite(tmp_path):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 3)), np.arange(40) % 2
     rows = KFoldEnsembleClassifier(LogisticRegression(), cv=2).fit(X, y)
@@ -186,25 +186,25 @@ DAMAGES = {
     ),
     "huge labels": (
         lambda path: changed(path, metadata("classes_dtype", '"<U9999999999"')),
-        "no type of labels",
+        "labels cannot have the type",
     ),
     "held out": (
         lambda path: changed(path, metadata("held_out_true_proba", "[[1]]")),
-        "its held-out probabilities are not those of its members",
+        "its held-out probabilities do not match its members",
     ),
     "no format": (
         lambda path: changed(path, metadata("skwbc_format", None)),
-        "does not say of which format it is",
+        "its metadata do not give the version of the format",
     ),
     "newer format": (
         lambda path: changed(path, metadata("skwbc_format", "2")),
-        "of format 2, written by skwbc .*; this one reads up to format 1. Upgrade it",
+        "has format 2 of skwbc .*; this version reads formats up to 1. Upgrade it",
     ),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_strange_files(damage, path, cells, tmp_path):
+def test_invalid_files(damage, path, cells, tmp_path):
     content, message = DAMAGES[damage]
     other = tmp_path / "c.onnx"
     other.write_bytes(content(path))
@@ -215,7 +215,7 @@ def test_strange_files(damage, path, cells, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_somebody_elses_model(tmp_path):
+def test_a_model_of_another_package(tmp_path):
     shape = ["n", 2]
     inputs, outputs = (
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -234,10 +234,10 @@ def test_somebody_elses_model(tmp_path):
 
 @pytest.mark.parametrize("place", ["", "sub", "absolute"])
 @pytest.mark.parametrize("beside", [False, True])
-def test_weights_in_another_file_are_not_looked_for(
+def test_weights_in_another_file_are_not_read(
     place, beside, path, tmp_path, monkeypatch
 ):
-    """A model could name any file that its user can read."""
+    """A model could name any file that the user can read."""
     (tmp_path / "here" / "sub").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     secret = tmp_path / "here" / ("" if place == "absolute" else place) / "secret"

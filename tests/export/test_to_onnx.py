@@ -1,4 +1,6 @@
-"""What ensembles say as ONNX files."""
+"""ONNX files predict like the ensembles that they were made from."""
+
+import sys
 
 import keras
 import numpy as np
@@ -46,14 +48,14 @@ def linear():
 
 
 def compare(fitted, X, path, **options):
-    """Export a fitted ensemble, and look for differences on other samples."""
+    """Export a fitted ensemble, and compare predictions on other samples."""
     to_onnx(fitted, path, **options)
     loaded = OnnxClassifier(path)
     assert_array_equal(loaded.classes_, fitted.classes_)
     assert loaded.classes_.dtype == fitted.classes_.dtype
-    expected, found = (each.predict_proba_members(X) for each in (fitted, loaded))
-    assert_array_equal(np.isnan(found), np.isnan(expected))
-    assert np.nanmax(np.abs(found - expected)) <= TOLERANCE
+    expected, proba = (each.predict_proba_members(X) for each in (fitted, loaded))
+    assert_array_equal(np.isnan(proba), np.isnan(expected))
+    assert np.nanmax(np.abs(proba - expected)) <= TOLERANCE
     assert np.abs(loaded.predict_proba(X) - fitted.predict_proba(X)).max() <= TOLERANCE
     assert_array_equal(loaded.predict(X), fitted.predict(X))
     return loaded
@@ -61,7 +63,7 @@ def compare(fitted, X, path, **options):
 
 @pytest.fixture(scope="module")
 def new(cells):
-    """Cells of the same size that nothing was trained on."""
+    """Return cells of the same size that are not training data."""
     return make_blood_cells(5, image_size=(24, 24), random_state=9)[0]
 
 
@@ -77,7 +79,7 @@ def test_recipes(recipe, cells, new, tmp_path):
 
 
 def test_images_of_one_colour(cells, tmp_path):
-    """Divisions by zero, and hues that are none or just between two."""
+    """Include divisions by zero, undefined hues and hues on a boundary."""
     clf = ensemble(ColourStatistics(radius=None), StandardScaler(), linear())
     plain = np.zeros((9, 24, 24, 3), np.uint8)
     colours = [0, 0, 0], [255, 255, 255], [9, 9, 9], [0, 255, 255], [3, 77, 77]
@@ -104,7 +106,7 @@ def test_standardisations(options, cells, new, tmp_path):
     ("views", "top"), [("rotations", 4), ("dihedral", 4), ("dihedral", 0)]
 )
 def test_views_in_two_classes(cells, new, tmp_path, views, top):
-    """With one output for both classes; half of the views if images are not square."""
+    """The network has one output; images that are not square have half the views."""
 
     def build(meta):
         layers = [
@@ -141,7 +143,7 @@ def test_outputs_that_are_all_zero(cells, new, tmp_path):
 
 
 def test_networks_that_prepare_images_themselves(cells, new, tmp_path):
-    """Of learnt scale, with augmentation that is not for prediction."""
+    """They learn the scale, and augment images during training only."""
 
     def build(meta):
         normalise = keras.layers.Normalization()
@@ -176,7 +178,7 @@ def test_grey_images(cells, new, tmp_path):
     compare(clf.fit(grey, cells.target), new[..., 1:2], tmp_path / "c.onnx")
 
 
-def test_a_class_that_a_member_was_never_shown(cells, new, tmp_path):
+def test_a_class_that_a_member_was_not_trained_on(cells, new, tmp_path):
     rows = np.arange(24)
     rare = np.flatnonzero(cells.target == "monocyte")
     folds = [(np.setdiff1d(rows, rare), rare), (rows[::2], rows[1::2])]
@@ -192,7 +194,7 @@ def test_images_of_floats(cells, new, tmp_path):
     clf = ensemble(ImageAugmenter(samplewise_center=True), cnn())
     clf.fit(cells.images / np.float32(255), cells.target)
     compare(clf, new / np.float32(255), tmp_path / "c.onnx", input_dtype="float32")
-    # Where it matters what white is, uint8 would be another scale.
+    # Colour statistics depend on the value of white, which differs in uint8 images.
     clf = ensemble(ColourStatistics(), StandardScaler(), linear())
     clf.fit(cells.images / 255, cells.target)
     path = tmp_path / "d.onnx"
@@ -200,7 +202,7 @@ def test_images_of_floats(cells, new, tmp_path):
         to_onnx(clf, path)
     assert not path.exists()
     compare(clf, new / 255, path, input_dtype="float32")
-    # What is behind a standardisation sees another scale than the file.
+    # The file's scale is that of the images before the standardisation.
     clf = ensemble(ImageAugmenter(), ColourStatistics(), linear())
     with pytest.raises(ValueError, match="white is 1.*input_dtype='float32'"):
         to_onnx(clf.fit(cells.images / 255, cells.target), path)
@@ -210,7 +212,7 @@ def test_images_of_floats(cells, new, tmp_path):
 
 
 @pytest.mark.parametrize("labels", [np.array([5, -2, 9]), np.array([True, False])])
-def test_labels_that_are_no_strings(labels, cells, new, tmp_path):
+def test_labels_that_are_not_strings(labels, cells, new, tmp_path):
     y = labels[np.arange(24) % len(labels)]
     clf = ensemble(ColourStatistics(), StandardScaler(), linear())
     compare(clf.fit(cells.images, y), new, tmp_path / "c.onnx")
@@ -233,7 +235,7 @@ def test_members_of_scikit_learn(member, tmp_path):
     loaded = compare(clf, rng.normal(size=(50, 4)), tmp_path / "c.onnx")
     assert (loaded.n_features_in_, loaded.input_dtype_) == (4, "float64")
     with pytest.raises(
-        AttributeError, match="c.onnx takes rows of features, no images"
+        AttributeError, match="c.onnx takes rows of features, not images"
     ):
         _ = loaded.image_shape_
 
@@ -254,7 +256,7 @@ def test_what_cannot_be_written_leaves_the_old_file(cells, tmp_path):
     refused(clf, "Member 1 .* has a preprocessing_function, which is Python code")
     mine = FunctionTransformer(np.sqrt)
     clf = ensemble(FlattenImages(), mine, linear()).fit(X, y)
-    refused(clf, "a FunctionTransformer cannot be written as ONNX. skl2onnx says")
+    refused(clf, "a FunctionTransformer cannot be written as ONNX. skl2onnx raised")
     clf = ensemble(ColourStatistics(), linear()).fit(X, y.astype(object))
     clf.classes_ = np.array([object(), object(), object()])
     refused(clf, "class labels of type object")
@@ -265,7 +267,7 @@ def test_what_cannot_be_written_leaves_the_old_file(cells, tmp_path):
     refused(make_cell_classifier(), "not fitted yet", NotFittedError)
 
 
-def test_a_network_that_onnx_cannot_say(cells, tmp_path):
+def test_a_network_that_cannot_be_expressed_in_onnx(cells, tmp_path):
     @keras.saving.register_keras_serializable("tests")
     class Mine(keras.layers.Layer):
         def call(self, x):
@@ -298,6 +300,6 @@ def test_no_folder_to_write_to(cells, tmp_path):
 
 def test_absence_of_the_extra(cells, tmp_path, monkeypatch):
     clf = ensemble(ColourStatistics(), linear()).fit(cells.images, cells.target)
-    monkeypatch.setitem(__import__("sys").modules, "tf2onnx", None)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ImportError, match=r"needs tf2onnx.*skwbc\[onnx\]"):
         to_onnx(clf, tmp_path / "c.onnx")

@@ -9,7 +9,7 @@ import pytest
 @contextmanager
 def _within(seconds):
     def stop(*_):
-        raise AssertionError(f"no answer within {seconds} s")
+        raise AssertionError(f"did not finish within {seconds} s")
 
     if not hasattr(signal, "SIGALRM"):
         yield
@@ -25,13 +25,13 @@ def _within(seconds):
 
 @pytest.fixture(scope="session")
 def within():
-    """Return a context that fails when what is in it hangs."""
+    """Return a context manager that fails when its block hangs."""
     return _within
 
 
 @pytest.fixture(scope="session")
 def refused():
-    """Return a check of what was raised about a file: a line that names it."""
+    """Return a check that an error is one line with the name of the file."""
 
     def check(error, path):
         message = str(error)

@@ -1,10 +1,10 @@
-"""How many inputs are tried, and files that are almost right."""
+"""Settings of the fuzz tests, and a strategy for damaged files."""
 
 import os
 
 from hypothesis import HealthCheck, settings, strategies as st
 
-# Other inputs in each run. Not a profile, which would hold for all other tests, too.
+# Inputs differ from run to run. A Hypothesis profile would change other tests, too.
 FUZZ = settings(
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "5000")),
     derandomize=False,
@@ -16,7 +16,7 @@ FUZZ = settings(
 
 @st.composite
 def damaged(draw, originals):
-    """Draw one of some byte strings, with pieces changed, cut out or put in."""
+    """Draw one of the originals and change, remove or insert some bytes."""
     content = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))

@@ -1,4 +1,4 @@
-"""The command with words that nobody meant."""
+"""The command with random arguments."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ FILES = [
     *("c.raw", "labels.txt", "empty", "empty.raw", "cut.png", "loop", "nowhere", "/"),
     *("", ".", "m.onnx/x", "a" * 300, "nul\0", "no\udcfftext.png", "out.csv", "o.onnx"),
 ]
-# What would train is left out: neither a folder of classes nor labels for `train`.
+# `train` gets neither a folder of classes nor labels, so that it never trains.
 TRAINING = ["cells", ".", "labels.txt"]
 VALUES = ["0", "1", "0.5", "-1", "nan", "inf", "1e9", "a,b", "x" * 5000, "\u0661", "\n"]
 WORDS = st.one_of(

@@ -1,4 +1,4 @@
-"""Raw files, labels and folders of images that nobody wrote on purpose."""
+"""Raw files, labels and folders of images with random or damaged contents."""
 
 import cv2
 import numpy as np
@@ -123,7 +123,7 @@ def test_folder_reader(classes, lazy, tmp_path_factory, within):
     else:
         assert images.shape == (len(data.target), 6, 5, 3)
     with within(20):
-        found = gather_images([folder], image_shape=(6, 5, 3), max_pixels=10_000)
-    assert len(found.images) == len(found.filenames) <= written
-    for line in found.errors:
+        cells = gather_images([folder], image_shape=(6, 5, 3), max_pixels=10_000)
+    assert len(cells.images) == len(cells.filenames) <= written
+    for line in cells.errors:
         assert str(folder) in line

@@ -1,8 +1,7 @@
-"""ONNX files that are almost those of this package."""
+"""Damaged ONNX files, damaged metadata and changed graphs."""
 
 import json
 import math
-from unittest import mock
 
 import numpy as np
 import onnx
@@ -15,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skwbc import CNNClassifier, ColourStatistics, KFoldEnsembleClassifier
 from skwbc.datasets import make_blood_cells
-from skwbc.export import OnnxClassifier, _large_weights, to_onnx
+from skwbc.export import OnnxClassifier, to_onnx
 
-# What fails is shown whole, however long it is.
+# Failing inputs are printed in full, however long they are.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 CELLS, LABELS = make_blood_cells(4, image_size=(16, 16), random_state=0)
 JSON = st.recursive(
@@ -32,7 +31,7 @@ JSON = st.recursive(
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory):
-    """Return a model of colours, and one of networks."""
+    """Return a model that uses colours, and one that consists of networks."""
     folder = tmp_path_factory.mktemp("originals")
     colours = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
     network = CNNClassifier(epochs=1, model__filters=(2, 2), random_state=0)
@@ -44,13 +43,13 @@ def originals(tmp_path_factory):
     return contents
 
 
-def answer(content, path, within, refused, large=_large_weights.LARGE):
+def predict_or_refuse(content, path, within, refused):
     path.write_bytes(content)
     try:
-        with within(20), mock.patch.object(_large_weights, "LARGE", large):
+        with within(20):
             clf = OnnxClassifier(path, n_threads=1)
             shape = (3, *clf.image_shape_)
-            # A model may ask for images as large as it likes.
+            # A model may take images of any size.
             X = CELLS[:3] if math.prod(shape) > 10**6 else np.zeros(shape, "u1")
             proba = clf.predict_proba(X)
             clf.predict(X)
@@ -64,9 +63,7 @@ def answer(content, path, within, refused, large=_large_weights.LARGE):
 @given(data=st.data())
 def test_bytes(data, originals, tmp_path_factory, within, refused):
     path = tmp_path_factory.mktemp("onnx") / "c.onnx"
-    # With the smaller one some constants of these models are large.
-    large = data.draw(st.sampled_from([8, _large_weights.LARGE]))
-    answer(data.draw(damaged(originals)), path, within, refused, large)
+    predict_or_refuse(data.draw(damaged(originals)), path, within, refused)
 
 
 @FUZZ
@@ -83,7 +80,7 @@ def test_metadata(which, name, value, originals, tmp_path_factory, within, refus
         if entry.key == name:
             entry.value = value
     path = tmp_path_factory.mktemp("onnx") / "c.onnx"
-    answer(model.SerializeToString(), path, within, refused)
+    predict_or_refuse(model.SerializeToString(), path, within, refused)
 
 
 @FUZZ
@@ -98,24 +95,24 @@ def test_graph(which, kind, places, dims, originals, tmp_path_factory, within, r
     graph = model.graph
     first, second, third = places
 
-    def one_of(things, place):
-        return things[place % len(things)]
+    def pick(items, place):
+        return items[place % len(items)]
 
-    node = one_of(graph.node, first)
+    node = pick(graph.node, first)
     if kind == "operator":
-        node.op_type = one_of(graph.node, second).op_type
+        node.op_type = pick(graph.node, second).op_type
     elif kind == "input" and node.input:
-        name = one_of(graph.node, second).output[0]
+        name = pick(graph.node, second).output[0]
         node.input[third % len(node.input)] = name
     elif kind == "drop":
         graph.node.remove(node)
     elif kind == "shape":
-        value = one_of([*graph.input, *graph.output], first).type.tensor_type
+        value = pick([*graph.input, *graph.output], first).type.tensor_type
         for dim, size in zip(value.shape.dim, dims, strict=False):
             dim.dim_value = size
     elif kind == "weights":
-        tensor = one_of(graph.initializer, first)
+        tensor = pick(graph.initializer, first)
         del tensor.dims[:]
         tensor.dims.extend(dims)
     path = tmp_path_factory.mktemp("onnx") / "c.onnx"
-    answer(model.SerializeToString(), path, within, refused)
+    predict_or_refuse(model.SerializeToString(), path, within, refused)
