@@ -5,34 +5,27 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
-from skwbc._utils.versions import Stamped
-from skwbc.augmentation._affine import BORDERS, RandomAffine
-from skwbc.augmentation._colour import RandomColour
-from skwbc.augmentation._images import check_images
-from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
-from skwbc.augmentation._plan import Plan
-from skwbc.augmentation._ranges import (
-    brightness_range,
-    shift_range,
-    stain_jitter,
-    zoom_range,
-)
-from skwbc.augmentation._standardise import Standardisation
-from skwbc.augmentation._statistics import (
-    check_values,
-    fit_whitening,
-    moments,
+from skwbc.augmentation._affine import BORDERS
+from skwbc.augmentation._images import (
+    ImageTransformer,
+    check_images,
+    value_range,
     white_level,
 )
+from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
+from skwbc.augmentation._plan import AugmentationPlan
+from skwbc.augmentation._standardise import fit_whitening, moments
+
+# Attributes that only some options need.
+_LEARNT = ("white_level", "mean", "std", "zca_components", "zca_scale")
 
 
-class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
+class ImageAugmenter(ImageTransformer):
     """Augment images while a classifier is fitted, and standardise them always.
 
     The transformer has two faces. ``transform`` is deterministic: it standardises.
@@ -200,7 +193,6 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         "stain_jitter": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "random_state": ["random_state"],
     }
-    _takes_lazy_arrays = True
 
     def __init__(
         self,
@@ -284,28 +276,22 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         owner = type(self).__name__
         X = check_images(X, owner, data_format=self.data_format)
         shape = tuple(X.shape[1:])
-        channel_axis = 3 if self.data_format == "channels_last" else 1
-        # Parameters are right before images are read.
-        affine = self._affine(shape)
-        stain = stain_jitter(self.stain_jitter)
-        brightness = brightness_range(self.brightness_range)
-        if any(stain) and X.shape[channel_axis] != 3:
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        # Check parameters before reading images.
+        plan = AugmentationPlan(options, shape)
+        if any(plan.colour.stain) and X.shape[plan.channel_axis] != 3:
             raise ValueError(
                 "stain_jitter is for RGB images, but X has images with "
-                f"{X.shape[channel_axis]} channels (shape {shape}, {self.data_format})."
+                f"{X.shape[plan.channel_axis]} channels (shape {shape}, "
+                f"{self.data_format})."
             )
-        for name in ("mean_", "std_", "zca_components_", "zca_scale_", "white_level_"):
-            self.__dict__.pop(name, None)
-        white = self._look_at(X, any(stain) or brightness != (1.0, 1.0))
-        standardisation = self._fit_standardisation(X, channel_axis)
-        self._plan = Plan(
-            affine,
-            RandomColour(stain, float(self.channel_shift_range), brightness, white),
-            standardisation,
-            channels_first=self.data_format == "channels_first",
-            owner=owner,
-        )
+        learnt = self._learn(X, plan)
+        self._plan = AugmentationPlan(options, shape, learnt, owner)
         self.image_shape_ = shape
+        for name in _LEARNT:
+            vars(self).pop(f"{name}_", None)
+            if name in learnt:
+                setattr(self, f"{name}_", learnt[name])
         return self
 
     def transform(self, X: Any) -> "np.ndarray | StandardisedImages":
@@ -371,60 +357,27 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
             return None
         return settings, self.data_format, self.image_shape_
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "image_shape_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _affine(self, shape: tuple[int, ...]) -> RandomAffine:
-        last = self.data_format == "channels_last"
-        height, width = shape[:2] if last else shape[1:]
-        return RandomAffine(
-            rotation=float(self.rotation_range),
-            shift=(
-                shift_range(self.height_shift_range, height, "height_shift_range"),
-                shift_range(self.width_shift_range, width, "width_shift_range"),
-            ),
-            shear=float(self.shear_range),
-            zoom=zoom_range(self.zoom_range),
-            flip=(bool(self.vertical_flip), bool(self.horizontal_flip)),
-            fill_mode=self.fill_mode,
-            cval=float(self.cval),
-        )
-
-    def _look_at(self, X: Any, levels: bool) -> float:
-        """Check the values of images as far as needed; return which one is white."""
+    def _learn(self, X: Any, plan: AugmentationPlan) -> dict[str, Any]:
+        """Check values of images as far as needed; return what the plan has to know."""
         owner = type(self).__name__
-        known = X.dtype == np.uint8 or X.dtype == bool
-        if known or not (levels or X.dtype.kind == "f"):
-            low, high = 0.0, 1.0
-        else:
-            low, high = check_values(X, owner)
-        if not levels:
-            return 1.0
-        if low < 0:
-            raise ValueError(
-                "brightness_range and stain_jitter need pixel values from 0, black, "
-                f"upwards; X has values down to {low:.3g}. Pass images that are not "
-                f"centred yet; {owner} centres them after changing colours."
-            )
-        self.white_level_ = white_level(X.dtype, high)
-        return self.white_level_
-
-    def _fit_standardisation(self, X: Any, channel_axis: int) -> Standardisation:
-        owner = type(self).__name__
-        options = {
-            "preprocessing_function": self.preprocessing_function,
-            "rescale": self.rescale,
-            "samplewise_center": (
-                self.samplewise_center or self.samplewise_std_normalization
-            ),
-            "samplewise_std": self.samplewise_std_normalization,
-        }
+        learnt: dict[str, Any] = {}
+        needs_white = any(plan.colour.stain) or plan.colour.brightness != (1.0, 1.0)
+        # Floats are read in any case, because of NaN and infinity.
+        if needs_white or X.dtype.kind == "f":
+            low, high = value_range(X, owner)
+        if needs_white:
+            if low < 0:
+                raise ValueError(
+                    "brightness_range and stain_jitter need pixel values from 0, "
+                    f"black, upwards; X has values down to {low:.3g}. Pass images that "
+                    f"are not centred yet; {owner} centres them after changing colours."
+                )
+            learnt["white_level"] = white_level(X.dtype, high)
         divide = self.featurewise_std_normalization
         if self.zca_whitening and divide:
             warnings.warn(
@@ -433,20 +386,16 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
                 stacklevel=3,
             )
             divide = False
-        if not (self.featurewise_center or divide or self.zca_whitening):
-            return Standardisation(**options)
-        prepare = Standardisation(**options)
-        found = moments(X, prepare, channel_axis, owner)
-        # To broadcast over images.
-        column = [-1 if axis == channel_axis else 1 for axis in (1, 2, 3)]
-        self.mean_ = found.mean
-        options["mean"] = found.mean.astype(np.float32).reshape(column)
-        if divide:
-            self.std_ = found.std
-            options["std"] = found.std.astype(np.float32).reshape(column)
+        prepare = plan.standardisation
+        if self.featurewise_center or divide or self.zca_whitening:
+            learnt["mean"], std = moments(X, prepare, plan.channel_axis, owner)
+            if divide:
+                learnt["std"] = std
         if self.zca_whitening:
-            centre = Standardisation(**options)
-            whitening = fit_whitening(X, centre, self.zca_epsilon, owner)
-            options["whitening"] = whitening
-            self.zca_components_, self.zca_scale_ = whitening
-        return Standardisation(**options)
+            mean = plan.per_channel(learnt["mean"])
+            whitening = fit_whitening(X, prepare, mean, self.zca_epsilon, owner)
+            learnt["zca_components"], learnt["zca_scale"] = whitening
+        return learnt
+
+
+_OPTIONS = ImageAugmenter._parameter_constraints.keys() - {"random_state"}

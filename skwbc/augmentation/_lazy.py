@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from skwbc._utils.lazy_arrays import LazyArray, as_index, positions_of, read_rows
-from skwbc.augmentation._plan import Draws, Plan
+from skwbc.augmentation._plan import AugmentationPlan, Draws
 
 
 class StandardisedImages(LazyArray):
@@ -18,7 +18,7 @@ class StandardisedImages(LazyArray):
     ----------
     images : array-like of shape (n_samples, height, width, channels)
         The images as they came in, a memory map or a lazy array.
-    plan : Plan
+    plan : AugmentationPlan
         What is done to them.
 
     Attributes
@@ -29,9 +29,11 @@ class StandardisedImages(LazyArray):
         float32.
     """
 
+    __module__ = "skwbc.augmentation"  # where pickles look for it
+
     dtype = np.dtype(np.float32)
 
-    def __init__(self, images: Any, plan: Plan) -> None:
+    def __init__(self, images: Any, plan: AugmentationPlan) -> None:
         super().__init__(len(images))
         self._images = images
         self._plan = plan
@@ -58,7 +60,7 @@ class AugmentedImages(LazyArray):
     ----------
     images : array-like of shape (n_samples, height, width, channels)
         The images as they came in.
-    plan : Plan
+    plan : AugmentationPlan
         What is drawn, and what is then done to the pixel values.
     seed : int
         Decides the one draw that array conversion gives, and is there for consumers to
@@ -98,7 +100,7 @@ class AugmentedImages(LazyArray):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, images: Any, plan: Plan, seed: int) -> None:
+    def __init__(self, images: Any, plan: AugmentationPlan, seed: int) -> None:
         super().__init__(len(images))
         self._images = images
         self._plan = plan
@@ -150,11 +152,13 @@ class AugmentedImages(LazyArray):
         return {**warps._asdict(), **colours._asdict()}
 
     def _draw_parameters(self, n: int, rng: Any) -> Draws:
-        return self._plan.draw(np.random.default_rng(rng).random((n, Plan.NUMBERS)))
+        return self._plan.draw(
+            np.random.default_rng(rng).random((n, AugmentationPlan.NUMBERS))
+        )
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Augment each image by a generator of its own, so that a subset agrees."""
-        numbers = np.empty((len(rows), Plan.NUMBERS))
+        numbers = np.empty((len(rows), AugmentationPlan.NUMBERS))
         for row, image_numbers in zip(rows, numbers, strict=True):
             np.random.default_rng((self.seed, int(row))).random(out=image_numbers)
         return self._augment(rows, self._plan.draw(numbers))
