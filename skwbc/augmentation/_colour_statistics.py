@@ -24,8 +24,7 @@ _CHANNELS = (
 )
 _PERCENTILES = (5, 25, 50, 75, 95)
 _STATISTICS = ("mean", "std", "skewness", *(f"p{p}" for p in _PERCENTILES))
-# Hues above this, on a scale of 0 to 1, are cyan up to rounding. No other hue of a uint8
-# image comes that close to 1.
+# Hues above this are cyan up to rounding. No other hue of uint8 comes that close to 1.
 _NEARLY_CYAN = np.float32(1 - 1e-4)
 
 
@@ -52,8 +51,8 @@ class ColourStatistics(ImageTransformer):
     image_shape_ : tuple of int
         (height, width, channels) of the images that ``fit`` was given.
     white_level_ : float
-        The value of white: 255 for uint8. For other types it is the least of 1, 255,
-        4095 and 65535 that no value exceeds in ``fit``; floats may exceed it by a tenth.
+        Pixel value of white: 255 for uint8. For other types it is the least of 1, 255,
+        4095 and 65535 that is not exceeded in ``fit``; floats may exceed it by a tenth.
 
     References
     ----------
@@ -190,7 +189,7 @@ def _disc(shape: tuple[int, ...], radius: float | None) -> np.ndarray:
 
 
 def _describe(pixels: np.ndarray) -> np.ndarray:
-    """Return the statistics of float32 pixels, 0 to 1, of shape (n_pixels, channels)."""
+    """Return the statistics of float32 pixels of shape (n_pixels, channels)."""
     values = pixels.clip(0, 1)
     if values.shape[1] == 3:
         values = _colours(values)

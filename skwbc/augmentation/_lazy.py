@@ -1,4 +1,4 @@
-"""Images that are augmented, or only standardised, when they are asked for."""
+"""Lazy images that are augmented, or only standardised, when they are read."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from skwbc.augmentation._plan import AugmentationPlan, Draws
 
 
 class StandardisedImages(LazyArray):
-    """A lazy array of images, standardised whenever some of them are read.
+    """A lazy array of images, standardised each time they are read.
 
-    This is what ``ImageAugmenter.transform`` returns for images that are not in memory.
+    ``ImageAugmenter.transform`` returns it for images that are not in memory.
     ``np.asarray`` reads them all.
 
     Parameters
     ----------
     images : array-like of shape (n_samples, height, width, channels)
-        The images as they came in, a memory map or a lazy array.
+        The original images, a memory map or a lazy array.
     plan : AugmentationPlan
-        What is done to them.
+        How to standardise them.
 
     Attributes
     ----------
@@ -48,39 +48,39 @@ class StandardisedImages(LazyArray):
 
 
 class AugmentedImages(LazyArray):
-    """A lazy array of images, augmented anew whenever a batch of them is drawn.
+    """A lazy array of images, augmented anew each time a batch of them is drawn.
 
-    This is what ``ImageAugmenter.fit_transform`` returns, and so what the last step of
-    a pipeline is trained on. It holds the untouched images. A consumer that knows it,
+    ``ImageAugmenter.fit_transform`` returns it, so the last step of a pipeline is
+    trained on it. It holds the original images. An estimator that knows this class,
     such as :class:`~skwbc.CNNClassifier`, calls :meth:`draw` for each batch of each
-    epoch. Any other takes it for an array and gets one augmented draw, always the
-    same for the same image.
+    epoch. Any other estimator treats it as an array and gets one augmented draw,
+    which is always the same for the same image.
 
     Parameters
     ----------
     images : array-like of shape (n_samples, height, width, channels)
-        The images as they came in.
+        The original images.
     plan : AugmentationPlan
-        What is drawn, and what is then done to the pixel values.
+        How to augment and standardise them.
     seed : int
-        Decides the one draw that array conversion gives, and is there for consumers to
-        derive generators from.
+        Seed of the one draw that conversion to an array gives. Estimators may derive
+        the seeds of their draws from it.
 
     Attributes
     ----------
     shape : tuple of int
         (n_samples, height, width, channels).
     dtype : dtype
-        float32, the type of what is drawn.
+        float32, the type of the draws.
     ndim : int
         4.
     seed : int
-        As given.
+        The parameter.
 
     Notes
     -----
-    An int as index reads one image. A slice, a boolean mask and an array of int select,
-    and what they return is lazy, too.
+    Indexing by an int reads one image. Indexing by a slice, a boolean mask or an array
+    of int returns a lazy selection.
 
     Examples
     --------
@@ -116,22 +116,21 @@ class AugmentedImages(LazyArray):
         Parameters
         ----------
         indices : array-like of int
-            Which images, in which order.
+            Positions of the images, in the order of the batch.
         rng : Generator, int or sequence of int
-            Where the randomness comes from: a generator, which is advanced, or a seed
-            for one. Nothing else influences the draw, so it may be called in several
-            threads.
+            Source of randomness: a generator, which is advanced, or a seed for one.
+            Nothing else influences the draw, so several threads may call it.
 
         Returns
         -------
         ndarray of shape (len(indices), height, width, channels), float32
-            Changed, then standardised.
+            Augmented, then standardised images.
         """
         rows = self._rows[as_index(indices)]
         return self._augment(rows, self._draw_parameters(len(rows), rng))
 
     def draw_parameters(self, n: int, rng: Any) -> dict[str, np.ndarray]:
-        """Tell what :meth:`draw` would change in `n` images with the same `rng`.
+        """Return the parameters that :meth:`draw` uses for `n` images and this `rng`.
 
         Parameters
         ----------
@@ -157,7 +156,7 @@ class AugmentedImages(LazyArray):
         )
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """Augment each image by a generator of its own, so that a subset agrees."""
+        """Augment each image with its own generator, so that subsets agree."""
         numbers = np.empty((len(rows), AugmentationPlan.NUMBERS))
         for row, image_numbers in zip(rows, numbers, strict=True):
             np.random.default_rng((self.seed, int(row))).random(out=image_numbers)

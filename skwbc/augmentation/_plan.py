@@ -253,7 +253,7 @@ def _stain_jitter(value: Any) -> tuple[float, float]:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """Return a flat list of finite numbers as an array; anything else as an empty one."""
+    """Return a flat list of finite numbers as an array, anything else as empty."""
     try:
         numbers = np.asarray(value)
     except ValueError:
