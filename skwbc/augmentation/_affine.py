@@ -5,9 +5,6 @@ interpolated only once, bilinearly. OpenCV 5 does that to float rounding; OpenCV
 rounds the coordinates to 1/32 pixel. Flips and shifts by whole pixels are copies.
 """
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,8 +17,6 @@ BORDERS = {
     "reflect": cv2.BORDER_REFLECT,
     "wrap": cv2.BORDER_WRAP,
 }
-# OpenCV shares images with at least this many pixels among its threads.
-_LARGE = 2**15
 
 
 class Warps(NamedTuple):
@@ -165,31 +160,31 @@ class RandomAffine:
         out : ndarray of shape (n, height, width, channels), float32
             C-contiguous array for the warped images.
         """
-        with _opencv_threads(images.shape[1] * images.shape[2]):
-            for k, interpolate in enumerate(moves.interpolate.tolist()):
-                if interpolate:
-                    image = images[k].astype(np.float32, copy=False)
-                    self._warp(image, moves.matrices[k], out[k])
-                else:
-                    self._move(images[k], moves.shift[k], moves.flip[k], out[k])
-
-    def _warp(self, image: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
-        """Interpolate one float32 image."""
-        height, width, channels = image.shape
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        border = BORDERS[self.fill_mode], (self.cval,) * 4
+        channels = images.shape[3]
         if channels in (1, 3, 4):
-            cv2.warpAffine(image, matrix, (width, height), out, flags, *border)
-            return
-        # OpenCV takes at most 4 channels at a time, and rounds coordinates for 2.
-        sizes = [4] * (channels // 4) + [[], [1], [1, 1], [3]][channels % 4]
-        first = 0
-        for size in sizes:
-            layers = np.ascontiguousarray(image[..., first : first + size])
-            warped = np.empty_like(layers)
-            cv2.warpAffine(layers, matrix, (width, height), warped, flags, *border)
-            out[..., first : first + size] = warped
-            first += size
+            self._interpolate(images, moves, out)
+        else:
+            # OpenCV takes at most 4 channels at a time, and rounds coordinates for 2.
+            first = 0
+            for size in [4] * (channels // 4) + [[], [1], [1, 1], [3]][channels % 4]:
+                part = slice(first, first + size)
+                warped = np.empty((*images.shape[:3], size), np.float32)
+                self._interpolate(
+                    np.ascontiguousarray(images[..., part]), moves, warped
+                )
+                out[..., part] = warped
+                first += size
+        for k in np.flatnonzero(~moves.interpolate).tolist():
+            self._move(images[k], moves.shift[k], moves.flip[k], out[k])
+
+    def _interpolate(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
+        """Warp those images that need interpolation; they have 1, 3 or 4 channels."""
+        height, width = images.shape[1:3]
+        size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        border, cval = BORDERS[self.fill_mode], (self.cval,) * 4
+        for k in np.flatnonzero(moves.interpolate).tolist():
+            image = images[k].astype(np.float32, copy=False)
+            cv2.warpAffine(image, moves.matrices[k], size, out[k], flags, border, cval)
 
     def _move(
         self, image: np.ndarray, shift: np.ndarray, flip: np.ndarray, out: np.ndarray
@@ -241,33 +236,3 @@ def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
     out[:, 1, 2] = cos * row_shift - sin * column_shift + y
     out[:, :, 2] -= out[:, :, 0] * x + out[:, :, 1] * y
     return out
-
-
-_lock = threading.Lock()
-_users = 0
-_n_threads = 1
-
-
-@contextmanager
-def _opencv_threads(n_pixels: int) -> Iterator[None]:
-    """Let OpenCV use one thread for small images, and its own choice for large ones.
-
-    Sharing a small image among threads takes longer than warping it. The number of
-    threads is one setting for the whole process, so the last user restores it.
-    """
-    global _users, _n_threads
-    if n_pixels >= _LARGE:
-        yield
-        return
-    with _lock:
-        if _users == 0:
-            _n_threads = cv2.getNumThreads()
-            cv2.setNumThreads(1)
-        _users += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                cv2.setNumThreads(_n_threads)

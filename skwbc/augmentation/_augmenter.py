@@ -314,7 +314,7 @@ class ImageAugmenter(ImageTransformer):
         ValueError
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         X = check_images(
             X,
             type(self).__name__,

@@ -139,7 +139,7 @@ class ColourStatistics(ImageTransformer):
         ValueError
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         owner = type(self).__name__
         X = check_images(X, owner, image_shape=self.image_shape_)
         disc = _disc(self.image_shape_, self.radius)
@@ -166,7 +166,7 @@ class ColourStatistics(ImageTransformer):
             Such as "mean_red" and "p95_eosin"; "mean_0" and "p95_0" for images that are
             not RGB.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         n_channels = self.image_shape_[2]
         channels = _CHANNELS if n_channels == 3 else range(n_channels)
         names = [f"{name}_{channel}" for name in _STATISTICS for channel in channels]

@@ -81,7 +81,7 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         ValueError
             If `X` is not an array of images of that size.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         owner = type(self).__name__
         X = check_images(X, owner, image_shape=self.image_shape_)
         return np.asarray(X).reshape(X.shape[0], -1)
@@ -104,7 +104,7 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         ValueError
             If the number of values per row differs from that per image.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self._n_features_out:
             raise ValueError(

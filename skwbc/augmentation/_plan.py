@@ -1,9 +1,12 @@
 """From the options of an augmenter to changed and standardised images."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from skwbc.augmentation._affine import Moves, RandomAffine, ShiftRange, Warps
@@ -14,6 +17,8 @@ from skwbc.augmentation._standardise import Standardisation, Whitening
 # Bytes of float32 images that go through all steps together: few enough to stay in the
 # processor's cache, enough to make the time between the steps negligible.
 _AT_A_TIME = 2**21
+# OpenCV shares images with at least this many pixels among its threads.
+_LARGE = 2**15
 
 
 class Draws(NamedTuple):
@@ -151,22 +156,23 @@ class AugmentationPlan:
         if positions is None:
             positions = np.arange(len(out))
         size = max(1, _AT_A_TIME // (4 * int(np.prod(images.shape[1:]))))
+        height, width = images.shape[2:] if self.channels_first else images.shape[1:3]
         if draws is not None:
-            height, width = np.delete(images.shape[1:], self.channel_axis - 1)
             moves = self.affine.compose(draws.warps, height, width)
-        for first in range(0, len(out), size):
-            part = slice(first, first + size)
-            target = out[part]
-            if draws is None:
-                as_finite_float32(
-                    images[part], self._owner, positions=positions[part], out=target
-                )
-            else:
-                loaded = self._load(images[part], positions[part])
-                colours = Colours(*(values[part] for values in draws.colours))
-                moves_part = Moves(*(values[part] for values in moves))
-                self._change(loaded, moves_part, colours, target)
-            self.standardisation.apply(target)
+        with _opencv_threads(height * width):
+            for first in range(0, len(out), size):
+                part = slice(first, first + size)
+                target = out[part]
+                if draws is None:
+                    as_finite_float32(
+                        images[part], self._owner, positions=positions[part], out=target
+                    )
+                else:
+                    loaded = self._load(images[part], positions[part])
+                    colours = Colours(*(values[part] for values in draws.colours))
+                    moves_part = Moves(*(values[part] for values in moves))
+                    self._change(loaded, moves_part, colours, target)
+                self.standardisation.apply(target)
         return out
 
     def _load(self, images: np.ndarray, positions: np.ndarray) -> np.ndarray:
@@ -261,3 +267,34 @@ def _numbers(value: Any) -> np.ndarray:
     if numbers.ndim != 1 or numbers.dtype.kind not in "uif":
         return np.empty(0)
     return numbers.astype(float) if np.isfinite(numbers).all() else np.empty(0)
+
+
+_lock = threading.Lock()
+_users = 0
+_n_threads = 1
+
+
+@contextmanager
+def _opencv_threads(n_pixels: int) -> Iterator[None]:
+    """Let OpenCV use one thread for small images, and its own choice for large ones.
+
+    Sharing a small image among threads takes longer than warping it. The number of
+    threads is one setting for the whole process, so the last user restores it. The
+    setting holds for all steps, since OpenCV has to start its threads anew after it.
+    """
+    global _users, _n_threads
+    if n_pixels >= _LARGE:
+        yield
+        return
+    with _lock:
+        if _users == 0:
+            _n_threads = cv2.getNumThreads()
+            cv2.setNumThreads(1)
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                cv2.setNumThreads(_n_threads)
