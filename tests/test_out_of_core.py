@@ -78,9 +78,7 @@ def expected(cells):
 
 
 def test_the_ensemble_reads_a_batch_at_a_time(images, cells, expected, monkeypatch):
-    monkeypatch.setattr(
-        "skwbc.augmentation._statistics._AT_A_TIME", 4 * 24 * 24 * 3 * 4
-    )
+    monkeypatch.setattr("skwbc.augmentation._images._AT_A_TIME", 4 * 24 * 24 * 3 * 4)
     for module in ("classifier", "_prediction"):
         monkeypatch.setattr(f"skwbc.cnn.{module}.PREDICTION_BATCH", MOST_AT_A_TIME)
     ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)

@@ -1,18 +1,15 @@
-"""Random affine warps: drawn as Keras' ImageDataGenerator draws them, one for an image.
+"""Random affine warps, one for each image, drawn as Keras' ImageDataGenerator does.
 
-All parameters of an image are composed into one matrix, so that it is interpolated
-once, bilinearly, whatever was asked for. OpenCV 5 does that to float rounding; OpenCV 4
-rounds the coordinates to 1/32 pixel. Moves by whole pixels and flips are copies.
+All parameters of an image are composed into one matrix, so that the image is
+interpolated only once, bilinearly. OpenCV 5 does that to float rounding; OpenCV 4
+rounds the coordinates to 1/32 pixel. Flips and shifts by whole pixels are copies.
 """
 
-import math
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-
-from skwbc.augmentation._opencv import scratch
 
 BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
@@ -20,14 +17,10 @@ BORDERS = {
     "reflect": cv2.BORDER_REFLECT,
     "wrap": cv2.BORDER_WRAP,
 }
-# The numbers of channels that OpenCV warps at a time, and does not round for.
-_EXACT = (1, 3, 4)
-# Pixels from which on it pays to bring three channels to four.
-_LARGE = 2500
 
 
 class Warps(NamedTuple):
-    """Drawn parameters, an entry for each image.
+    """Drawn parameters, one entry per image.
 
     Attributes
     ----------
@@ -38,9 +31,9 @@ class Warps(NamedTuple):
     shear : ndarray of shape (n,)
         Degrees.
     zoom : ndarray of shape (n, 2)
-        Factors for rows and columns; below 1 enlarges.
+        Factors for rows and columns; a factor below 1 enlarges.
     flip : ndarray of shape (n, 2), bool
-        Whether top and bottom, and left and right, change places after all else.
+        Whether to flip up and down, and left and right, after everything else.
     """
 
     rotation: np.ndarray
@@ -51,46 +44,33 @@ class Warps(NamedTuple):
 
 
 class Moves(NamedTuple):
-    """What warps mean for images of one size, an entry for each image.
+    """Warps of images of one size, one entry per image.
 
     Attributes
     ----------
     interpolate : ndarray of shape (n,), bool
-        Whether it is more than a move by whole pixels and flips.
+        False if flips and a shift by whole pixels are all there is.
     matrices : ndarray of shape (n, 2, 3)
-        Maps from output to input, of (column, row), as OpenCV counts.
+        Maps from output to input coordinates, (column, row) as in OpenCV.
     shift, flip : ndarray of shape (n, 2)
         As in `Warps`.
-    beyond : tuple of int
-        How many pixels the maps reach beyond the border at most: left or right, and
-        top or bottom.
     """
 
     interpolate: np.ndarray
     matrices: np.ndarray
     shift: np.ndarray
     flip: np.ndarray
-    beyond: tuple[int, int]
-
-    def select(self, images: slice) -> Self:
-        """Return the moves of some of the images."""
-        return self._replace(
-            interpolate=self.interpolate[images],
-            matrices=self.matrices[images],
-            shift=self.shift[images],
-            flip=self.flip[images],
-        )
 
 
 class ShiftRange(NamedTuple):
-    """What a shift along one axis is drawn from, in pixels.
+    """Distribution of shifts along one axis, in pixels.
 
     Attributes
     ----------
     limit : float, default=0
-        Uniform between ± this, if there are no `choices`.
+        Without `choices`, shifts are uniform between ± this.
     choices : tuple of float, default=()
-        One of these, with a random sign.
+        Shifts are one of these, with a random sign.
     """
 
     limit: float = 0.0
@@ -111,7 +91,7 @@ class ShiftRange(NamedTuple):
 
 @dataclass(frozen=True)
 class RandomAffine:
-    """The distribution that warps are drawn from. See `ImageAugmenter` for the terms.
+    """Distribution of warps. See `ImageAugmenter` for the terms.
 
     Ranges are in degrees (`rotation`, `shear`), in pixels of rows and columns
     (`shift`), or factors from and to (`zoom`); `flip` is for rows and columns.
@@ -125,12 +105,12 @@ class RandomAffine:
     fill_mode: str = "nearest"
     cval: float = 0.0
 
-    # How many uniform numbers each image takes, whatever the options are.
+    # Uniform numbers that each image takes, whatever the options are.
     NUMBERS = 10
 
     @property
     def is_identity(self) -> bool:
-        """Whether no draw can change an image."""
+        """True if no draw can change an image."""
         return not (
             any(self.flip)
             or self.rotation
@@ -158,7 +138,7 @@ class RandomAffine:
         )
 
     def compose(self, warps: Warps, height: int, width: int) -> Moves:
-        """Turn parameters into one map for each image of a size."""
+        """Compose the parameters into one map per image of the given size."""
         interpolate = (
             (warps.shift != np.rint(warps.shift)).any(axis=1)
             | (warps.zoom != 1).any(axis=1)
@@ -166,8 +146,7 @@ class RandomAffine:
             | (warps.shear != 0)
         )
         matrices = _matrices(warps, height, width)
-        beyond = _beyond(matrices, height, width)
-        return Moves(interpolate, matrices, warps.shift, warps.flip, beyond)
+        return Moves(interpolate, matrices, warps.shift, warps.flip)
 
     def apply(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
         """Warp each image by its own map.
@@ -175,65 +154,37 @@ class RandomAffine:
         Parameters
         ----------
         images : ndarray of shape (n, height, width, channels)
-            Of type uint8, uint16 or float32, and C-contiguous. Left as they are.
+            C-contiguous images of any type that casts to float32. They are not changed.
         moves : Moves
             From :meth:`compose`.
         out : ndarray of shape (n, height, width, channels), float32
-            Where the warped images are written, C-contiguous.
+            C-contiguous array for the warped images.
         """
-        warped = np.flatnonzero(moves.interpolate).tolist()
         channels = images.shape[3]
-        if warped and channels in _EXACT:
-            self._warp(images, moves, warped, out)
-        elif warped:
+        if channels in (1, 3, 4):
+            self._interpolate(images, moves, out)
+        else:
+            # OpenCV takes at most 4 channels at a time, and rounds coordinates for 2.
             first = 0
-            while first < channels:
-                width = max(c for c in _EXACT if c <= channels - first)
-                part = slice(first, first + width)
-                layers = np.ascontiguousarray(images[..., part])
-                target = np.empty(layers.shape, np.float32)
-                self._warp(layers, moves, warped, target)
-                out[..., part] = target
-                first += width
+            for size in [4] * (channels // 4) + [[], [1], [1, 1], [3]][channels % 4]:
+                part = slice(first, first + size)
+                warped = np.empty((*images.shape[:3], size), np.float32)
+                self._interpolate(
+                    np.ascontiguousarray(images[..., part]), moves, warped
+                )
+                out[..., part] = warped
+                first += size
         for k in np.flatnonzero(~moves.interpolate).tolist():
             self._move(images[k], moves.shift[k], moves.flip[k], out[k])
 
-    def _warp(
-        self, images: np.ndarray, moves: Moves, chosen: list[int], out: np.ndarray
-    ) -> None:
-        """Interpolate the chosen images, of 1, 3 or 4 channels, into `out`."""
-        n, height, width, channels = images.shape
-        border, cval = BORDERS[self.fill_mode], (self.cval,) * 4
+    def _interpolate(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
+        """Warp those images that need interpolation; they have 1, 3 or 4 channels."""
+        height, width = images.shape[1:3]
         size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        target, matrices = out, moves.matrices
-        side, top = moves.beyond
-        # OpenCV takes less than half the time for four channels as for three, and for
-        # an image that has what lies beyond its border. Both are quick to add, and
-        # quickest before the values become floats.
-        quick = channels == 3 and height * width >= _LARGE
-        pad = quick and border != cv2.BORDER_CONSTANT and max(side, top) <= min(size)
-        if quick:
-            target = scratch("warped", (n, height, width, 4), np.float32)
-            layers = scratch("layers", target.shape, images.dtype)
-            cv2.cvtColor(_rows(images), cv2.COLOR_RGB2RGBA, _rows(layers))
-            images = layers
-        if pad:
-            matrices = matrices + np.array([[0, 0, side], [0, 0, top]])
-            height, width = height + 2 * top, width + 2 * side
-        # One image at a time, which stays in the processor's cache.
-        padded = scratch("padded", (height, width, images.shape[3]), images.dtype)
-        floats = scratch("floats", padded.shape, np.float32)
-        convert = images.dtype != np.float32
-        for k in chosen:
-            image = images[k]
-            if pad:
-                image = cv2.copyMakeBorder(image, top, top, side, side, border, padded)
-            if convert:
-                np.copyto(floats, image)
-                image = floats
-            cv2.warpAffine(image, matrices[k], size, target[k], flags, border, cval)
-        if quick:
-            cv2.cvtColor(_rows(target), cv2.COLOR_RGBA2RGB, _rows(out))
+        border, cval = BORDERS[self.fill_mode], (self.cval,) * 4
+        for k in np.flatnonzero(moves.interpolate).tolist():
+            image = images[k].astype(np.float32, copy=False)
+            cv2.warpAffine(image, moves.matrices[k], size, out[k], flags, border, cval)
 
     def _move(
         self, image: np.ndarray, shift: np.ndarray, flip: np.ndarray, out: np.ndarray
@@ -252,21 +203,15 @@ class RandomAffine:
             target[:, outside_columns] = self.cval
 
     def _sources(self, side: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return where each pixel along a side comes from, and which lie beyond it."""
-        wanted = np.arange(side) + shift
-        outside = (wanted < 0) | (wanted >= side)
+        """Return the source of each pixel along a side, and which lie beyond it."""
+        source = np.arange(side) + shift
+        outside = (source < 0) | (source >= side)
         if self.fill_mode == "wrap":
-            return wanted % side, outside
+            return source % side, outside
         if self.fill_mode == "reflect":
-            wanted %= 2 * side
-            return np.minimum(wanted, 2 * side - 1 - wanted), outside
-        return wanted.clip(0, side - 1), outside
-
-
-def _rows(images: np.ndarray) -> np.ndarray:
-    """Return images one below the other, as one image that shares their memory."""
-    n, height, width, channels = images.shape
-    return images.reshape(n * height, width, channels)
+            source %= 2 * side
+            return np.minimum(source, 2 * side - 1 - source), outside
+        return source.clip(0, side - 1), outside
 
 
 def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
@@ -274,8 +219,8 @@ def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
 
     The order is that of Keras: rotation, then shift, shear and zoom; flips come last.
     """
-    # Of the product of a rotation R, a shear S and zooms, entry by entry: batches are
-    # small, and each call to NumPy counts.
+    # The product of a rotation, a shear and zooms is written out entry by entry, since
+    # batches are small and each call to NumPy takes its time.
     angle, shear = np.deg2rad(warps.rotation), np.deg2rad(warps.shear)
     cos, sin = np.cos(angle), np.sin(angle)
     row_shift, column_shift = warps.shift.T
@@ -284,22 +229,10 @@ def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
     out = np.empty((len(angle), 2, 3))
     out[:, 0, 0] = cos * column_zoom
     out[:, 1, 0] = -sin * column_zoom
-    # Turned by both angles, in one.
+    # Rotation and shear together turn this axis.
     out[:, 0, 1] = np.sin(angle - shear) * row_zoom
     out[:, 1, 1] = np.cos(angle - shear) * row_zoom
     out[:, 0, 2] = cos * column_shift + sin * row_shift + x
     out[:, 1, 2] = cos * row_shift - sin * column_shift + y
     out[:, :, 2] -= out[:, :, 0] * x + out[:, :, 1] * y
     return out
-
-
-def _beyond(matrices: np.ndarray, height: int, width: int) -> tuple[int, int]:
-    """Return how far maps reach beyond the sides and beyond top and bottom."""
-    x, y = (width - 1) / 2, (height - 1) / 2
-    horizontal, vertical, offset = matrices.transpose(2, 0, 1)
-    extent = np.abs(horizontal) * x + np.abs(vertical) * y
-    middle = horizontal * x + vertical * y + offset
-    reached = np.maximum(extent + middle, extent - middle + (2 * x, 2 * y))
-    side, top = reached.max(axis=0, initial=0.0) - (2 * x, 2 * y)
-    # One more for rounding errors.
-    return max(math.ceil(side) + 1, 0), max(math.ceil(top) + 1, 0)

@@ -1,82 +1,75 @@
-"""The augmenting, standardising transformer."""
+"""The transformer that augments and standardises images."""
 
 import warnings
 from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
-from skwbc._utils.versions import Stamped
-from skwbc.augmentation._affine import BORDERS, RandomAffine
-from skwbc.augmentation._colour import RandomColour
-from skwbc.augmentation._images import check_images
-from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
-from skwbc.augmentation._plan import Plan
-from skwbc.augmentation._ranges import (
-    brightness_range,
-    shift_range,
-    stain_jitter,
-    zoom_range,
-)
-from skwbc.augmentation._standardise import Standardisation
-from skwbc.augmentation._statistics import (
-    check_values,
-    fit_whitening,
-    moments,
+from skwbc.augmentation._affine import BORDERS
+from skwbc.augmentation._images import (
+    ImageTransformer,
+    check_images,
+    value_range,
     white_level,
 )
+from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
+from skwbc.augmentation._plan import AugmentationPlan
+from skwbc.augmentation._standardise import fit_whitening, moments
+
+# Attributes that only some options need.
+_LEARNT = ("white_level", "mean", "std", "zca_components", "zca_scale")
 
 
-class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
-    """Augment images while a classifier is fitted, and standardise them always.
+class ImageAugmenter(ImageTransformer):
+    """Augment images while a classifier is fitted, and always standardise them.
 
-    The transformer has two faces. ``transform`` is deterministic: it standardises.
-    ``fit_transform``, which a pipeline calls while it is fitted, returns
-    :class:`AugmentedImages` when an option below is random: an array-like that changes
-    the images, and then standardises them, whenever a batch is drawn. So training
-    images are changed and those to predict never are.
+    ``transform`` is deterministic: it standardises. ``fit_transform``, which a pipeline
+    calls in its ``fit``, returns :class:`AugmentedImages` if any of the options below
+    is random. This array-like changes the images, and then standardises them, each time
+    a batch is drawn. So training images are changed, but images to predict are not.
 
-    The options have the names and the meaning they have in Keras' retired
-    ``ImageDataGenerator``; `stain_jitter` is for stained specimens. They act in this
-    order: rotation, shift, shear, zoom and flips in one interpolation; stain; channel
-    shift; brightness; then, on every image, `preprocessing_function`, `rescale`, the
-    samplewise options, the featurewise ones, and whitening.
+    The options have the same names and meaning as in Keras' retired
+    ``ImageDataGenerator``; `stain_jitter` is for stained specimens. They are applied in
+    this order: rotation, shift, shear, zoom and flips in one interpolation; stain;
+    channel shift; brightness; then, to every image, `preprocessing_function`,
+    `rescale`, the samplewise options, the featurewise options, and whitening.
 
     Parameters
     ----------
     featurewise_center : bool, default=False
-        Subtract from each channel its mean over the images that ``fit`` saw.
+        Subtract from each channel its mean over the images of ``fit``.
     samplewise_center : bool, default=False
         Subtract from each image its own mean over rows, columns and channels.
     featurewise_std_normalization : bool, default=False
-        Divide each channel by its standard deviation over the images that ``fit`` saw.
+        Divide each channel by its standard deviation over the images of ``fit``.
         Implies `featurewise_center`.
     samplewise_std_normalization : bool, default=False
         Divide each image by its own standard deviation. Implies `samplewise_center`.
     zca_whitening : bool, default=False
         Decorrelate all pixel values by zero-phase component analysis. Implies
-        `featurewise_center`, and takes the place of `featurewise_std_normalization`.
-        For small images: ``fit`` holds all of them, flattened, in double precision, and
-        the augmenter keeps up to as many components as there were images.
+        `featurewise_center`, and replaces `featurewise_std_normalization`. Suited to
+        small images: ``fit`` holds all of them in double precision, and the augmenter
+        keeps at most as many components as there were images.
     zca_epsilon : float, default=1e-6
-        Added to the singular values before whitening divides by them.
+        Added to the singular values before dividing by them in whitening.
     rotation_range : float, default=0
         Rotate by an angle drawn uniformly from ±`rotation_range` degrees, 0 to 360.
     width_shift_range : float, int or array-like, default=0.0
-        Shift sideways. A float below 1 is a fraction of the width, any other float a
-        number of pixels; the distance is drawn uniformly from ± that. An int n draws
-        whole pixels: one of 0 to n - 1, either way. An array-like has the distances to
-        choose from, either way: fractions if all are below 1, else pixels.
+        Shift left or right. A float below 1 is a fraction of the width, any other float
+        a number of pixels; the distance is drawn uniformly from ± that. With an int n
+        the distance is one of 0 to n - 1 pixels, in either direction. With an
+        array-like it is one of its values, in either direction: fractions if all of
+        them are below 1, pixels otherwise.
     height_shift_range : float, int or array-like, default=0.0
-        Shift up or down likewise, by fractions of the height or by pixels.
+        Shift up or down in the same way, by fractions of the height or by pixels.
     brightness_range : pair of float, default=None
-        Multiply all values by a factor drawn uniformly from the pair; 0 is black, and
-        values end at white. See `white_level_`.
+        Multiply all values by a factor drawn uniformly from the pair. 0 makes an image
+        black; values are clipped at white, see `white_level_`.
     shear_range : float, default=0.0
         Shear by an angle drawn uniformly from ±`shear_range` degrees, 0 to 90
         (excluded).
@@ -87,69 +80,69 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         Add to all channels a value drawn uniformly from ±`channel_shift_range`, on the
         scale of the input, without leaving the range of the image's own values.
     fill_mode : {"nearest", "constant", "reflect", "wrap"}, default="nearest"
-        What is seen beyond the border: the nearest pixel, `cval`, the image mirrored,
-        or the image repeated.
+        How to fill pixels from beyond the border: with the nearest pixel, `cval`, the
+        mirrored image, or the repeated image.
     cval : float, default=0.0
         The value beyond the border with ``fill_mode="constant"``, on the scale of the
         input.
     horizontal_flip : bool, default=False
-        Flip left and right, every second time on average.
+        Flip left and right, with probability 1/2.
     vertical_flip : bool, default=False
-        Flip top and bottom, every second time on average.
+        Flip up and down, with probability 1/2.
     rescale : float, default=None
-        Factor for all pixel values, 1/255 for instance.
+        Factor for all pixel values, for example 1/255.
     preprocessing_function : callable, default=None
-        Takes one image, a float32 array, and returns one of the same shape. Not random:
-        it is applied by ``transform``, too. So that a model can be saved it has to be
-        defined in a module.
+        Takes one image, a float32 array, and returns one of the same shape. It should
+        not be random, since ``transform`` applies it, too. Define it in a module, not
+        interactively, so that the model can be saved.
     data_format : {"channels_last", "channels_first"}, default="channels_last"
-        Whether images are (height, width, channels) or (channels, height, width), here
-        and in what is returned.
+        Whether images are (height, width, channels) or (channels, height, width), both
+        in the input and in the output.
     stain_jitter : float or pair of float, default=0.0
         For RGB images of stained specimens. Multiply the concentrations of haematoxylin
         and of eosin in an image by factors drawn uniformly from 1 ± the first number,
-        and add to them an optical density drawn uniformly from ± the second; one number
-        stands for both. 0.05 is light, 0.2 strong [1]_. Stains are told apart by
-        colour deconvolution [2]_; what neither of them explains is left alone.
+        and add an optical density drawn uniformly from ± the second; a single number
+        stands for both. 0.05 is light, 0.2 strong [1]_. Stains are separated by colour
+        deconvolution [2]_; colour that neither of them explains is not changed.
     random_state : int, RandomState instance or None, default=None
-        Decides what is drawn. The global NumPy state is never touched: None takes fresh
-        entropy.
+        Seed of the draws. None takes fresh entropy; the global NumPy state is never
+        used.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Shape of each of the images seen by ``fit``, in the order of `data_format`.
+        Shape of each image of ``fit``, in the order of `data_format`.
     mean_ : ndarray of shape (channels,)
-        Mean of each channel. Only with a featurewise option or whitening. Like the
-        following it is taken after `preprocessing_function` and `rescale`, and, as in
-        Keras, before the samplewise options.
+        Mean of each channel. Only with a featurewise option or whitening. As in Keras,
+        this and the following attributes are computed after `preprocessing_function`
+        and `rescale`, and before the samplewise options.
     std_ : ndarray of shape (channels,)
         Standard deviation of each channel. Only with `featurewise_std_normalization`.
     zca_components_ : ndarray of shape (n_components, height * width * channels)
         Directions in which the images vary. Only with `zca_whitening`.
     zca_scale_ : ndarray of shape (n_components,)
-        What whitening multiplies coordinates along them by.
+        Factors of whitening for the coordinates along them.
     white_level_ : float
-        The value that counts as white: 255 for uint8, 1 for bool, otherwise the least
-        of 1, 255, 4095 and 65535 that no value seen by ``fit`` exceeds, floats by more
-        than a tenth, or else the largest value. Only with `brightness_range` or
-        `stain_jitter`.
+        The pixel value that counts as white: 255 for uint8, 1 for bool. For other types
+        it is the least of 1, 255, 4095 and 65535 that no value in ``fit`` exceeds, or
+        else the largest value; floats may exceed it by a tenth. Only with
+        `brightness_range` or `stain_jitter`.
 
     See Also
     --------
-    AugmentedImages : What ``fit_transform`` returns.
-    FlattenImages : For classifiers that take one row of values for each image.
+    AugmentedImages : Lazy images, the result of ``fit_transform``.
+    FlattenImages : Turn images into rows, for classifiers of rows.
 
     Notes
     -----
-    For the same drawn parameters the geometric options equal Keras' to float rounding,
-    with these exceptions. Images that are not square are turned about their centre, and
-    `height_shift_range` moves rows: Keras 3 confuses rows and columns there. With
-    ``fill_mode="constant"`` pixels at the border are interpolated with `cval`, and
-    ``fill_mode="wrap"`` repeats with the period of the image (SciPy's "grid-constant"
-    and "grid-wrap"). Brightness is right for any scale of values, and not rounded.
-    Directions in which the training images do not vary are left out of whitening, where
-    Keras divides rounding errors by `zca_epsilon`. Statistics heed
+    For the same drawn parameters the geometric options agree with Keras' to float
+    rounding, with these exceptions. Images that are not square are rotated about their
+    centre, and `height_shift_range` moves rows; Keras 3 confuses rows and columns
+    there. With ``fill_mode="constant"`` pixels at the border are interpolated with
+    `cval`, and ``fill_mode="wrap"`` repeats with the period of the image (SciPy's
+    "grid-constant" and "grid-wrap"). Brightness works on any scale of values, without
+    rounding. Whitening leaves out directions in which the training images do not vary,
+    where Keras divides rounding errors by `zca_epsilon`. Statistics are computed after
     `preprocessing_function`.
 
     References
@@ -200,7 +193,6 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         "stain_jitter": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "random_state": ["random_state"],
     }
-    _takes_lazy_arrays = True
 
     def __init__(
         self,
@@ -253,17 +245,17 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check parameters and images, and take the statistics that are asked for.
+        """Check parameters and images, and compute the statistics that options need.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images, of any real numeric type; (n_samples, channels, height, width) with
-            ``data_format="channels_first"``. Memory maps and lazy arrays are read some
-            images at a time, and only if they are of a floating type, where NaN is
-            looked for, or if statistics are needed.
+            Images of any real numeric type; (n_samples, channels, height, width) with
+            ``data_format="channels_first"``. Memory maps and lazy arrays are read in
+            batches, and only if statistics are needed or their data type is floating,
+            to check for NaN.
         y : None
-            Ignored; there for scikit-learn's pipelines.
+            Ignored, present for scikit-learn's pipelines.
 
         Returns
         -------
@@ -273,8 +265,8 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, `X` is no array of images, or the two do
-            not fit together.
+            If a parameter is out of range, `X` is not an array of images, or the
+            parameters do not suit the images.
 
         Warns
         -----
@@ -284,51 +276,45 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         owner = type(self).__name__
         X = check_images(X, owner, data_format=self.data_format)
         shape = tuple(X.shape[1:])
-        channel_axis = 3 if self.data_format == "channels_last" else 1
-        # Parameters are right before images are read.
-        affine = self._affine(shape)
-        stain = stain_jitter(self.stain_jitter)
-        brightness = brightness_range(self.brightness_range)
-        if any(stain) and X.shape[channel_axis] != 3:
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        # Check parameters before reading images.
+        plan = AugmentationPlan(options, shape)
+        if any(plan.colour.stain) and X.shape[plan.channel_axis] != 3:
             raise ValueError(
                 "stain_jitter is for RGB images, but X has images with "
-                f"{X.shape[channel_axis]} channels (shape {shape}, {self.data_format})."
+                f"{X.shape[plan.channel_axis]} channels (shape {shape}, "
+                f"{self.data_format})."
             )
-        for name in ("mean_", "std_", "zca_components_", "zca_scale_", "white_level_"):
-            self.__dict__.pop(name, None)
-        white = self._look_at(X, any(stain) or brightness != (1.0, 1.0))
-        standardisation = self._fit_standardisation(X, channel_axis)
-        self._plan = Plan(
-            affine,
-            RandomColour(stain, float(self.channel_shift_range), brightness, white),
-            standardisation,
-            channels_first=self.data_format == "channels_first",
-            owner=owner,
-        )
+        learnt = self._learn(X, plan)
+        self._plan = AugmentationPlan(options, shape, learnt, owner)
         self.image_shape_ = shape
+        for name in _LEARNT:
+            self.__dict__.pop(f"{name}_", None)
+            if name in learnt:
+                setattr(self, f"{name}_", learnt[name])
         return self
 
     def transform(self, X: Any) -> "np.ndarray | StandardisedImages":
-        """Standardise images. Nothing is random here.
+        """Standardise images, without random changes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images of the size seen by ``fit``. They are not changed.
+            Images of the same size as in ``fit``. They are not changed.
 
         Returns
         -------
         ndarray or lazy array of shape (n_samples, height, width, channels), float32
-            Standardised images: an array, unless `X` is a memory map or a lazy array.
-            Then what is returned is lazy, too, and standardised whenever a batch of it
-            is read; ``np.asarray`` reads it all.
+            Standardised images. If `X` is a memory map or a lazy array the result is
+            lazy, too: each batch is standardised when it is read, and ``np.asarray``
+            reads them all.
 
         Raises
         ------
         ValueError
-            If `X` is no array of images of that size, or holds NaN or infinity.
+            If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         X = check_images(
             X,
             type(self).__name__,
@@ -347,15 +333,15 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images, of any real numeric type. Kept as they are, not copied.
+            Images of any real numeric type. They are kept, without a copy.
         y : None
             Ignored.
 
         Returns
         -------
-        AugmentedImages, or the same as from ``transform``
-            Lazy images that are augmented at each draw. If no option is random, what
-            ``transform`` returns.
+        AugmentedImages, or the result of ``transform``
+            Lazy images that are augmented at each draw; the result of ``transform`` if
+            no option is random.
         """
         self.fit(X)
         if not self._plan.is_random:
@@ -365,66 +351,33 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
 
     @property
     def _transform_key(self) -> tuple | None:
-        """Transformers with the same key do the same (see ``_together``)."""
+        """Equal for transformers that do the same (see ``ensemble/_together.py``)."""
         settings = self._plan.standardisation.settings
         if settings is None:
             return None
         return settings, self.data_format, self.image_shape_
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "image_shape_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _affine(self, shape: tuple[int, ...]) -> RandomAffine:
-        last = self.data_format == "channels_last"
-        height, width = shape[:2] if last else shape[1:]
-        return RandomAffine(
-            rotation=float(self.rotation_range),
-            shift=(
-                shift_range(self.height_shift_range, height, "height_shift_range"),
-                shift_range(self.width_shift_range, width, "width_shift_range"),
-            ),
-            shear=float(self.shear_range),
-            zoom=zoom_range(self.zoom_range),
-            flip=(bool(self.vertical_flip), bool(self.horizontal_flip)),
-            fill_mode=self.fill_mode,
-            cval=float(self.cval),
-        )
-
-    def _look_at(self, X: Any, levels: bool) -> float:
-        """Check the values of images as far as needed; return which one is white."""
+    def _learn(self, X: Any, plan: AugmentationPlan) -> dict[str, Any]:
+        """Check pixel values as far as needed; return what the plan needs of them."""
         owner = type(self).__name__
-        known = X.dtype == np.uint8 or X.dtype == bool
-        if known or not (levels or X.dtype.kind == "f"):
-            low, high = 0.0, 1.0
-        else:
-            low, high = check_values(X, owner)
-        if not levels:
-            return 1.0
-        if low < 0:
-            raise ValueError(
-                "brightness_range and stain_jitter need pixel values from 0, black, "
-                f"upwards; X has values down to {low:.3g}. Pass images that are not "
-                f"centred yet; {owner} centres them after changing colours."
-            )
-        self.white_level_ = white_level(X.dtype, high)
-        return self.white_level_
-
-    def _fit_standardisation(self, X: Any, channel_axis: int) -> Standardisation:
-        owner = type(self).__name__
-        options = {
-            "preprocessing_function": self.preprocessing_function,
-            "rescale": self.rescale,
-            "samplewise_center": (
-                self.samplewise_center or self.samplewise_std_normalization
-            ),
-            "samplewise_std": self.samplewise_std_normalization,
-        }
+        learnt: dict[str, Any] = {}
+        needs_white = any(plan.colour.stain) or plan.colour.brightness != (1.0, 1.0)
+        # Floats are read in any case, because of NaN and infinity.
+        if needs_white or X.dtype.kind == "f":
+            low, high = value_range(X, owner)
+        if needs_white:
+            if low < 0:
+                raise ValueError(
+                    "brightness_range and stain_jitter need pixel values from 0, "
+                    f"black, upwards; X has values down to {low:.3g}. Pass images that "
+                    f"are not centred yet; {owner} centres them after changing colours."
+                )
+            learnt["white_level"] = white_level(X.dtype, high)
         divide = self.featurewise_std_normalization
         if self.zca_whitening and divide:
             warnings.warn(
@@ -433,20 +386,16 @@ class ImageAugmenter(Stamped, TransformerMixin, BaseEstimator):
                 stacklevel=3,
             )
             divide = False
-        if not (self.featurewise_center or divide or self.zca_whitening):
-            return Standardisation(**options)
-        prepare = Standardisation(**options)
-        found = moments(X, prepare, channel_axis, owner)
-        # To broadcast over images.
-        column = [-1 if axis == channel_axis else 1 for axis in (1, 2, 3)]
-        self.mean_ = found.mean
-        options["mean"] = found.mean.astype(np.float32).reshape(column)
-        if divide:
-            self.std_ = found.std
-            options["std"] = found.std.astype(np.float32).reshape(column)
+        prepare = plan.standardisation
+        if self.featurewise_center or divide or self.zca_whitening:
+            learnt["mean"], std = moments(X, prepare, plan.channel_axis, owner)
+            if divide:
+                learnt["std"] = std
         if self.zca_whitening:
-            centre = Standardisation(**options)
-            whitening = fit_whitening(X, centre, self.zca_epsilon, owner)
-            options["whitening"] = whitening
-            self.zca_components_, self.zca_scale_ = whitening
-        return Standardisation(**options)
+            mean = plan.per_channel(learnt["mean"])
+            whitening = fit_whitening(X, prepare, mean, self.zca_epsilon, owner)
+            learnt["zca_components"], learnt["zca_scale"] = whitening
+        return learnt
+
+
+_OPTIONS = ImageAugmenter._parameter_constraints.keys() - {"random_state"}

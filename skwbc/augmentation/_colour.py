@@ -1,48 +1,48 @@
 """Random changes of colour: stain, channel shift, brightness."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 # Optical density of haematoxylin and eosin in red, green and blue: Ruifrok & Johnston,
 # "Quantification of histochemical staining by color deconvolution", Analytical and
-# Quantitative Cytology and Histology 23 (2001). The third direction is what neither
-# stain explains.
+# Quantitative Cytology and Histology 23 (2001). The third direction, orthogonal to
+# both, is the residual.
 _STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
 _STAINS /= np.linalg.norm(_STAINS, axis=1, keepdims=True)
 _RESIDUAL = np.cross(*_STAINS)
 _STAINS = np.vstack([_STAINS, _RESIDUAL / np.linalg.norm(_RESIDUAL)])
 _UNMIX = np.linalg.inv(_STAINS)
-# The darkest a pixel counts, as a part of white.
+# Darker pixels count as this fraction of white.
 _DARKEST = np.float32(1e-6)
 
 
 def optical_densities(rgb: np.ndarray) -> np.ndarray:
-    """Tell apart haematoxylin, eosin and what neither explains.
+    """Separate haematoxylin, eosin and the residual.
 
     Parameters
     ----------
     rgb : ndarray of shape (..., 3)
-        Parts of white, 0 to 1. Darker than 1 / 255 counts as that.
+        Fractions of white, 0 to 1. Darker pixels count as 1 / 255.
 
     Returns
     -------
     ndarray of shape (..., 3)
-        Decadic optical densities.
+        Optical densities (decimal logarithms).
     """
     return -np.log10(np.maximum(rgb, 1 / 255)) @ _UNMIX
 
 
 class Colours(NamedTuple):
-    """Drawn parameters, an entry for each image.
+    """Drawn parameters, one entry per image.
 
     Attributes
     ----------
     stain_scale, stain_shift : ndarray of shape (n, 2)
-        What the concentrations of haematoxylin and eosin are multiplied by, and what is
-        added to them, in units of optical density.
+        Factors for the concentrations of haematoxylin and eosin, and optical densities
+        that are added to them.
     channel_shift : ndarray of shape (n,)
         Added to all channels.
     brightness : ndarray of shape (n,)
@@ -54,21 +54,17 @@ class Colours(NamedTuple):
     channel_shift: np.ndarray
     brightness: np.ndarray
 
-    def select(self, images: slice) -> Self:
-        """Return the parameters of some of the images."""
-        return type(self)(*(parameter[images] for parameter in self))
-
 
 @dataclass(frozen=True)
 class RandomColour:
-    """The distribution that changes of colour are drawn from.
+    """Distribution of changes of colour.
 
     Attributes
     ----------
     stain : pair of float
-        The scale of a stain lies within 1 ± the first, its shift within ± the second.
+        Scales of a stain are within 1 ± the first, shifts within ± the second.
     channel_shift : float
-        Within ± this, on the scale of the input.
+        Shifts are within ± this, on the scale of the input.
     brightness : pair of float
         Factors from and to.
     white : float
@@ -80,12 +76,12 @@ class RandomColour:
     brightness: tuple[float, float] = (1.0, 1.0)
     white: float = 1.0
 
-    # How many uniform numbers each image takes, whatever the options are.
+    # Uniform numbers that each image takes, whatever the options are.
     NUMBERS = 6
 
     @property
     def is_identity(self) -> bool:
-        """Whether no draw can change an image."""
+        """True if no draw can change an image."""
         plain = self.brightness == (1.0, 1.0)
         return plain and not (any(self.stain) or self.channel_shift)
 
@@ -110,7 +106,7 @@ class RandomColour:
             for image, shift in zip(images, colours.channel_shift, strict=True):
                 low, high, *_ = cv2.minMaxLoc(image.reshape(len(image), -1))
                 image += np.float32(shift)
-                # Beyond one end only.
+                # Values leave the range at one end only.
                 if shift > 0:
                     np.minimum(image, np.float32(high), out=image)
                 else:
@@ -127,7 +123,7 @@ class RandomColour:
         scale[:, :2] = colours.stain_scale
         linear = np.einsum("si,ns,js->nij", _STAINS, scale, _UNMIX)
         density = colours.stain_shift @ _STAINS[:2]
-        # An optical density is a negative decadic logarithm.
+        # An optical density is a negative decimal logarithm.
         offset = -np.log(10) * density
         return np.concatenate([linear, offset[..., np.newaxis]], axis=2)
 

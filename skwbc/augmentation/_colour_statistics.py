@@ -1,19 +1,21 @@
-"""From images to rows of figures about their colours."""
+"""From images to rows of statistics of their colours."""
 
 from numbers import Real
 from typing import Any, Self
 
 import cv2
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.sklearn_compat import Interval, fit_context
-from skwbc._utils.versions import Stamped
 from skwbc.augmentation._colour import optical_densities
-from skwbc.augmentation._images import check_images
-from skwbc.augmentation._statistics import white_level
+from skwbc.augmentation._images import (
+    ImageTransformer,
+    check_images,
+    float_batches,
+    value_range,
+    white_level,
+)
 
 _CHANNELS = (
     *("red", "green", "blue"),
@@ -21,37 +23,36 @@ _CHANNELS = (
     *("hue", "saturation", "value"),
 )
 _PERCENTILES = (5, 25, 50, 75, 95)
-_FIGURES = ("mean", "std", "skewness", *(f"p{p}" for p in _PERCENTILES))
-_AT_A_TIME = 64
-# Hues above it, of 1, are cyan up to rounding; no other hue of uint8 is so near to it.
+_STATISTICS = ("mean", "std", "skewness", *(f"p{p}" for p in _PERCENTILES))
+# Hues above this are cyan up to rounding. No other hue of uint8 comes that close to 1.
 _NEARLY_CYAN = np.float32(1 - 1e-4)
 
 
-class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
+class ColourStatistics(ImageTransformer):
     """Describe the colours of a cell by moments and percentiles.
 
-    Of red, green and blue, of the densities of haematoxylin and eosin and of what
-    neither explains [1]_, and of hue, saturation and value it takes mean, standard
-    deviation, skewness and the percentiles 5, 25, 50, 75 and 95: 72 figures an image,
-    which say nothing of shapes and do not change when the cell is turned. Behind a
-    scaler they are enough for a linear classifier of stained cells that any network
-    has to beat first. Of images that are not RGB, grey ones for instance, each channel
-    is described as it is, by 8 figures.
+    The nine channels are red, green and blue; the densities of haematoxylin and eosin
+    and of what neither explains [1]_; and hue, saturation and value. Each is described
+    by its mean, standard deviation, skewness and percentiles 5, 25, 50, 75 and 95.
+    These 72 features per image are independent of shapes, and do not change when the
+    cell is turned. After a scaler they are enough for a linear classifier of stained
+    cells, the baseline that any network has to beat first. For images that are not RGB,
+    such as grey ones, the channels themselves are described by 8 features each.
 
     Parameters
     ----------
     radius : float or None, default=0.8
-        Pixels further from the centre than this are left out: 1 is half the shorter
-        side. Images of single cells have the cell in the middle, and its neighbours in
-        the corners. None takes all pixels.
+        Pixels further from the centre than this are left out; 1 is half the shorter
+        side. Images of single cells show the cell in the middle and its neighbours in
+        the corners. None uses all pixels.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        (height, width, channels) of the images seen by ``fit``.
+        (height, width, channels) of the images that ``fit`` was given.
     white_level_ : float
-        The value of white: 255 for uint8; for other types the least of 1, 255, 4095
-        and 65535 that no value seen by ``fit`` exceeds, floats by more than a tenth.
+        Pixel value of white: 255 for uint8. For other types it is the least of 1, 255,
+        4095 and 65535 that is not exceeded in ``fit``; floats may exceed it by a tenth.
 
     References
     ----------
@@ -79,14 +80,14 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
-    _takes_lazy_arrays = _gives_arrays = True
+    _gives_arrays = True
 
     def __init__(self, radius: float | None = 0.8) -> None:
         self.radius = radius
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the shape of the images, and which value is white.
+        """Store the shape of the images, and which pixel value is white.
 
         Parameters
         ----------
@@ -103,7 +104,8 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `X` is no array of images, or `radius` leaves no pixel.
+            If `X` is not an array of images, `radius` leaves no pixel, or images hold
+            NaN or infinity.
         """
         X = check_images(X, type(self).__name__)
         shape = tuple(X.shape[1:])
@@ -112,9 +114,7 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
                 f"radius={self.radius} leaves no pixel of images of {shape[0]} x "
                 f"{shape[1]} pixels. Choose a larger one."
             )
-        high = 0.0
-        if X.dtype != np.uint8:
-            high = max(float(np.max(images)) for images in _parts(X))
+        _, high = value_range(X, type(self).__name__)
         self.white_level_ = white_level(X.dtype, high)
         self.image_shape_ = shape
         return self
@@ -125,34 +125,35 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images of the size seen by ``fit``.
+            Images of the size that ``fit`` was given.
 
         Returns
         -------
         ndarray of shape (n_samples, 72), float64
-            (n_samples, 8 * channels) for images that are not RGB. For each statistic in
-            turn its value for each channel; names are in
-            :meth:`get_feature_names_out`.
+            (n_samples, 8 * channels) for images that are not RGB. The first columns are
+            the means of all channels, then come their standard deviations, and so on;
+            see :meth:`get_feature_names_out`.
 
         Raises
         ------
         ValueError
-            If `X` is no array of images of that size.
+            If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self)
-        X = check_images(X, type(self).__name__, image_shape=self.image_shape_)
+        check_is_fitted(self, "image_shape_")
+        owner = type(self).__name__
+        X = check_images(X, owner, image_shape=self.image_shape_)
         disc = _disc(self.image_shape_, self.radius)
         scale = np.float32(1 / self.white_level_)
         return np.array(
             [
-                _describe(np.asarray(image, np.float32)[disc] * scale)
-                for images in _parts(X)
+                _describe(image[disc] * scale)
+                for images in float_batches(X, owner)
                 for image in images
             ]
         )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the figures.
+        """Return the names of the features.
 
         Parameters
         ----------
@@ -165,34 +166,20 @@ class ColourStatistics(Stamped, TransformerMixin, BaseEstimator):
             Such as "mean_red" and "p95_eosin"; "mean_0" and "p95_0" for images that are
             not RGB.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         n_channels = self.image_shape_[2]
         channels = _CHANNELS if n_channels == 3 else range(n_channels)
-        names = [f"{figure}_{channel}" for figure in _FIGURES for channel in channels]
+        names = [f"{name}_{channel}" for name in _STATISTICS for channel in channels]
         return np.array(names, dtype=object)
 
     @property
     def _transform_key(self) -> tuple:
-        """Transformers with the same key do the same (see ``_together``)."""
+        """Equal for transformers that do the same (see ``ensemble/_together.py``)."""
         return self.radius, self.white_level_, self.image_shape_
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "image_shape_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        return tags
-
-
-def _parts(X: Any):
-    """Yield images, some at a time: they may be more than fit into memory."""
-    for start in range(0, X.shape[0], _AT_A_TIME):
-        yield read_rows(X, slice(start, start + _AT_A_TIME))
 
 
 def _disc(shape: tuple[int, ...], radius: float | None) -> np.ndarray:
-    """Return which pixels are within the radius of the centre."""
+    """Return a mask of the pixels within the radius of the centre."""
     height, width = shape[:2]
     if radius is None:
         return np.ones((height, width), bool)
@@ -202,11 +189,11 @@ def _disc(shape: tuple[int, ...], radius: float | None) -> np.ndarray:
 
 
 def _describe(pixels: np.ndarray) -> np.ndarray:
-    """Return the figures of float32 pixels from 0 to 1, shape (n_pixels, channels)."""
+    """Return the statistics of float32 pixels of shape (n_pixels, channels)."""
     values = pixels.clip(0, 1)
     if values.shape[1] == 3:
         values = _colours(values)
-    # A row for each channel, whose pixels are then beside each other in memory.
+    # One row per channel, so that its pixels are contiguous in memory.
     values = np.ascontiguousarray(values.T, dtype=np.float64)
     mean = values.mean(axis=1)
     deviations = values - mean[:, np.newaxis]
@@ -221,7 +208,7 @@ def _describe(pixels: np.ndarray) -> np.ndarray:
 def _colours(rgb: np.ndarray) -> np.ndarray:
     """Return RGB, densities of the stains, and HSV, shape (n_pixels, 9)."""
     hsv = cv2.cvtColor(rgb[np.newaxis], cv2.COLOR_RGB2HSV)[0]
-    # The hues of stained smears lie on both sides of red: the circle is cut at cyan.
+    # The hues of stained smears lie on both sides of red, so cut the circle at cyan.
     hue = (hsv[:, 0] + 180) % 360 / 360
     hsv[:, 0] = np.where(hue > _NEARLY_CYAN, 0, hue)
     return np.hstack([rgb, optical_densities(rgb), hsv])

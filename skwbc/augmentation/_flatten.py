@@ -1,32 +1,25 @@
-"""From images to rows of values, for classifiers that take those."""
+"""From images to rows of pixel values, for classifiers of rows."""
 
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-)
+from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.versions import Stamped
-from skwbc.augmentation._images import check_images
+from skwbc.augmentation._images import ImageTransformer, check_images
 
 
-class FlattenImages(
-    Stamped, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     """Turn each image into one row of values.
 
-    It stands between an :class:`ImageAugmenter` and classifiers such as
-    ``LogisticRegression`` or ``SVC``. Lazy images are read: of augmented ones it takes
-    one draw.
+    Use it between an :class:`ImageAugmenter` and classifiers such as
+    ``LogisticRegression`` or ``SVC``. Lazy images are read; augmented ones are drawn
+    once.
 
     Attributes
     ----------
     image_shape_ : tuple of int
-        Shape of each of the images seen by ``fit``.
+        Shape of each image that ``fit`` was given.
 
     Examples
     --------
@@ -43,7 +36,7 @@ class FlattenImages(
 
     __module__ = "skwbc"  # where pickles look for it
 
-    _takes_lazy_arrays = _gives_arrays = True
+    _gives_arrays = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Remember the shape of the images.
@@ -51,7 +44,7 @@ class FlattenImages(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images, of any real numeric type, with the channels where you like.
+            Images of any real numeric type. The channels may come first, too.
         y : None
             Ignored.
 
@@ -63,7 +56,7 @@ class FlattenImages(
         Raises
         ------
         ValueError
-            If `X` is no array of images.
+            If `X` is not an array of images.
         """
         X = check_images(X, type(self).__name__)
         self.image_shape_ = tuple(X.shape[1:])
@@ -76,19 +69,19 @@ class FlattenImages(
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images of the size seen by ``fit``.
+            Images of the size that ``fit`` was given.
 
         Returns
         -------
         ndarray of shape (n_samples, height * width * channels)
-            Of the type of `X`.
+            Rows of the data type of `X`.
 
         Raises
         ------
         ValueError
-            If `X` is no array of images of that size.
+            If `X` is not an array of images of that size.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         owner = type(self).__name__
         X = check_images(X, owner, image_shape=self.image_shape_)
         return np.asarray(X).reshape(X.shape[0], -1)
@@ -99,19 +92,19 @@ class FlattenImages(
         Parameters
         ----------
         X : array-like of shape (n_samples, height * width * channels)
-            Rows: flattened images, or coefficients of a linear model.
+            Flattened images, or coefficients of a linear model.
 
         Returns
         -------
         ndarray of shape (n_samples, height, width, channels)
-            Of the type of `X`.
+            Images of the data type of `X`.
 
         Raises
         ------
         ValueError
-            If the rows do not have as many values as the images.
+            If the number of values per row differs from that per image.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "image_shape_")
         X = np.asarray(X)
         if X.ndim != 2 or X.shape[1] != self._n_features_out:
             raise ValueError(
@@ -121,11 +114,7 @@ class FlattenImages(
             )
         return X.reshape(-1, *self.image_shape_)
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "image_shape_")
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,11 +1,20 @@
-"""What counts as an array of images, and the messages when something else comes."""
+"""Arrays of images: checks, batches as float32, the range of pixel values."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import gen_batches
 
+from skwbc._utils.lazy_arrays import positions_of, read_rows
 from skwbc._utils.sklearn_compat import num_samples
+from skwbc._utils.versions import Stamped
 
+# Bytes of float32 images in a batch that statistics are computed from.
+_AT_A_TIME = 2**22
+# White in fractions and in 8, 12 and 16 bits.
+_WHITES = (1, 255, 4095, 65535)
 _AXES = {
     "channels_last": "height, width, channels",
     "channels_first": "channels, height, width",
@@ -14,6 +23,17 @@ _HOW_TO_ADD_CHANNELS = {
     "channels_last": "X[..., np.newaxis]",
     "channels_first": "X[:, np.newaxis]",
 }
+
+
+class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
+    """Base class of transformers of images, which have four axes."""
+
+    _takes_lazy_arrays = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
 
 
 def check_images(
@@ -28,12 +48,12 @@ def check_images(
     Parameters
     ----------
     X : array-like of shape (n_samples, height, width, channels)
-        Arrays, memory maps and lazy array-likes are returned as they are. Anything
-        that has no ``shape``, and tensors, are turned into arrays.
+        Arrays, memory maps and lazy array-likes are returned as they are. Tensors, and
+        anything without a ``shape``, are converted to arrays.
     owner : str
         Name of the estimator, for the messages.
     image_shape : tuple of int, default=None
-        The (height, width, channels) that the images need to have.
+        The required (height, width, channels).
     data_format : {"channels_last", "channels_first"}, default="channels_last"
         With "channels_first", shapes are (channels, height, width).
 
@@ -45,7 +65,7 @@ def check_images(
     Raises
     ------
     ValueError
-        If the shape or the data type is not that of images, or there is no image.
+        If shape or data type are not those of images, or there is no image.
     """
     X = _as_array(X, owner)
     axes = _AXES[data_format]
@@ -64,7 +84,7 @@ def check_images(
     if 0 in X.shape:
         raise ValueError(
             f"{owner} got images of shape {tuple(X.shape[1:])}: height, width and "
-            "channels have to be 1 or more."
+            "channels must be at least 1."
         )
     if image_shape is not None and tuple(X.shape[1:]) != image_shape:
         raise ValueError(
@@ -93,9 +113,9 @@ def as_finite_float32(
     first : int, default=0
         Position of the first of them among all images, for the message.
     positions : ndarray of shape (n,), int, default=None
-        Position of each, if they do not follow each other.
+        Position of each, if they are not consecutive.
     out : ndarray of shape (n, ...), float32, default=None
-        Where to put them.
+        Array to write to.
 
     Returns
     -------
@@ -112,30 +132,117 @@ def as_finite_float32(
         bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
         bad = first + bad if positions is None else np.sort(positions[bad])
         raise ValueError(
-            f"{owner} got images with NaN or infinity (or values beyond float32): "
-            f"{'number ' if len(bad) == 1 else 'numbers '}"
-            f"{', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''} of those "
-            "it was given, counted from 0. Replace those pixels or leave those images "
-            "out."
+            f"{owner} got images with NaN or infinity (or values beyond float32) at "
+            f"{'position ' if len(bad) == 1 else 'positions '}"
+            f"{', '.join(map(str, bad[:5]))}{', ...' if len(bad) > 5 else ''}, counted "
+            "from 0. Replace those pixels or leave those images out."
         )
     return out
 
 
+def float_batches(X: Any, owner: str) -> Iterator[np.ndarray]:
+    """Read images batch by batch, since all of them may not fit into memory.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Images of any real type.
+    owner : str
+        Name of the estimator, for the message about NaN and infinity.
+
+    Yields
+    ------
+    ndarray of shape (n, ...), float32
+        New arrays, which the caller may change.
+    """
+    size = max(1, _AT_A_TIME // (4 * int(np.prod(X.shape[1:]))))
+    for rows in gen_batches(num_samples(X), size):
+        images = read_rows(X, rows)
+        out = np.empty(images.shape, np.float32)
+        positions = positions_of(X, rows)
+        yield as_finite_float32(images, owner, positions=positions, out=out)
+
+
+def value_range(X: Any, owner: str) -> tuple[float, float]:
+    """Return the range of pixel values; images of uint8 or bool are not read for it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        Images.
+    owner : str
+        Name of the estimator, for the message about NaN and infinity.
+
+    Returns
+    -------
+    low, high : float
+        The range of the type for uint8 and bool, otherwise of all values.
+    """
+    if X.dtype == np.uint8:
+        return 0.0, 255.0
+    if X.dtype == bool:
+        return 0.0, 1.0
+    ranges = [(images.min(), images.max()) for images in float_batches(X, owner)]
+    return float(min(low for low, _ in ranges)), float(max(high for _, high in ranges))
+
+
+def white_level(dtype: np.dtype, high: float) -> float:
+    """Return the pixel value that counts as white.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Type of the images.
+    high : float
+        Their largest value.
+
+    Returns
+    -------
+    float
+        255 for uint8, 1 for bool. For other types the least of 1, 255, 4095 and 65535
+        (fractions, 8, 12 and 16 bits) that no value exceeds, or else `high`. Floats
+        may exceed it by a tenth, as they do after an interpolation.
+    """
+    if dtype == np.uint8:
+        return 255.0
+    most = 1.1 if dtype.kind == "f" else 1.0
+    return float(next((white for white in _WHITES if high <= most * white), high))
+
+
+def pixel_range(images: np.ndarray) -> tuple[float, float]:
+    """Return the pixel values to show as black and as white.
+
+    Parameters
+    ----------
+    images : ndarray
+        Images of any real type.
+
+    Returns
+    -------
+    black, white : float
+        0 and :func:`white_level`. If there are negative values, as in centred images,
+        the smallest and the largest value.
+    """
+    low, high = min(0.0, float(images.min())), float(images.max())
+    white = high if low < 0 else white_level(images.dtype, high)
+    return low, white if white > low else low + 1.0
+
+
 def _is_finite(values: np.ndarray) -> bool:
-    # Whatever is not finite makes the sum so, and a sum is quick.
+    # A sum is quick, and is finite only if all values are.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
 
 
 def _as_array(X: Any, owner: str) -> Any:
-    # Tensors have a kind of data type of their own.
+    # Tensors have a shape, too, but not a dtype of NumPy.
     if not (hasattr(X, "shape") and isinstance(getattr(X, "dtype", None), np.dtype)):
         try:
             X = np.asarray(X)
         except ValueError as error:
             raise ValueError(
-                f"{owner} expected images that all have one shape, and could not make "
-                "an array of what it was given. Resize the images to a common size."
+                f"{owner} expected images of one shape, but could not make an array "
+                "of the input. Resize the images to a common size."
             ) from error
     if X.dtype.kind not in "buif":
         raise ValueError(

@@ -1,25 +1,25 @@
-"""Images that are augmented, or only standardised, when they are asked for."""
+"""Lazy images that are augmented, or only standardised, when they are read."""
 
 from typing import Any
 
 import numpy as np
 
 from skwbc._utils.lazy_arrays import LazyArray, as_index, positions_of, read_rows
-from skwbc.augmentation._plan import Draws, Plan
+from skwbc.augmentation._plan import AugmentationPlan, Draws
 
 
 class StandardisedImages(LazyArray):
-    """A lazy array of images, standardised whenever some of them are read.
+    """A lazy array of images, standardised each time they are read.
 
-    This is what ``ImageAugmenter.transform`` returns for images that are not in memory.
+    ``ImageAugmenter.transform`` returns it for images that are not in memory.
     ``np.asarray`` reads them all.
 
     Parameters
     ----------
     images : array-like of shape (n_samples, height, width, channels)
-        The images as they came in, a memory map or a lazy array.
-    plan : Plan
-        What is done to them.
+        The original images, a memory map or a lazy array.
+    plan : AugmentationPlan
+        How to standardise them.
 
     Attributes
     ----------
@@ -29,9 +29,11 @@ class StandardisedImages(LazyArray):
         float32.
     """
 
+    __module__ = "skwbc.augmentation"  # where pickles look for it
+
     dtype = np.dtype(np.float32)
 
-    def __init__(self, images: Any, plan: Plan) -> None:
+    def __init__(self, images: Any, plan: AugmentationPlan) -> None:
         super().__init__(len(images))
         self._images = images
         self._plan = plan
@@ -46,39 +48,39 @@ class StandardisedImages(LazyArray):
 
 
 class AugmentedImages(LazyArray):
-    """A lazy array of images, augmented anew whenever a batch of them is drawn.
+    """A lazy array of images, augmented anew each time a batch of them is drawn.
 
-    This is what ``ImageAugmenter.fit_transform`` returns, and so what the last step of
-    a pipeline is trained on. It holds the untouched images. A consumer that knows it,
+    ``ImageAugmenter.fit_transform`` returns it, so the last step of a pipeline is
+    trained on it. It holds the original images. An estimator that knows this class,
     such as :class:`~skwbc.CNNClassifier`, calls :meth:`draw` for each batch of each
-    epoch. Any other takes it for an array and gets one augmented draw, always the
-    same for the same image.
+    epoch. Any other estimator treats it as an array and gets one augmented draw,
+    which is always the same for the same image.
 
     Parameters
     ----------
     images : array-like of shape (n_samples, height, width, channels)
-        The images as they came in.
-    plan : Plan
-        What is drawn, and what is then done to the pixel values.
+        The original images.
+    plan : AugmentationPlan
+        How to augment and standardise them.
     seed : int
-        Decides the one draw that array conversion gives, and is there for consumers to
-        derive generators from.
+        Seed of the one draw that conversion to an array gives. Estimators may derive
+        the seeds of their draws from it.
 
     Attributes
     ----------
     shape : tuple of int
         (n_samples, height, width, channels).
     dtype : dtype
-        float32, the type of what is drawn.
+        float32, the type of the draws.
     ndim : int
         4.
     seed : int
-        As given.
+        The parameter.
 
     Notes
     -----
-    An int as index reads one image. A slice, a boolean mask and an array of int select,
-    and what they return is lazy, too.
+    Indexing by an int reads one image. Indexing by a slice, a boolean mask or an array
+    of int returns a lazy selection.
 
     Examples
     --------
@@ -98,7 +100,7 @@ class AugmentedImages(LazyArray):
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, images: Any, plan: Plan, seed: int) -> None:
+    def __init__(self, images: Any, plan: AugmentationPlan, seed: int) -> None:
         super().__init__(len(images))
         self._images = images
         self._plan = plan
@@ -114,22 +116,21 @@ class AugmentedImages(LazyArray):
         Parameters
         ----------
         indices : array-like of int
-            Which images, in which order.
+            Positions of the images, in the order of the batch.
         rng : Generator, int or sequence of int
-            Where the randomness comes from: a generator, which is advanced, or a seed
-            for one. Nothing else influences the draw, so it may be called in several
-            threads.
+            Source of randomness: a generator, which is advanced, or a seed for one.
+            Nothing else influences the draw, so several threads may call it.
 
         Returns
         -------
         ndarray of shape (len(indices), height, width, channels), float32
-            Changed, then standardised.
+            Augmented, then standardised images.
         """
         rows = self._rows[as_index(indices)]
         return self._augment(rows, self._draw_parameters(len(rows), rng))
 
     def draw_parameters(self, n: int, rng: Any) -> dict[str, np.ndarray]:
-        """Tell what :meth:`draw` would change in `n` images with the same `rng`.
+        """Return the parameters that :meth:`draw` uses for `n` images and this `rng`.
 
         Parameters
         ----------
@@ -150,11 +151,13 @@ class AugmentedImages(LazyArray):
         return {**warps._asdict(), **colours._asdict()}
 
     def _draw_parameters(self, n: int, rng: Any) -> Draws:
-        return self._plan.draw(np.random.default_rng(rng).random((n, Plan.NUMBERS)))
+        return self._plan.draw(
+            np.random.default_rng(rng).random((n, AugmentationPlan.NUMBERS))
+        )
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """Augment each image by a generator of its own, so that a subset agrees."""
-        numbers = np.empty((len(rows), Plan.NUMBERS))
+        """Augment each image with its own generator, so that subsets agree."""
+        numbers = np.empty((len(rows), AugmentationPlan.NUMBERS))
         for row, image_numbers in zip(rows, numbers, strict=True):
             np.random.default_rng((self.seed, int(row))).random(out=image_numbers)
         return self._augment(rows, self._plan.draw(numbers))

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 from skwbc._utils.labels import label_names
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.sklearn_compat import Interval, validate_params
-from skwbc.augmentation._statistics import white_level
+from skwbc.augmentation._images import white_level
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,7 @@ import numpy as np
 from skwbc._utils.files import common_folder
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.sklearn_compat import num_samples
-from skwbc.augmentation._images import check_images
-from skwbc.augmentation._statistics import white_level
+from skwbc.augmentation._images import check_images, white_level
 from skwbc.datasets import ImageFiles
 from skwbc.report._page import Block, Card, Cards, Text
 

@@ -219,11 +219,11 @@ def test_check_channels_first(noise, n_channels):
         (np.zeros((5, 8, 8)), r"without a channel axis pass X\[..., np.newaxis\]"),
         (np.zeros((5, 64)), "expected images of shape .n_samples, height, width, chan"),
         (np.zeros((0, 8, 8, 3)), "0 sample"),
-        (np.zeros((2, 0, 8, 3)), "height, width and channels have to be 1 or more"),
+        (np.zeros((2, 0, 8, 3)), "height, width and channels must be at least 1"),
         (np.zeros((2, 8, 8, 3), object), "real numeric data type"),
         (np.full((2, 8, 8, 3), "a"), "real numeric data type"),
         (np.zeros((2, 8, 8, 3), complex), "real numeric data type"),
-        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "all have one shape"),
+        ([np.zeros((8, 8, 3)), np.zeros((9, 8, 3))], "images of one shape"),
         (None, "real numeric data type"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -239,7 +239,7 @@ def test_check_wrong_images(estimator, noise, X, message):
 def test_check_estimators_nan_inf(noise, value):
     X = noise.astype(float)
     X[[1, 4], 5, 5, 2] = value
-    message = r"NaN or infinity .*: numbers 1, 4 of those"
+    message = r"NaN or infinity .*at positions 1, 4,"
     for augmenter in (ImageAugmenter(), ImageAugmenter(**RANDOM)):
         with pytest.raises(ValueError, match=message):
             augmenter.fit(X)

@@ -191,5 +191,5 @@ class TestOutOfMemory:
         assert_array_equal(found.mean_, plain.mean_)
         bad = noise.copy()
         bad[4, 0, 0, 0] = np.nan
-        with pytest.raises(ValueError, match=r"NaN or infinity .*: number 4 of"):
+        with pytest.raises(ValueError, match=r"NaN or infinity .*at position 4,"):
             ImageAugmenter().fit(ArrayRows(bad, np.arange(6)))

@@ -7,7 +7,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from skwbc import FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
-from skwbc.augmentation._plan import Plan
+from skwbc.augmentation import AugmentationPlan as Plan
 
 OPTIONS = {
     "rescale": {"rescale": 1 / 255},
@@ -63,7 +63,7 @@ def test_equal_to_keras(images, options, data_format, n):
 
 def test_statistics_are_kept_and_taken_in_batches(monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (50, 6, 4, 3), dtype=np.uint8)
-    monkeypatch.setattr("skwbc.augmentation._statistics._AT_A_TIME", 7 * 6 * 4 * 3 * 4)
+    monkeypatch.setattr("skwbc.augmentation._images._AT_A_TIME", 7 * 6 * 4 * 3 * 4)
     augmenter = ImageAugmenter(featurewise_std_normalization=True, rescale=1 / 255)
     augmenter.fit(images)
     assert_allclose(augmenter.mean_, (images / 255).mean(axis=(0, 1, 2)))
@@ -113,7 +113,7 @@ def test_a_preprocessing_function_comes_first_and_counts(images):
 )
 def test_a_preprocessing_function_that_returns_no_image(images, function):
     augmenter = ImageAugmenter(preprocessing_function=function).fit(images)
-    with pytest.raises(ValueError, match="preprocessing_function has to return"):
+    with pytest.raises(ValueError, match="preprocessing_function must return"):
         augmenter.transform(images)
 
 

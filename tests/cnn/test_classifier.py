@@ -607,7 +607,7 @@ def test_images_that_are_not_finite_are_named(X, y, fitted):
     holed[[17, 19], 0] = np.nan
     weights = np.ones(24)
     weights[:3] = 0
-    message = "infinity .*: numbers 17, 19 of those it was given"
+    message = "infinity .* at positions 17, 19, counted from 0"
     for given in None, weights:
         with pytest.raises(ValueError, match=message):
             tiny(batch_size=99).fit(holed, y, sample_weight=given)
