@@ -182,6 +182,6 @@ class MemberDisagreementDisplay(Display):
         ax.set_yticks(range(n_members), numbers)
         ax.set(xlabel="member", ylabel="member")
         if colorbar:
-            label = f"fraction of {self.n_samples} samples with different predictions"
+            label = f"disagreement (fraction of {self.n_samples} samples)"
             ax.figure.colorbar(self.im_, ax=ax, label=label)
         return self
