@@ -168,9 +168,8 @@ def plot_grad_cam(
     check_consistent_length(X, y_true)
     images = read_rows(X, slice(None))
     predicted = estimator.predict(images)
-    if target is None:
-        labels = predicted
-    else:
+    labels = predicted
+    if target is not None:
         labels = _check_target(target, estimator, len(images))
     maps = grad_cam(estimator, images, target=labels)
     truths = true_names(y_true, estimator.classes_, len(images))

@@ -180,8 +180,8 @@ def prediction_cards(
     """Return a block of images with their labels and predictions."""
     labels, members = judged.labels, judged.members
     captions, flags = [], []
-    for k in positions:
-        true, predicted = judged.codes[k], judged.predicted[k]
+    truths, predictions = judged.codes[positions], judged.predicted[positions]
+    for true, predicted in zip(truths, predictions, strict=True):
         captions.append([f"labelled {labels[true]}", f"predicted {labels[predicted]}"])
         flags.append("" if true == predicted else "wrong")
     if members is not None:

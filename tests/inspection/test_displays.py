@@ -24,6 +24,7 @@ from skwbc.inspection import (
     plot_least_certain,
     plot_predictions,
 )
+from skwbc.inspection._evaluation import training_table
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,9 @@ def test_training_curves(iris):
 def test_training_curves_of_a_fold_evaluated_at_some_epochs(iris):
     history = {"loss": [5.0, 4.0, 3.0, 2.0, 1.0],
                "val_loss": [4.0, np.nan, 2.5, np.nan, 2.0]}  # fmt: skip
-    display = TrainingCurvesDisplay.from_estimator(learners(history, 5).fit(*iris))
+    fitted = learners(history, 5).fit(*iris)
+    assert [row["val_loss"] for row in training_table(fitted)] == [2.0] * 3
+    display = TrainingCurvesDisplay.from_estimator(fitted)
     for line in display.validation_lines_:
         np.testing.assert_array_equal(line.get_xydata(), [[1, 4], [3, 2.5], [5, 2]])
         assert line.get_marker() == "o"

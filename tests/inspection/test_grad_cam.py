@@ -141,7 +141,7 @@ def test_every_architecture(X, y, model):
     np.testing.assert_allclose(
         turned, np.rot90(maps, axes=(1, 2))[:, :, ::-1], atol=1e-3
     )
-    # The maps do not depend on batches, of which the last is smaller.
+    # The maps do not depend on the sizes of batches.
     many = grad_cam(cnn, np.concatenate([X] * 3), target=np.tile(y, 3))
     np.testing.assert_allclose(many[-1], grad_cam(cnn, X[-1:], target=y[-1])[0],
                                atol=1e-4)  # fmt: skip

@@ -174,7 +174,10 @@ def test_plot():
     images = np.random.default_rng(0).integers(256, size=(6, 8, 8, 3), dtype=np.uint8)
     names = [f"cells/{k}.png" for k in range(6)]
     rows = find_label_issues(ensemble_with(PROBA), images, LABELS, names=names)
-    figure = plot_label_issues(images, rows, n_images=3, columns=2)
+    figure = plot_label_issues(
+        images, rows, n_images=3, columns=2, interpolation="bilinear"
+    )
+    assert figure.axes[0].images[0].get_interpolation() == "bilinear"
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == [
         "4.png\nlabelled b\nno other suggested",

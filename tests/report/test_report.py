@@ -227,6 +227,25 @@ def watching():
     return KFoldEnsembleClassifier(pipeline, cv=2, random_state=0)
 
 
+class Learner(DummyClassifier):
+    """Guesses, with the history of a network that was evaluated at some epochs."""
+
+    history_ = {"loss": [3.0, 2.0, 1.0], "val_loss": [4.0, np.nan, 2.5]}
+    best_epoch_ = 3
+    patience, restore_best_weights = None, False
+
+
+def test_learning_curves_of_folds_evaluated_at_some_epochs(cells, tmp_path):
+    ensemble = KFoldEnsembleClassifier(Learner(), cv=2, random_state=0)
+    X, y = cells.images, cells.target
+    write_training_report(tmp_path / "r.html", ensemble.fit(X, y), X, y)
+    page = Page(tmp_path / "r.html")
+    (alt,) = (i["alt"] for i in page.all("img") if "Learning curves" in i["alt"])
+    assert "mean training loss changes from 3.000 to 1.000." in alt
+    assert "mean held-out loss changes from 4.000 to 2.500." in alt
+    assert "Learning curves: accuracy Not shown: ValueError: metric='acc" in page.text
+
+
 FAILED, CONTRADICTED = "Members that failed", "Most labels are contradicted"
 OPTIMISTIC = "Out-of-fold scores are optimistic"
 LEAK, TWO_LABELS = (
