@@ -111,7 +111,7 @@ def duplicates(
         Warnings.
     blocks : list of Block
         A table of the pairs.
-    looked_for : str
+    checked_for : str
         Description of the search.
     """
     if len(gallery.names) > MOST_COMPARED:
@@ -120,9 +120,9 @@ def duplicates(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="More than .* pairs of images")
         pairs = find_near_duplicates(gallery.X, names=gallery.names, splits=splits)
-    looked_for = "near-duplicate images (also rotated and flipped)"
+    checked_for = "near-duplicate images (also rotated and flipped)"
     if not pairs:
-        return [], [], looked_for
+        return [], [], checked_for
     findings = []
     leaks = sum(bool(pair["leaks"]) for pair in pairs)
     if leaks:
@@ -167,7 +167,7 @@ def duplicates(
     return (
         findings,
         [Table(caption, list(rows[0]), cells, len(rows[0]) - 1)],
-        looked_for,
+        checked_for,
     )
 
 

@@ -108,7 +108,7 @@ class Page(NamedTuple):
     subtitle: str
     keys: Sequence[Key]
     findings: Sequence[Finding]
-    looked_for: str
+    checked_for: str
     sections: Sequence[Section]
 
 
