@@ -1,4 +1,4 @@
-"""Inspect fitted ensembles: scores, tables and figures."""
+"""Metrics, tables and figures of fitted ensembles."""
 
 import lazy_loader
 

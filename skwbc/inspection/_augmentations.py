@@ -1,4 +1,4 @@
-"""A picture of what an augmenter does to images."""
+"""Plot of random augmentations."""
 
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,8 @@ from sklearn.base import clone
 from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images
-from skwbc.inspection._plots import new_figure, pixel_range, show_image
+from skwbc.inspection._plots import POSITIVE, new_grid, show_image
+from skwbc.inspection._samples import pixel_range, scale_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,43 +29,51 @@ _NOT_RANDOM = {
 @validate_params(
     {
         "augmenter": [ImageAugmenter],
-        "images": ["array-like"],
-        "n_draws": [Interval(Integral, 1, None, closed="left")],
+        "X": ["array-like"],
+        "n_draws": POSITIVE,
         "random_state": [Interval(Integral, 0, None, closed="left")],
     },
     prefer_skip_nested_validation=True,
 )
 def plot_augmentations(
-    augmenter: ImageAugmenter, images: Any, *, n_draws: int = 6, random_state: int = 0
+    augmenter: ImageAugmenter,
+    X: Any,
+    *,
+    n_draws: int = 6,
+    random_state: int = 0,
+    **kwargs: Any,
 ) -> "Figure":
-    """Draw images and what an augmenter makes of them while a network is trained.
+    """Plot images and the augmented images that a network is trained on.
 
-    A row an image, the original first. The random options are shown alone: without
-    `preprocessing_function`, rescaling, centring and whitening, which are the same for
-    every draw and leave nothing that can be looked at.
+    Each row shows one image, first the original. Only the random options are applied:
+    `preprocessing_function`, rescaling, centring and whitening are the same in every
+    draw and would make the images hard to recognise.
 
     Parameters
     ----------
     augmenter : ImageAugmenter
-        Fitted or not; it is not changed. The one of a recipe is
+        A fitted or unfitted augmenter, which is not changed. The one of a recipe is
         ``make_cell_classifier().estimator["augmenter"]``.
-    images : array-like of shape (n_samples, height, width, channels)
-        A few images; (n_samples, channels, height, width) if the augmenter says so. Of
-        those that are neither grey nor RGB the mean over the channels is shown.
+    X : array-like of shape (n_samples, height, width, channels)
+        A few images; of shape (n_samples, channels, height, width) if the augmenter has
+        ``data_format="channels_first"``. Unless they are greyscale or RGB, the mean
+        over the channels is shown.
     n_draws : int, default=6
-        Draws of each image.
+        Number of augmented images per image.
     random_state : int, default=0
         Seed of the draws.
+    **kwargs : dict
+        Keyword arguments passed to matplotlib's `imshow` for each image.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not bound to a window; ``figure.savefig(...)`` writes it.
+        The figure, not managed by pyplot; ``figure.savefig(...)`` writes it.
 
     Raises
     ------
     ValueError
-        If no option of the augmenter is random, or `images` are no images.
+        If no option of the augmenter is random, or `X` does not hold images.
     ImportError
         If matplotlib is not installed.
 
@@ -77,32 +86,34 @@ def plot_augmentations(
     >>> augmenter = ImageAugmenter(rotation_range=180, stain_jitter=0.1)
     >>> figure = plot_augmentations(augmenter, X)  # doctest: +SKIP
     """
-    shown = clone(augmenter).set_params(**_NOT_RANDOM)
-    augmented = shown.fit_transform(images)
+    random_only = clone(augmenter).set_params(**_NOT_RANDOM)
+    augmented = random_only.fit_transform(X)
     if not isinstance(augmented, AugmentedImages):
         raise ValueError(
-            f"No option of {augmenter} is random, so every draw is the original. Set "
-            "rotation_range, horizontal_flip, stain_jitter or another."
+            f"No option of {augmenter} is random, so every draw equals the original. "
+            "Set a random option such as rotation_range, horizontal_flip or "
+            "stain_jitter."
         )
+    data_format = random_only.data_format
     original = np.asarray(
-        check_images(images, "plot_augmentations", data_format=shown.data_format)
+        check_images(X, "plot_augmentations", data_format=data_format)
     )
     rng = np.random.default_rng(random_state)
     rows = np.arange(len(original))
-    columns: list[np.ndarray] = [original.astype(np.float32)]
-    columns += [augmented.draw(rows, rng) for _ in range(n_draws)]
-    low, high = pixel_range(original)
-    figure = new_figure(
-        figsize=(1.3 * (n_draws + 1), 1.3 * len(original) + 0.3), layout="constrained"
+    columns = {"original": original.astype(np.float32)}
+    for draw in range(1, n_draws + 1):
+        columns[f"draw {draw}"] = augmented.draw(rows, rng)
+    value_range = pixel_range(original)
+    figure, grid = new_grid(
+        len(original),
+        n_draws + 1,
+        figsize=(1.3 * (n_draws + 1), 1.3 * len(original) + 0.3),
     )
-    grid = figure.subplots(len(original), n_draws + 1, squeeze=False)
-    for number, column in enumerate(columns):
-        grid[0, number].set_title(
-            f"draw {number}" if number else "original", fontsize=9
-        )
-        if shown.data_format == "channels_first":
-            column = np.moveaxis(column, 1, -1)
-        for axes, image in zip(grid[:, number], column, strict=True):
-            axes.set_axis_off()
-            show_image(axes, ((image - low) / (high - low)).clip(0, 1))
+    for axes_of_column, (title, images) in zip(grid.T, columns.items(), strict=True):
+        axes_of_column[0].set_title(title, fontsize=9)
+        if data_format == "channels_first":
+            images = np.moveaxis(images, 1, -1)
+        scaled = scale_pixels(images, value_range)
+        for axes, image in zip(axes_of_column, scaled, strict=True):
+            show_image(axes, image, **kwargs)
     return figure

@@ -1,5 +1,6 @@
-"""How often each two members of an ensemble contradict each other."""
+"""Display of the disagreement between the members of an ensemble."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -7,43 +8,42 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.ensemble._averaging import first_choices
-from skwbc.inspection._plots import own_axes
+from skwbc.inspection._plots import Display
 from skwbc.uncertainty import check_members
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
-    from matplotlib.image import AxesImage
 
 
-class MemberDisagreementDisplay:
-    """A matrix of how often each two members choose different classes.
+@dataclass(eq=False, repr=False)
+class MemberDisagreementDisplay(Display):
+    """Fraction of samples for which two members predict different classes.
 
-    It is made by :meth:`from_estimator` or :meth:`from_predictions`. Members that never
-    differ say the same thing several times; one that differs from all others learnt
-    something else, or nothing.
+    Create it with :meth:`from_estimator` or :meth:`from_predictions`. Members that
+    rarely disagree are redundant; a member that disagrees with all others learnt
+    something different, or failed to learn.
 
     Parameters
     ----------
     disagreement : ndarray of shape (n_members, n_members)
-        The part of the samples for which the first choices of two members differ.
+        Fraction of the samples for which the first choices of two members differ.
     n_samples : int
-        How many samples that is of.
+        Number of samples.
 
     Attributes
     ----------
     im_ : matplotlib.image.AxesImage
-        The matrix.
+        Image of the matrix.
     text_ : ndarray of shape (n_members, n_members), object
-        Its texts, or None where there is none.
+        Texts in the matrix; None where there is no text.
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        Axes with the matrix.
     figure_ : matplotlib.figure.Figure
-        The figure of those.
+        Figure with the axes.
 
     See Also
     --------
-    skwbc.uncertainty.vote_disagreement : The same for each sample, over all members.
+    skwbc.uncertainty.vote_disagreement : Disagreement of all members per sample.
 
     Examples
     --------
@@ -57,36 +57,32 @@ class MemberDisagreementDisplay:
     ...     ensemble.fit(X, y), X)  # doctest: +SKIP
     """
 
-    im_: "AxesImage"
-    text_: np.ndarray
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
-
-    def __init__(self, disagreement: np.ndarray, *, n_samples: int) -> None:
-        self.disagreement = disagreement
-        self.n_samples = n_samples
+    disagreement: np.ndarray
+    _: KW_ONLY
+    n_samples: int
 
     @classmethod
     @validate_params(
-        {
-            "ensemble": [HasMethods(["predict_proba_members"])],
-            "X": "no_validation",
-            "ax": "no_validation",
-        },
+        {"estimator": [HasMethods(["predict_proba_members"])]},
         prefer_skip_nested_validation=True,
     )
-    def from_estimator(cls, ensemble: Any, X: Any, *, ax: "Axes | None" = None) -> Self:
-        """Let the members of an ensemble predict, and draw how often they differ.
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, ax: "Axes | None" = None, **kwargs: Any
+    ) -> Self:
+        """Predict with the members of an ensemble and plot their disagreement.
 
         Parameters
         ----------
-        ensemble : KFoldEnsembleClassifier
-            Fitted.
+        estimator : KFoldEnsembleClassifier
+            A fitted ensemble.
         X : array-like of shape (n_samples, ...)
-            Samples. Of those that the ensemble was fitted on each member but one has
-            seen each, so that they differ less there.
+            Samples. Prefer new samples: all members but one were trained on each
+            training sample and disagree less there.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; by default in a new figure.
+            Axes to plot on. By default, a new figure and axes are created.
+        **kwargs : dict
+            Keyword arguments passed to :meth:`plot`, which passes those that it does
+            not use to matplotlib's `imshow`.
 
         Returns
         -------
@@ -97,22 +93,25 @@ class MemberDisagreementDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(ensemble)
-        return cls.from_predictions(ensemble.predict_proba_members(X), ax=ax)
+        check_is_fitted(estimator)
+        return cls.from_predictions(estimator.predict_proba_members(X), ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(
-        cls, proba_members: np.ndarray, *, ax: "Axes | None" = None
+        cls, proba_members: np.ndarray, *, ax: "Axes | None" = None, **kwargs: Any
     ) -> Self:
-        """Draw how often members differ whose probabilities are known.
+        """Plot the disagreement of members from their predicted probabilities.
 
         Parameters
         ----------
         proba_members : array-like of shape (n_members, n_samples, n_classes)
-            What ``predict_proba_members`` returned; NaN for a class that a member was
-            never shown.
+            Probabilities as ``predict_proba_members`` returns them; NaN for a class
+            that a member was not trained on.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; by default in a new figure.
+            Axes to plot on. By default, a new figure and axes are created.
+        **kwargs : dict
+            Keyword arguments passed to :meth:`plot`, which passes those that it does
+            not use to matplotlib's `imshow`.
 
         Returns
         -------
@@ -121,34 +120,35 @@ class MemberDisagreementDisplay:
         Raises
         ------
         ValueError
-            If the probabilities have another shape.
+            If the probabilities have a different shape.
         ImportError
             If matplotlib is not installed.
         """
         choices = first_choices(check_members(proba_members))
-        differ = np.array([(choices != own).mean(axis=1) for own in choices])
-        return cls(differ, n_samples=choices.shape[1]).plot(ax=ax)
+        disagreement = np.array([(choices != own).mean(axis=1) for own in choices])
+        display = cls(disagreement, n_samples=choices.shape[1])
+        return display.plot(ax=ax, **kwargs)
 
     def plot(
         self,
         *,
-        ax: "Axes | None" = None,
-        cmap: str = "cividis",
         include_values: bool = True,
         colorbar: bool = True,
+        ax: "Axes | None" = None,
+        **kwargs: Any,
     ) -> Self:
-        """Draw the matrix.
+        """Plot the matrix.
 
         Parameters
         ----------
-        ax : matplotlib.axes.Axes, default=None
-            Where to draw; by default in a new figure.
-        cmap : str, default="cividis"
-            Colours, of which the first stands for 0.
         include_values : bool, default=True
             Whether to write the values into the matrix.
         colorbar : bool, default=True
-            Whether to draw a scale of the colours.
+            Whether to add a colour bar.
+        ax : matplotlib.axes.Axes, default=None
+            Axes to plot on. By default, a new figure and axes are created.
+        **kwargs : dict
+            Keyword arguments passed to matplotlib's `imshow`, such as ``cmap``.
 
         Returns
         -------
@@ -162,26 +162,26 @@ class MemberDisagreementDisplay:
         """
         n_members = len(self.disagreement)
         side = 2.2 + 0.45 * n_members
-        ax = own_axes(ax, figsize=(side + 0.8, side))
-        # Members that all agree are a matrix of one colour, that of 0.
+        ax = self._set_axes(ax, figsize=(side + 0.8, side))
+        # If all members agree, the matrix has one colour, that of 0.
         top = max(float(self.disagreement.max()), 0.01)
-        self.im_ = ax.imshow(self.disagreement, cmap=cmap, vmin=0, vmax=top)
+        style: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": top} | kwargs
+        self.im_ = ax.imshow(self.disagreement, **style)
         self.text_ = np.full(self.disagreement.shape, None, dtype=object)
         for row, column in np.ndindex(*self.disagreement.shape):
-            # A member does not differ from itself.
+            # A member never disagrees with itself.
             if include_values and row != column:
                 value = self.disagreement[row, column]
+                bright = sum(self.im_.to_rgba(value)[:3]) > 1.5
                 self.text_[row, column] = ax.text(
                     column, row, f"{value:.2f}", ha="center", va="center", fontsize=8,
-                    color="black" if value > top / 2 else "white",
+                    color="black" if bright else "white",
                 )  # fmt: skip
-        names = [str(number) for number in range(1, n_members + 1)]
-        ax.set_xticks(range(n_members), names)
-        ax.set_yticks(range(n_members), names)
-        ax.set_xlabel("member")
-        ax.set_ylabel("member")
+        numbers = [str(number) for number in range(1, n_members + 1)]
+        ax.set_xticks(range(n_members), numbers)
+        ax.set_yticks(range(n_members), numbers)
+        ax.set(xlabel="member", ylabel="member")
         if colorbar:
-            label = f"different first choices (share of {self.n_samples})"
+            label = f"disagreement (fraction of {self.n_samples} samples)"
             ax.figure.colorbar(self.im_, ax=ax, label=label)
-        self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -1,6 +1,6 @@
-"""Figures about a fitted classifier, as plain data that can be printed or stored."""
+"""Metrics of fitted classifiers as plain data that can be printed or stored."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import (
@@ -23,7 +23,7 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     Parameters
     ----------
     estimator : classifier
-        Fitted, with ``predict_proba``.
+        A fitted classifier with ``predict_proba``.
     X : array-like of shape (n_samples, ...)
         Samples that it was not trained on.
     y : array-like of shape (n_samples,)
@@ -35,19 +35,19 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
         "n_samples" (int); "accuracy", "balanced_accuracy" (the mean recall over the
         classes that occur in `y`) and "log_loss" (natural logarithm) as float;
         "classes", the labels as str; "per_class", a dict from label to "recall",
-        "precision" (float, or None where there is nothing to divide by) and "support"
-        (int); "confusion_matrix", a list of rows, true classes down and predicted ones
-        across.
+        "precision" (float, or None if it is undefined) and "support" (int);
+        "confusion_matrix", a list of rows, with true classes in rows and predicted
+        classes in columns.
 
     Raises
     ------
     ValueError
-        If `y` has labels that the classifier does not know.
+        If `y` has labels that are not classes of the classifier.
     """
     check_is_fitted(estimator)
     check_consistent_length(X, y)
     classes = estimator.classes_
-    # Of the type that the classes have.
+    # Labels of the same type as the classes.
     y = classes[encode_labels(y, classes)]
     proba = estimator.predict_proba(X)
     predicted = classes[proba.argmax(axis=1)]
@@ -62,8 +62,8 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
         "classes": [str(label) for label in classes],
         "per_class": {
             str(label): {
-                "recall": _number(recall[k]),
-                "precision": _number(precision[k]),
+                "recall": _float_or_none(recall[k]),
+                "precision": _float_or_none(precision[k]),
                 "support": int(support[k]),
             }
             for k, label in enumerate(classes)
@@ -72,56 +72,97 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     }
 
 
-def training_table(ensemble: Any) -> list[dict[str, float]]:
-    """Tabulate how the networks of a fold ensemble were trained.
+class TrainingRecord(NamedTuple):
+    """Metrics of a member by epoch or iteration, and the one that was kept, from 1."""
+
+    history: dict[str, Any]
+    best: int
+    unit: str
+
+
+def training_records(estimator: Any) -> list[TrainingRecord]:
+    """Return how the members of a fold ensemble were trained.
 
     Parameters
     ----------
-    ensemble : KFoldEnsembleClassifier
-        Fitted; its members are, or have among their parts, a
-        :class:`~skwbc.CNNClassifier`.
-
-    Returns
-    -------
-    list of dict
-        A row for each fold, with "fold" (from 1), "loss", "accuracy", "val_loss" and
-        "val_accuracy" of the network in the epoch whose weights were kept, "score" (of
-        the whole member on its held-out fold, one of the ensemble's `fold_scores_`),
-        "best_epoch" (the epoch that was kept, from 1) and "epochs" (how many were run).
-        The training figures are of augmented images, and taken while the weights were
-        still changing. The validation figures and the score are of the held-out fold.
-        They are optimistic where that also chose the epoch, as with the recipe
-        "article".
+    estimator : KFoldEnsembleClassifier
+        A fitted ensemble whose members are or contain a :class:`~skwbc.CNNClassifier`
+        or a ``HistGradientBoostingClassifier`` with early stopping.
 
     Raises
     ------
     ValueError
-        If the members record no training history.
+        If a member did not record its training.
     """
-    check_is_fitted(ensemble)
+    check_is_fitted(estimator)
+    return [_record_of(member) for member in estimator.estimators_]
+
+
+def training_table(estimator: Any) -> list[dict[str, float]]:
+    """Tabulate the metrics of the epochs that the members of a fold ensemble kept.
+
+    Parameters
+    ----------
+    estimator : KFoldEnsembleClassifier
+        A fitted ensemble, as for :func:`training_records`.
+
+    Returns
+    -------
+    list of dict
+        One row per fold, with "fold" (from 1), those of "loss", "accuracy", "val_loss"
+        and "val_accuracy" that were recorded, in the epoch whose weights were kept,
+        "score" (of the whole member on its held-out fold, one of the ensemble's
+        `fold_scores_`), "best_epoch" (the epoch that was kept, from 1) and "epochs"
+        (the number of epochs). The training metrics are of augmented images, computed
+        while the weights still changed. The validation metrics and the score are of
+        the held-out fold. They are optimistic if that fold chose the epoch, as with
+        the recipe "article".
+
+    Raises
+    ------
+    ValueError
+        If a member did not record its training.
+    """
     rows = []
-    for fold, member in enumerate(ensemble.estimators_):
-        parts = list(parts_of(member))
-        network = next((part for part in parts if hasattr(part, "history_")), None)
-        if network is None:
-            kinds = ", ".join(type(part).__name__ for part in parts)
-            raise ValueError(
-                f"The members are made of {kinds}, none of which records a training "
-                "history; expected CNNClassifier."
-            )
-        best = network.best_epoch_
+    for fold, (history, best, _) in enumerate(training_records(estimator)):
         row: dict[str, float] = {"fold": fold + 1}
-        row |= {
-            name: network.history_[name][best - 1]
-            for name in METRICS
-            if name in network.history_
-        }
-        if hasattr(ensemble, "fold_scores_"):
-            row["score"] = float(ensemble.fold_scores_[fold])
-        epochs = len(network.history_["loss"])
-        rows.append(row | {"best_epoch": best, "epochs": epochs})
+        row |= {name: history[name][best - 1] for name in METRICS if name in history}
+        if hasattr(estimator, "fold_scores_"):
+            row["score"] = float(estimator.fold_scores_[fold])
+        n_epochs = len(next(iter(history.values())))
+        rows.append(row | {"best_epoch": best, "epochs": n_epochs})
     return rows
 
 
-def _number(value: float) -> float | None:
+def _record_of(member: Any) -> TrainingRecord:
+    """Return the record of the first estimator in a member that has one."""
+    parts = list(parts_of(member))
+    for part in parts:
+        if hasattr(part, "history_"):
+            return TrainingRecord(part.history_, part.best_epoch_, "epoch")
+        if hasattr(part, "validation_score_") and len(part.train_score_):
+            return _boosting_record(part)
+    kinds = ", ".join(type(part).__name__ for part in parts)
+    raise ValueError(
+        f"The members consist of {kinds}, which did not record their training. "
+        "Expected CNNClassifier, or HistGradientBoostingClassifier with "
+        "early_stopping=True."
+    )
+
+
+def _boosting_record(boosting: Any) -> TrainingRecord:
+    """Return the metrics of gradient boosting, without those before the first tree."""
+    if boosting.scoring == "loss":
+        # scikit-learn records the negative loss.
+        name, sign = "loss", -1.0
+    else:
+        name = boosting.scoring if isinstance(boosting.scoring, str) else "score"
+        sign = 1.0
+    history = {name: sign * boosting.train_score_[1:]}
+    if len(boosting.validation_score_):
+        history[f"val_{name}"] = sign * boosting.validation_score_[1:]
+    return TrainingRecord(history, boosting.n_iter_, "iteration")
+
+
+def _float_or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""A figure that is not bound to a window, and all the same is seen in a notebook."""
+"""A figure that notebooks show although pyplot does not manage it."""
 
 import base64
 import io
@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 
 
 class ShownFigure(Figure):
-    """A figure that shows itself where it is the last line of a cell.
+    """A figure that notebooks show when it is the last expression of a cell.
 
-    matplotlib does so only for those that pyplot knows, and keeps in memory until they
-    are closed.
+    pyplot shows only the figures that it manages, keeps them in memory until they are
+    closed, and shows those that a function returns a second time.
     """
 
     def _repr_html_(self) -> str:

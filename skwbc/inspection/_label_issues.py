@@ -3,22 +3,17 @@
 import os
 import warnings
 from collections.abc import Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.labels import encode_labels
-from skwbc._utils.sklearn_compat import (
-    HasMethods,
-    Interval,
-    num_samples,
-    validate_params,
-)
+from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.sklearn_compat import HasMethods, num_samples, validate_params
 from skwbc.augmentation._images import check_images
-from skwbc.datasets import ImageFiles
-from skwbc.inspection._plots import CONTRADICTED, draw_grid
+from skwbc.inspection._plots import CONTRADICTED, POSITIVE, draw_grid
+from skwbc.inspection._samples import sample_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,80 +21,83 @@ if TYPE_CHECKING:
 
 @validate_params(
     {
-        "ensemble": [HasMethods(["fit", "predict_proba"])],
-        "X": "no_validation",
+        "estimator": [HasMethods(["fit", "predict_proba"])],
         "y": ["array-like"],
         "names": ["array-like", None],
     },
     prefer_skip_nested_validation=True,
 )
 def find_label_issues(
-    ensemble: Any, X: Any, y: Any, *, names: Sequence[Any] | None = None
+    estimator: Any, X: Any, y: Any, *, names: Sequence[Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Rank training samples by how far out-of-fold probabilities contradict the label.
+    """Rank training samples by how strongly out-of-fold probabilities contradict them.
 
-    Nothing is predicted: a sample is judged by the members that were not trained on it,
-    from what they said while the ensemble was fitted. What is found wants to be looked
-    at: it is a wrong label, or a sample that the ensemble does not understand.
+    Nothing is predicted: each sample is judged by the members that were not trained on
+    it, with the probabilities that they predicted while the ensemble was fitted.
+    Inspect each issue: its label may be wrong, or the ensemble may not have learnt to
+    recognise such samples.
 
     Parameters
     ----------
-    ensemble : KFoldEnsembleClassifier
-        Fitted, with ``oof_proba_``.
+    estimator : KFoldEnsembleClassifier
+        A fitted ensemble with ``oof_proba_``.
     X : array-like of shape (n_samples, ...)
-        The samples that it was fitted on, in that order. Only their number is looked
-        at, and the names of files in an :class:`~skwbc.datasets.ImageFiles`.
+        The samples that the ensemble was fitted on, in the same order. Only their
+        number is used, and the file names of an :class:`~skwbc.datasets.ImageFiles`.
     y : array-like of shape (n_samples,)
-        Their labels. These may have been corrected since: it is they that are judged.
-        Each has to be a class of the ensemble.
+        Their labels, all of them classes of the ensemble. Labels that were corrected
+        after the ensemble was fitted are allowed; the corrected labels are judged.
     names : sequence of str, default=None
-        What to call each sample. By default the files of `X` if it is an
-        :class:`~skwbc.datasets.ImageFiles`, and the positions in `X` otherwise.
+        Names of the samples. By default the files of `X` if it is an
+        :class:`~skwbc.datasets.ImageFiles`, and positions in `X` otherwise.
 
     Returns
     -------
     list of dict
-        Worst label first, for each sample that was ever held out "index" (int, its
-        position in `X`), "image" (its name), "given" (its label as str), "suggested"
-        (the label as str that it seems to be, which is "given" unless it is an issue),
-        "score" (float, the out-of-fold probability of "given", by which they are
-        ranked), "issue" (bool) and "probabilities" (a dict from label to float).
+        One row per sample that was held out at least once, the most improbable label
+        first: "index" (int, its position in `X`), "image" (its name), "given" (its
+        label as str), "suggested" (the label as str that the probabilities suggest;
+        equal to "given" unless the sample is an issue), "score" (float, the out-of-fold
+        probability of "given", by which the rows are sorted), "issue" (bool) and
+        "probabilities" (a dict from label to float).
 
     Raises
     ------
     NotFittedError
         If the ensemble is not fitted.
     ValueError
-        If the ensemble has no out-of-fold probabilities, was fitted on another number
-        of samples, or does not know a label.
+        If the ensemble has no out-of-fold probabilities, was fitted on a different
+        number of samples, or was not fitted on one of the labels.
 
     Warns
     -----
     UserWarning
-        If at least half of the samples are issues. Labels in another order than in
-        ``fit`` look like that, and so does an ensemble that has not learnt.
+        If at least half of the samples are issues. The labels may be in a different
+        order than in ``fit``, or the ensemble may have failed to learn.
 
     See Also
     --------
-    plot_label_issues : A picture of the worst.
+    plot_label_issues : Plot the images with the most improbable labels.
 
     Notes
     -----
-    This is confident learning [1]_. A class's threshold is its mean probability over
-    the samples labelled so. A sample counts as the most probable of the classes that
-    reach their thresholds, and is an issue where that is not its label: it is off the
-    diagonal of the "confident joint". So a class of which the ensemble is unsure is not
-    mislabelled as a whole. Where no class reaches its threshold a sample is no issue,
-    however low its score. No sample counts as a class that no label in `y` names.
+    This is confident learning [1]_. The threshold of a class is its mean probability
+    over the samples with that label. Each sample is assigned to the most probable class
+    among those that reach their thresholds, and is an issue if that class is not its
+    label; in other words, if it is off the diagonal of the "confident joint". A class
+    that the ensemble is uncertain about is therefore not reported as a whole. A sample
+    for which no class reaches its threshold is not an issue, however low its score. No
+    sample is assigned to a class that does not occur in `y`.
 
-    Other than in [1]_, what is suggested has to be more probable than the label, too: a
-    label that the ensemble itself thinks the best one is no issue.
+    Unlike in [1]_, the suggested class also has to be more probable than the label: a
+    label that is the prediction of the ensemble is never an issue.
 
-    Of the orders in [1]_ this is self-confidence, without the issues being put first:
-    an ensemble that is sure of itself has high thresholds, and misses many.
+    The rows are sorted by self-confidence, one of the orders in [1]_, with issues and
+    other samples in one list, because an overconfident ensemble has high thresholds and
+    misses many issues.
 
-    Where members stopped by their held-out fold, that fold with its wrong labels chose
-    the weights that judge it, so that some are harder to find.
+    If the held-out folds stopped the training, wrong labels in a fold influenced the
+    weights that judge them, which makes some of them harder to find.
 
     References
     ----------
@@ -121,39 +119,30 @@ def find_label_issues(
     >>> worst["index"], worst["given"], worst["suggested"], worst["issue"]
     (7, '2', '0', True)
     """
-    check_is_fitted(ensemble)
-    if not hasattr(ensemble, "oof_proba_"):
-        raise ValueError(
-            f"This {type(ensemble).__name__} has no out-of-fold probabilities "
-            "(`oof_proba_`), which label issues are found with. Expected a "
-            "KFoldEnsembleClassifier that was fitted by its own `fit`, not made by "
-            "`from_cross_validate`."
-        )
-    if names is None:
-        names = X.filenames if isinstance(X, ImageFiles) else range(num_samples(X))
-    called = list(names)
-    _check_lengths(len(ensemble.oof_proba_), X=X, y=y, names=called)
-    held_out = np.flatnonzero(~np.isnan(ensemble.oof_proba_).any(axis=1))
-    proba = ensemble.oof_proba_[held_out]
-    given = encode_labels(y, ensemble.classes_)[held_out]
-    seeming = _confident_classes(proba, given)
-    issue = seeming != given
+    oof_proba = check_oof_proba(estimator, X=X, y=y)
+    names = sample_names(X, names)
+    held_out = np.flatnonzero(~np.isnan(oof_proba).any(axis=1))
+    proba = oof_proba[held_out]
+    codes = encode_labels(y, estimator.classes_)[held_out]
+    suggested = _confident_classes(proba, codes)
+    issue = suggested != codes
     if 2 * issue.sum() >= len(issue):
         warnings.warn(
-            f"{issue.sum()} of {len(issue)} labels are contradicted. Are X and y the "
-            "training samples in the order in which the ensemble was fitted? If they "
-            "are, it has not learnt these classes, and its doubts say nothing.",
+            f"{issue.sum()} of {len(issue)} labels are contradicted. Check that X and "
+            "y are the training samples in the order in which the ensemble was fitted. "
+            "If they are, the ensemble failed to learn these classes, and the issues "
+            "mean little.",
             UserWarning,
             stacklevel=2,
         )
-    score = proba[np.arange(len(given)), given]
-    labels = [str(label) for label in ensemble.classes_]
+    score = proba[np.arange(len(codes)), codes]
+    labels = [str(label) for label in estimator.classes_]
     return [
         {
             "index": int(held_out[k]),
-            "image": str(called[held_out[k]]),
-            "given": labels[given[k]],
-            "suggested": labels[seeming[k]],
+            "image": names[held_out[k]],
+            "given": labels[codes[k]],
+            "suggested": labels[suggested[k]],
             "score": float(score[k]),
             "issue": bool(issue[k]),
             "probabilities": dict(zip(labels, proba[k].tolist(), strict=True)),
@@ -163,44 +152,47 @@ def find_label_issues(
 
 
 @validate_params(
-    {
-        "X": "no_validation",
-        "issues": [list, tuple],
-        "n_images": [Interval(Integral, 1, None, closed="left")],
-        "columns": [Interval(Integral, 1, None, closed="left")],
-    },
+    {"issues": [list, tuple], "n_images": POSITIVE, "columns": POSITIVE},
     prefer_skip_nested_validation=True,
 )
 def plot_label_issues(
-    X: Any, issues: Sequence[dict[str, Any]], *, n_images: int = 10, columns: int = 5
+    X: Any,
+    issues: Sequence[dict[str, Any]],
+    *,
+    n_images: int = 10,
+    columns: int = 5,
+    **kwargs: Any,
 ) -> "Figure":
-    """Draw the images with the worst labels, and the probabilities of their classes.
+    """Plot the images with the most improbable labels and their class probabilities.
 
-    Titles say the name of the image, its label, and the label that is suggested with
-    its out-of-fold probability. Those of issues are red; the others have a label that
-    is improbable, but no other that is probable enough.
+    Each title shows the name of the image, its label and, for an issue, the suggested
+    label with its out-of-fold probability. Titles of issues are red; the other images
+    have an improbable label, but no other class is probable enough.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, height, width, channels)
-        The images that :func:`find_label_issues` was given, as 0 to 255 integers or 0
-        to 1 floats. Only those that are drawn are read.
+        The images that were passed to :func:`find_label_issues`. Only those that are
+        shown are read.
     issues : list of dict
-        What it returned, or some of that.
+        Rows returned by :func:`find_label_issues`.
     n_images : int, default=10
-        The first so many are drawn, or as many as there are.
+        Maximum number of images.
     columns : int, default=5
-        Images in a row.
+        Images per row.
+    **kwargs : dict
+        Keyword arguments passed to matplotlib's `imshow` for each image.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not bound to a window; ``figure.savefig(...)`` writes it.
+        The figure, not managed by pyplot; ``figure.savefig(...)`` writes it.
 
     Raises
     ------
     ValueError
-        If `issues` is empty, or `X` are no images, or fewer than `issues` are of.
+        If `issues` is empty, `X` does not hold images, or an issue has a position that
+        `X` does not have.
     ImportError
         If matplotlib is not installed.
 
@@ -210,55 +202,84 @@ def plot_label_issues(
     >>> issues = find_label_issues(clf, X, y)  # doctest: +SKIP
     >>> figure = plot_label_issues(X, issues)  # doctest: +SKIP
     """
-    shown = issues[:n_images]
-    if not shown:
+    issues = issues[:n_images]
+    if not issues:
         raise ValueError(
-            "There is nothing to draw: issues is empty. Expected rows that "
+            "There is nothing to plot: issues is empty. Expected rows that "
             "find_label_issues returned."
         )
     X = check_images(X, "plot_label_issues")
-    last = max(row["index"] for row in shown)
-    if last >= len(X):
+    rows = np.array([row["index"] for row in issues])
+    if rows.max() >= len(X):
         raise ValueError(
-            f"issues has image {last}, but X has only {len(X)}. Give the X that "
-            "find_label_issues was given."
+            f"issues has image {rows.max()}, but X has only {len(X)}. Pass the X that "
+            "find_label_issues was called with."
         )
-    labels = list(shown[0]["probabilities"])
     return draw_grid(
-        [np.asarray(X[row["index"]]) for row in shown],
-        np.array([[row["probabilities"][label] for label in labels] for row in shown]),
-        labels,
-        [_title(row) for row in shown],
-        [row["given"] for row in shown],
-        min(columns, len(shown)),
+        read_rows(X, rows),
+        np.array([list(row["probabilities"].values()) for row in issues]),
+        list(issues[0]["probabilities"]),
+        [_title(row) for row in issues],
+        [row["given"] for row in issues],
+        columns,
+        **kwargs,
     )
 
 
-def _check_lengths(n_fitted: int, **given: Any) -> None:
-    for name, value in given.items():
-        n_given = num_samples(value)
-        if n_given != n_fitted:
+def check_oof_proba(estimator: Any, **data: Any) -> np.ndarray:
+    """Return the out-of-fold probabilities of an ensemble.
+
+    Parameters
+    ----------
+    estimator : KFoldEnsembleClassifier
+        The ensemble.
+    **data : dict
+        Arrays by name, with one entry per sample that the ensemble was fitted on.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+
+    Raises
+    ------
+    NotFittedError
+        If the ensemble is not fitted.
+    ValueError
+        If it has no out-of-fold probabilities, or an array has a different length.
+    """
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "oof_proba_"):
+        raise ValueError(
+            f"This {type(estimator).__name__} has no out-of-fold probabilities "
+            "(`oof_proba_`). Expected a KFoldEnsembleClassifier that was fitted by "
+            "its own `fit`, not made by `from_cross_validate`."
+        )
+    n_fitted = len(estimator.oof_proba_)
+    for name, values in data.items():
+        if num_samples(values) != n_fitted:
             raise ValueError(
-                f"{name} has {n_given} entries, but the ensemble was fitted on "
-                f"{n_fitted} samples. Expected one for each of those, in that order."
+                f"{name} has {num_samples(values)} entries, but the ensemble was "
+                f"fitted on {n_fitted} samples. Expected one entry per training "
+                "sample, in the same order."
             )
+    return estimator.oof_proba_
 
 
-def _confident_classes(proba: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Return the class that each sample is counted as in the confident joint.
+def _confident_classes(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the class that each sample is assigned to in the confident joint.
 
-    It is the given one where no class that reaches its threshold is more probable.
+    This is its label unless a class that reaches its threshold is more probable.
     """
     n_classes = proba.shape[1]
-    self_confidence = proba[np.arange(len(given)), given]
+    self_confidence = proba[np.arange(len(codes)), codes]
     thresholds = np.full(n_classes, np.inf)
-    counts = np.bincount(given, minlength=n_classes)
-    sums = np.bincount(given, weights=self_confidence, minlength=n_classes)
+    counts = np.bincount(codes, minlength=n_classes)
+    sums = np.bincount(codes, weights=self_confidence, minlength=n_classes)
     np.divide(sums, counts, out=thresholds, where=counts > 0)
-    # The mean of equal numbers can be rounded to more than they are.
+    # Rounding can make the mean of equal numbers slightly larger than each of them.
     reaching = np.where(proba >= thresholds - 1e-9, proba, -1.0)
     contradicted = reaching.max(axis=1) > self_confidence
-    return np.where(contradicted, reaching.argmax(axis=1), given)
+    return np.where(contradicted, reaching.argmax(axis=1), codes)
 
 
 def _title(row: dict[str, Any]) -> dict[str, Any]:

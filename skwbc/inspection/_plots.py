@@ -1,4 +1,7 @@
-"""Pictures. They need matplotlib, which comes with the extra ``plot``."""
+"""Plots of predictions, and the drawing that other plots share.
+
+Plots need matplotlib, which the extra ``plot`` installs.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,50 +11,50 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from skwbc._utils.labels import label_names
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.sklearn_compat import Interval, validate_params
-from skwbc.augmentation._images import white_level
+from skwbc.inspection._samples import scale_pixels, true_names
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
 _RIGHT, _WRONG, _OTHER = "#1b7837", "#b2182b", "#9aa0a6"
-# Letters of a title that are not wider than an image in a grid.
+# Characters that fit above an image in a grid.
 _LINE = 28
-# How a title is set whose label the probabilities contradict.
+# Style of a title whose label the probabilities contradict.
 CONTRADICTED = {"color": _WRONG, "weight": "bold"}
+POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 
 @validate_params(
     {
-        "images": ["array-like"],
+        "X": ["array-like"],
         "proba": ["array-like"],
-        "classes": "no_validation",
         "y_true": ["array-like", None],
-        "columns": [Interval(Integral, 1, None, closed="left")],
+        "columns": POSITIVE,
     },
     prefer_skip_nested_validation=True,
 )
 def plot_predictions(
-    images: Any,
+    X: Any,
     proba: Any,
     classes: Sequence[Any],
     *,
     y_true: Any = None,
     columns: int = 4,
+    **kwargs: Any,
 ) -> "Figure":
-    """Draw each image with a bar for the probability of each class.
+    """Plot images with a bar for the probability of each class.
 
-    This is the article's figure of its twelve test cells. With `y_true` a title says
-    whether the first choice is right, in words, by weight and by colour, and the bar of
-    a wrong one is hatched.
+    This is the article's figure of its twelve test cells. With `y_true`, the title of
+    each image shows whether the prediction is right by its words, weight and colour,
+    and the bar of a wrong prediction is hatched.
 
     Parameters
     ----------
-    images : array-like of shape (n_samples, height, width, channels)
-        Images as 0 to 255 integers or 0 to 1 floats. Of those that are neither grey nor
-        RGB the mean over the channels is shown.
+    X : array-like of shape (n_samples, height, width, channels)
+        Images. Unless they are greyscale or RGB, the mean over the channels is shown.
     proba : array-like of shape (n_samples, n_classes)
         Class probabilities.
     classes : sequence of length n_classes
@@ -59,12 +62,14 @@ def plot_predictions(
     y_true : array-like of shape (n_samples,), default=None
         True labels.
     columns : int, default=4
-        Images in a row.
+        Images per row.
+    **kwargs : dict
+        Keyword arguments passed to matplotlib's `imshow` for each image.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not bound to a window; ``figure.savefig(...)`` writes it.
+        The figure, not managed by pyplot; ``figure.savefig(...)`` writes it.
 
     Raises
     ------
@@ -73,21 +78,19 @@ def plot_predictions(
     ImportError
         If matplotlib is not installed.
     """
-    images, proba = np.asarray(images), np.asarray(proba)
-    check_consistent_length(images, proba, y_true)
+    X, proba = np.asarray(X), np.asarray(proba)
+    check_consistent_length(X, proba, y_true)
     if proba.shape[1] != len(classes):
         raise ValueError(
             f"proba has {proba.shape[1]} columns, but there are {len(classes)} classes."
         )
     labels = [str(label) for label in classes]
-    truths: list[str | None] = [None] * len(images)
-    if y_true is not None:
-        truths = list(label_names(y_true, classes))
+    truths = true_names(y_true, classes, len(X))
     titles = [
         title_of(labels[row.argmax()], truth)
         for row, truth in zip(proba, truths, strict=True)
     ]
-    return draw_grid(images, proba, labels, titles, truths, columns)
+    return draw_grid(X, proba, labels, titles, truths, columns, **kwargs)
 
 
 def draw_grid(
@@ -97,157 +100,161 @@ def draw_grid(
     titles: Sequence[dict[str, Any]],
     truths: Sequence[str | None],
     columns: int,
+    **kwargs: Any,
 ) -> "Figure":
-    """Draw images in a grid, below each a bar for the probability of each class.
+    """Draw images in a grid, with bars for their class probabilities below them.
 
     Parameters
     ----------
-    images : array-like of shape (n_samples, height, width, channels)
-        As for :func:`show_image`.
+    images : ndarray of shape (n_samples, height, width, channels)
+        Images.
     proba : ndarray of shape (n_samples, n_classes)
         Class probabilities.
     labels : list of str
-        The classes.
+        Names of the classes.
     titles : sequence of dict
         Parameters of ``Axes.set_title`` for each image.
     truths : sequence of str or None
         The label that the bars are compared with, if any.
     columns : int
-        Images in a row.
+        Images per row, at most.
+    **kwargs : dict
+        Keyword arguments for `imshow`.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
+    columns = max(1, min(columns, len(images)))
     rows = math.ceil(len(images) / columns)
     bars_height = 0.35 + 0.2 * len(labels)
     further_lines = max((title["label"].count("\n") for title in titles), default=0)
     height = 2.0 + bars_height + 0.15 * further_lines
-    figure = new_figure(
-        figsize=(2.6 * columns, height * rows + 0.3), layout="constrained"
-    )
-    grid = figure.subplots(
+    figure, grid = new_grid(
         2 * rows,
         columns,
-        squeeze=False,
-        gridspec_kw={"height_ratios": [2.0, bars_height] * rows},
+        figsize=(2.6 * columns, height * rows + 0.3),
+        height_ratios=[2.0, bars_height] * rows,
     )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for k, (image, row) in enumerate(zip(images, proba, strict=True)):
+    for k, (image, row) in enumerate(zip(scale_pixels(images), proba, strict=True)):
         top, column = 2 * (k // columns), k % columns
-        show_image(grid[top, column], image)
+        show_image(grid[top, column], image, **kwargs)
         grid[top, column].set_title(fontsize=9, **titles[k])
         _draw_bars(grid[top + 1, column], row, labels, truths[k])
     return figure
 
 
-def new_figure(**parameters: Any) -> "Figure":
-    """Return an empty figure that is not bound to a window.
-
-    Parameters
-    ----------
-    **parameters : dict
-        Parameters of :class:`matplotlib.figure.Figure`.
+def new_grid(
+    rows: int,
+    columns: int,
+    *,
+    figsize: tuple[float, float],
+    height_ratios: Sequence[float] | None = None,
+) -> "tuple[Figure, np.ndarray]":
+    """Return a figure that pyplot does not manage, and its grid of invisible axes.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     """
-    import_optional("matplotlib.figure", "plot", "Drawing a picture")
+    import_optional("matplotlib.figure", "plot", "Plotting")
     from skwbc.inspection._figure import ShownFigure
 
-    return ShownFigure(**parameters)
+    figure = ShownFigure(figsize=figsize, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure, grid
 
 
-def own_axes(axes: Any, **parameters: Any) -> Any:
-    """Return the axes that a display was given, or those of a new figure.
+class Display:
+    """Base class of displays, which plot on given axes or on new ones."""
 
-    As with scikit-learn's displays, pyplot makes it, and so a notebook shows it.
+    ax_: "Axes"
+    figure_: "Figure | SubFigure"
+
+    def _set_axes(self, ax: "Axes | None", figsize: tuple[float, float]) -> Any:
+        """Store the axes, by default axes of a new figure managed by pyplot.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            pyplot = import_optional("matplotlib.pyplot", "plot", "Plotting")
+            _, ax = pyplot.subplots(layout="constrained", figsize=figsize)
+        self.ax_, self.figure_ = ax, ax.figure
+        return ax
+
+
+def line_style(kwargs: dict[str, Any], **defaults: Any) -> dict[str, Any]:
+    """Return parameters of `Axes.plot`; those of the user override the defaults.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes or None
-        What the display was given.
-    **parameters : dict
-        Parameters of a new figure.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+    kwargs : dict
+        Parameters chosen by the user, whose short names such as ``lw`` are allowed.
+    **defaults : dict
+        Parameters with their full names.
     """
-    if axes is None:
-        pyplot = import_optional("matplotlib.pyplot", "plot", "Drawing a picture")
-        _, axes = pyplot.subplots(layout="constrained", **parameters)
-    return axes
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    return defaults | normalize_kwargs(kwargs, Line2D)
 
 
 def title_of(predicted: str, truth: Any) -> dict[str, Any]:
-    """Return the parameters of ``Axes.set_title`` that say whether a label is right.
+    """Return the parameters of ``Axes.set_title`` for a predicted label.
 
     Parameters
     ----------
     predicted : str
-        The first choice.
-    truth : object
-        The true label, or None if it is not known.
+        The predicted label.
+    truth : str or None
+        The true label, or None if it is unknown.
     """
     if truth is None:
         return {"label": predicted}
-    if str(truth) == predicted:
+    if truth == predicted:
         return {"label": f"{truth} (right)", "color": _RIGHT}
-    label = f"{truth}, taken for {predicted}"
+    label = f"{truth}, predicted {predicted}"
     if len(label) > _LINE:
-        label = f"{truth},\ntaken for {predicted}"
+        label = f"{truth},\npredicted {predicted}"
     return {"label": label, **CONTRADICTED}
 
 
-def pixel_range(images: np.ndarray) -> tuple[float, float]:
-    """Return the values of images to show as black and as white.
-
-    Parameters
-    ----------
-    images : ndarray
-        Of any real type.
-    """
-    low = min(0.0, float(images.min()))
-    high = float(images.max())
-    if not low:
-        high = white_level(images.dtype, high)
-    return low, high if high > low else low + 1.0
-
-
-def show_image(axes: Any, image: np.ndarray) -> None:
-    """Show an image of any number of channels; more than RGB has are averaged.
+def show_image(axes: Any, image: np.ndarray, **kwargs: Any) -> None:
+    """Show an RGB image, or the mean over the channels of any other image.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to show it.
+        Axes to draw on.
     image : ndarray of shape (height, width, channels)
-        Integers from 0 to 255 or floats from 0 to 1.
+        Pixels from 0, black, to 1, white.
+    **kwargs : dict
+        Keyword arguments for `imshow`.
     """
     if image.shape[-1] == 3:
-        axes.imshow(image)
+        axes.imshow(image, **kwargs)
     else:
-        white = 255 if image.dtype == np.uint8 else 1
-        axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=white)
+        grey = {"cmap": "gray", "vmin": 0, "vmax": 1}
+        axes.imshow(image.mean(axis=-1), **grey | kwargs)
 
 
 def _draw_bars(axes: Any, row: np.ndarray, labels: list[str], truth: Any) -> None:
     axes.set_axis_on()
     best = int(row.argmax())
-    colours = [_OTHER] * len(labels)
-    colours[best] = _WRONG if truth not in (None, labels[best]) else _RIGHT
-    hatches = ["//" if colour == _WRONG else "" for colour in colours]
+    wrong = truth not in (None, labels[best])
+    colours, hatches = [_OTHER] * len(labels), [""] * len(labels)
+    colours[best], hatches[best] = (_WRONG, "//") if wrong else (_RIGHT, "")
     bars = axes.barh(range(len(labels)), row, color=colours, hatch=hatches)
-    axes.bar_label(bars, [f"{p:.2f}" for p in row], padding=2, fontsize=8)
+    axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.25)
     axes.set_xticks([])
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -1,66 +1,86 @@
-"""What an ensemble says of each sample, as plain data that can be printed or stored."""
+"""Predictions of an ensemble as plain data that can be printed or stored.
+
+scikit-learn is not imported here, because a model in ONNX predicts without it.
+"""
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from skwbc.ensemble._averaging import average_members, first_choices
 from skwbc.ensemble._conformal import prediction_sets
 
 
-def describe_predictions(
-    ensemble: Any, X: Any, names: Sequence[str], *, coverage: float | None = None
-) -> list[dict[str, Any]]:
-    """Predict with a fold ensemble, and say how far its members agree.
+def count_agreeing(members: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    """Count the members whose first choice is the predicted class.
 
     Parameters
     ----------
-    ensemble : KFoldEnsembleClassifier
-        Fitted.
+    members : ndarray of shape (n_members, n_samples, n_classes)
+        Probabilities predicted by each member.
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities predicted by the ensemble.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), int
+    """
+    return (first_choices(members) == proba.argmax(axis=1)).sum(axis=0)
+
+
+def describe_predictions(
+    estimator: Any, X: Any, names: Sequence[str], *, coverage: float | None = None
+) -> list[dict[str, Any]]:
+    """Predict with a fold ensemble and count how many members agree.
+
+    Parameters
+    ----------
+    estimator : KFoldEnsembleClassifier or OnnxClassifier
+        A fitted ensemble.
     X : array-like of shape (n_samples, ...)
         Samples.
     names : sequence of str
-        What to call each sample.
+        One name per sample.
     coverage : float, default=None
-        Also say which labels each sample may have, as in
-        :meth:`KFoldEnsembleClassifier.predict_set`.
+        Coverage of the prediction sets, as in
+        :meth:`KFoldEnsembleClassifier.predict_set`. By default no sets are predicted.
 
     Returns
     -------
     list of dict
-        For each sample "image" (its name), "predicted" (the label as str),
+        One row per sample: "image" (its name), "predicted" (the label as str),
         "probabilities" (a dict from label to float, the mean over the members),
-        "agreement" (int, the number of members whose own first choice is
-        "predicted") and, with `coverage`, "set" (a list of labels, the most probable
-        one first).
+        "agreement" (int, the number of members whose first choice is "predicted")
+        and, with `coverage`, "set" (a list of labels, the most probable first).
 
     Raises
     ------
     ValueError
-        If there is not a name for each sample, `coverage` is no number between 0 and
-        1, or the ensemble has no held-out probabilities.
+        If the numbers of names and samples differ, `coverage` is not between 0 and 1,
+        or the ensemble has no held-out probabilities.
     """
-    members = ensemble.predict_proba_members(X)
-    # Not by scikit-learn, which a model in ONNX does without.
+    members = estimator.predict_proba_members(X)
     if len(names) != members.shape[1]:
         raise ValueError(
-            f"Got {len(names)} names for {members.shape[1]} samples; expected one each."
+            f"Got {len(names)} names for {members.shape[1]} samples; expected one per "
+            "sample."
         )
     proba = average_members(members)
-    best = proba.argmax(axis=1)
-    choices = first_choices(members)
-    agreement = (choices == best).sum(axis=0)
-    labels = [str(label) for label in ensemble.classes_]
+    labels = [str(label) for label in estimator.classes_]
     rows = [
         {
             "image": str(name),
-            "predicted": labels[best[k]],
-            "probabilities": dict(zip(labels, proba[k].tolist(), strict=True)),
-            "agreement": int(agreement[k]),
+            "predicted": labels[row.argmax()],
+            "probabilities": dict(zip(labels, row.tolist(), strict=True)),
+            "agreement": int(agreement),
         }
-        for k, name in enumerate(names)
+        for name, row, agreement in zip(
+            names, proba, count_agreeing(members, proba), strict=True
+        )
     ]
     if coverage is not None:
-        sets = prediction_sets(ensemble, [members], coverage)
+        sets = prediction_sets(estimator, [members], coverage)
         for row, order, inside in zip(
             rows, (-proba).argsort(axis=1), sets, strict=True
         ):

@@ -1,67 +1,57 @@
-"""How the members of an ensemble learnt, epoch by epoch."""
+"""Display of the training history of an ensemble's members."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.sklearn_compat import validate_params
 from skwbc.ensemble import KFoldEnsembleClassifier
-from skwbc.ensemble._parts import parts_of
-from skwbc.inspection._plots import own_axes
+from skwbc.inspection._evaluation import training_records
+from skwbc.inspection._plots import Display, line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
     from matplotlib.lines import Line2D
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, without their yellow.
+# The palette of Okabe and Ito, safe for colour-blind readers, without its yellow.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-class _Record(NamedTuple):
-    """What a member noted down while it was fitted."""
+@dataclass(eq=False, repr=False)
+class TrainingCurvesDisplay(Display):
+    """Learning curves of all folds of an ensemble.
 
-    history: dict[str, Any]
-    best: int
-    unit: str
-
-
-class TrainingCurvesDisplay:
-    """The learning curves of all folds of an ensemble.
-
-    It is made by :meth:`from_estimator`. A fold has one colour: its line is dashed for
-    the samples that the member was trained on, solid for the held-out fold that it
-    watched, and a ring with the fold's number is at the epoch whose weights were kept.
+    Create it with :meth:`from_estimator`. Each fold has one colour: a dashed line for
+    the samples that its member was trained on, a solid line for the held-out fold that
+    was evaluated during training, and a ring with the number of the fold at the epoch
+    whose weights were kept.
 
     Parameters
     ----------
     train : list of ndarray of shape (n_epochs,)
-        The metric of each fold on its training samples.
+        Metric of each fold on its training samples. NaN for an epoch at which the
+        metric was not evaluated.
     validation : list of ndarray of shape (n_epochs,) or None
-        The metric on the held-out fold; None for a member that watched none.
+        Metric on the held-out fold; None for a member that did not evaluate it.
     best : list of int
-        The epoch of each fold that was kept, from 1.
+        Epoch that each fold kept; the first epoch is 1.
     metric : str
-        What it is.
+        Name of the metric.
     unit : str, default="epoch"
-        What is counted.
+        Name of a step of the training.
 
     Attributes
     ----------
     train_lines_ : list of matplotlib.lines.Line2D
-        A line for each fold.
+        One line per fold.
     validation_lines_ : list of matplotlib.lines.Line2D or None
-        None for a member that watched no fold.
+        One line per fold; None for a member that did not evaluate its held-out fold.
     ax_ : matplotlib.axes.Axes
-        Where they were drawn.
+        Axes with the curves.
     figure_ : matplotlib.figure.Figure
-        The figure of those.
-
-    See Also
-    --------
-    training_table : The figures of the epochs that were kept.
+        Figure with the axes.
 
     Examples
     --------
@@ -74,52 +64,42 @@ class TrainingCurvesDisplay:
     ...     clf.fit(X, y), metric="accuracy")  # doctest: +SKIP
     """
 
-    train_lines_: "list[Line2D]"
-    validation_lines_: "list[Line2D | None]"
-    ax_: "Axes"
-    figure_: "Figure | SubFigure"
-
-    def __init__(
-        self,
-        train: list[np.ndarray],
-        validation: list[np.ndarray | None],
-        best: list[int],
-        *,
-        metric: str,
-        unit: str = "epoch",
-    ) -> None:
-        self.train = train
-        self.validation = validation
-        self.best = best
-        self.metric = metric
-        self.unit = unit
+    train: list[np.ndarray]
+    validation: list[np.ndarray | None]
+    best: list[int]
+    _: KW_ONLY
+    metric: str
+    unit: str = "epoch"
 
     @classmethod
     @validate_params(
-        {
-            "ensemble": [KFoldEnsembleClassifier],
-            "metric": [str],
-            "ax": "no_validation",
-        },
+        {"estimator": [KFoldEnsembleClassifier], "metric": [str]},
         prefer_skip_nested_validation=True,
     )
     def from_estimator(
-        cls, ensemble: Any, *, metric: str = "loss", ax: "Axes | None" = None
+        cls,
+        estimator: Any,
+        *,
+        metric: str = "loss",
+        ax: "Axes | None" = None,
+        **kwargs: Any,
     ) -> Self:
-        """Draw what the members of an ensemble noted down while they were fitted.
+        """Plot the learning curves that were recorded while an ensemble was fitted.
 
         Parameters
         ----------
-        ensemble : KFoldEnsembleClassifier
-            Fitted; its members are, or have among their parts, a
-            :class:`~skwbc.CNNClassifier` or a ``HistGradientBoostingClassifier`` that
-            stops early.
+        estimator : KFoldEnsembleClassifier
+            A fitted ensemble whose members are or contain a
+            :class:`~skwbc.CNNClassifier` or a ``HistGradientBoostingClassifier`` with
+            early stopping.
         metric : str, default="loss"
-            "loss", "accuracy" or another metric that was recorded. The training values
-            are of augmented images, taken while the weights were still changing; those
-            of the held-out fold are optimistic where it chose the epoch.
+            "loss", "accuracy" or another recorded metric. Training values are of
+            augmented images, computed while the weights still change. Values of the
+            held-out fold are optimistic if that fold chose the epoch.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; by default in a new figure.
+            Axes to plot on. By default, a new figure and axes are created.
+        **kwargs : dict
+            Keyword arguments passed to matplotlib's `plot` for each curve.
 
         Returns
         -------
@@ -128,35 +108,39 @@ class TrainingCurvesDisplay:
         Raises
         ------
         ValueError
-            If the members record nothing, or not this metric.
+            If the members did not record their training, or not this metric.
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(ensemble)
-        records = [_record_of(member) for member in ensemble.estimators_]
-        known = [name for name in records[0].history if not name.startswith("val_")]
-        if metric not in known:
+        records = training_records(estimator)
+        metrics = [name for name in records[0].history if not name.startswith("val_")]
+        if metric not in metrics:
             raise ValueError(
-                f"metric={metric!r} was not recorded. Expected one of {known}; its "
-                "values on the held-out fold are drawn with it."
+                f"metric={metric!r} was not recorded. Expected one of {metrics}; its "
+                "values on the held-out fold are plotted with it."
             )
-        histories = [record.history for record in records]
-        held_out = [history.get(f"val_{metric}") for history in histories]
-        return cls(
-            [np.asarray(history[metric]) for history in histories],
-            [None if values is None else np.asarray(values) for values in held_out],
+        display = cls(
+            [record.history[metric] for record in records],
+            [record.history.get(f"val_{metric}") for record in records],
             [record.best for record in records],
             metric=metric,
             unit=records[0].unit,
-        ).plot(ax=ax)
+        )
+        return display.plot(ax=ax, **kwargs)
 
-    def plot(self, *, ax: "Axes | None" = None) -> Self:
-        """Draw the curves.
+    def plot(self, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
+        """Plot the curves.
+
+        Lines connect the epochs at which a metric was evaluated. If these are not all
+        epochs, each of them has a marker.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; by default in a new figure.
+            Axes to plot on. By default, a new figure and axes are created.
+        **kwargs : dict
+            Keyword arguments passed to matplotlib's `plot` for each curve, such as
+            ``linewidth``. Rings have the colours of the lines.
 
         Returns
         -------
@@ -168,73 +152,46 @@ class TrainingCurvesDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = own_axes(ax, figsize=(6.4, 4.2))
-        self.train_lines_, self.validation_lines_ = [], []
+        ax = self._set_axes(ax, figsize=(6.4, 4.2))
+        training: dict[str, Any] = {"linestyle": "--", "linewidth": 0.9, "alpha": 0.7}
+        held_out: dict[str, Any] = {"linestyle": "-", "linewidth": 1.5}
+        self.train_lines_: list[Line2D] = []
+        self.validation_lines_: list[Line2D | None] = []
         folds = zip(self.train, self.validation, self.best, strict=True)
         for fold, (train, validation, best) in enumerate(folds):
             colour = _COLOURS[fold % len(_COLOURS)]
-            (line,) = ax.plot(
-                _epochs(train), train, "--", lw=0.9, color=colour, alpha=0.7
-            )
+            style = line_style(kwargs, color=colour, **training)
+            line, kept = _plot_curve(ax, train, style), train
             self.train_lines_.append(line)
-            watched = None
+            self.validation_lines_.append(None)
             if validation is not None:
-                (watched,) = ax.plot(
-                    _epochs(validation), validation, lw=1.5, color=colour
-                )
-            self.validation_lines_.append(watched)
-            kept = train if validation is None else validation
+                style = line_style(kwargs, color=colour, **held_out)
+                line, kept = _plot_curve(ax, validation, style), validation
+                self.validation_lines_[-1] = line
             ax.plot(
-                best, kept[best - 1], "o", ms=11, mfc="white", mec=colour, mew=1.5,
-                zorder=3,
+                best, kept[best - 1], "o", ms=11, mfc="white", mec=line.get_color(),
+                mew=1.5, zorder=3,
             )  # fmt: skip
             ax.annotate(
                 str(fold + 1), (best, kept[best - 1]), ha="center", va="center",
                 fontsize=8, zorder=4,
             )  # fmt: skip
-        ax.plot([], [], "--", lw=0.9, color="0.3", label="training")
-        if any(watched is not None for watched in self.validation_lines_):
-            ax.plot([], [], lw=1.5, color="0.3", label="held-out fold")
-        ax.plot(
-            [], [], "o", mfc="white", mec="0.3", label=f"kept {self.unit} of a fold"
-        )
-        ax.set_xlabel(self.unit)
-        ax.set_ylabel(self.metric)
-        ticker = import_optional("matplotlib.ticker", "plot", "Drawing a picture")
+        ax.plot([], [], color="0.3", label="training", **training)
+        if any(self.validation_lines_):
+            ax.plot([], [], color="0.3", label="held-out fold", **held_out)
+        ax.plot([], [], "o", mfc="white", mec="0.3", label=f"{self.unit} kept")
+        ax.set(xlabel=self.unit, ylabel=self.metric)
+        ticker = import_optional("matplotlib.ticker", "plot", "Plotting")
         ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         ax.legend(fontsize=8)
-        self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
-def _epochs(values: np.ndarray) -> range:
-    return range(1, len(values) + 1)
-
-
-def _record_of(member: Any) -> _Record:
-    """Return what the first part of a member that notes anything down has noted."""
-    parts = list(parts_of(member))
-    for part in parts:
-        if hasattr(part, "history_"):
-            return _Record(part.history_, part.best_epoch_, "epoch")
-        if hasattr(part, "validation_score_") and len(part.train_score_):
-            return _boosting_record(part)
-    kinds = ", ".join(type(part).__name__ for part in parts)
-    raise ValueError(
-        f"The members are made of {kinds}, none of which recorded how it was trained. "
-        "Expected CNNClassifier, or HistGradientBoostingClassifier with "
-        "early_stopping=True."
-    )
-
-
-def _boosting_record(part: Any) -> _Record:
-    """Return the scores of a gradient boosting, without those before the first tree."""
-    if part.scoring == "loss":
-        # scikit-learn turns it round, so that more is better.
-        name, sign = "loss", -1.0
-    else:
-        name, sign = part.scoring if isinstance(part.scoring, str) else "score", 1.0
-    history = {name: sign * part.train_score_[1:]}
-    if len(part.validation_score_):
-        history[f"val_{name}"] = sign * part.validation_score_[1:]
-    return _Record(history, part.n_iter_, "iteration")
+def _plot_curve(ax: Any, values: Any, style: dict[str, Any]) -> "Line2D":
+    """Plot the epochs at which a metric is not NaN."""
+    values = np.asarray(values)
+    evaluated = np.flatnonzero(np.isfinite(values))
+    if len(evaluated) < len(values):
+        style = {"marker": "o", "markersize": 3} | style
+    (line,) = ax.plot(evaluated + 1, values[evaluated], **style)
+    return line

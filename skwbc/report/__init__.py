@@ -1,4 +1,4 @@
-"""Reports of a training or an evaluation, each as one self-contained HTML file.
+"""Training and evaluation reports, each one self-contained HTML file.
 
 They need the extra ``report``.
 """

@@ -1,9 +1,9 @@
-"""Drawings as pictures within the page, with what they show in words."""
+"""Figures of a report, each with a description in words."""
 
+import functools
 import io
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,181 +12,196 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from skwbc import inspection
 from skwbc._utils.optional_imports import import_optional
 from skwbc.ensemble._parts import networks_of
-from skwbc.report._facts import Judged
+from skwbc.report._facts import Judged, confusion_table, per_class_table
 from skwbc.report._images import Gallery, data_uri
 from skwbc.report._page import Block, Missing, Picture
-from skwbc.uncertainty import expected_calibration_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# In inches of 96 pixels: on a phone a drawing keeps three quarters of its size.
+# In inches of 96 pixels; on a phone, figures are displayed at 75 % of this size.
 _WIDTH, _HEIGHT = 5.2, 3.9
 _RC = {
-    # Text stays text: the reader's fonts have the characters of any language.
+    # Text remains text, because the reader's fonts support any language.
     "svg.fonttype": "none",
     "svg.hashsalt": "skwbc",
-    # Names of classes are no formulas.
+    # Names of classes are not formulas.
     "text.parse_math": False,
 }
-_DOTS_PER_INCH = 110
-# Images with class activation maps, at the most.
+_MEDIA_TYPES = {"svg": "image/svg+xml", "jpeg": "image/jpeg"}
+_OPTIONS: dict[str, Any] = {
+    "svg": {"metadata": {"Date": None}},
+    "jpeg": {"dpi": 110, "pil_kwargs": {"quality": 85}},
+}
+# Maximum number of images with class activation maps.
 MAPS = 8
-# Classes above which a confusion matrix is a picture without numbers.
+# A confusion matrix of more classes shows no numbers.
 _MANY_CLASSES = 20
 
 
-def try_to_draw(title: str, make: Callable[[], Block]) -> Block:
-    """Return what `make` makes, or why it cannot be made.
+def chart(title: str, file_format: str = "svg") -> Callable:
+    """Turn a function that draws a figure into one that returns a block of a page.
 
-    A report without one of its pictures is worth more than none: whoever waits for it
-    may have trained for hours.
+    If the figure cannot be drawn, the block shows the reason: a report without one of
+    its figures is better than no report after hours of training.
+
+    Parameters
+    ----------
+    title : str
+        Title of the block.
+    file_format : {"svg", "jpeg"}, default="svg"
+        Format of the figure.
+
+    Returns
+    -------
+    callable
+        A decorator of functions that return a figure, its description in words, and a
+        note to show below it.
     """
-    try:
-        with _drawing():
-            return make()
-    except Exception as error:
-        return Missing(title, f"{type(error).__name__}: {error}")
+
+    def decorate(
+        draw: Callable[..., tuple["Figure", str, str]],
+    ) -> Callable[..., Block]:
+        @functools.wraps(draw)
+        def attempt(*args: Any) -> Block:
+            matplotlib = import_optional("matplotlib", "report", "A report")
+            try:
+                with matplotlib.rc_context(_RC), warnings.catch_warnings():
+                    # Widths are computed with a font that may lack some characters.
+                    warnings.filterwarnings("ignore", message="Glyph .* missing from")
+                    figure, alt, note = draw(*args)
+                    return _picture(title, figure, file_format, alt, note)
+            except Exception as error:
+                return Missing(title, f"{type(error).__name__}: {error}")
+
+        return attempt
+
+    return decorate
 
 
-def learning_curves(ensemble: Any, metric: str) -> Picture:
-    """Draw the learning curves of all folds."""
+def score_blocks(judged: Judged, scores: dict[str, Any]) -> list[Block]:
+    """Return figures and tables of the scores."""
+    return [
+        confusion_matrix(judged),
+        reliability(judged),
+        per_class_table(scores),
+        confusion_table(scores),
+    ]
+
+
+def learning_curves(estimator: Any) -> list[Block]:
+    """Return the learning curves of all folds, for loss and accuracy."""
+    return [
+        chart(f"Learning curves: {metric}")(_learning_curves)(estimator, metric)
+        for metric in ("loss", "accuracy")
+    ]
+
+
+def _learning_curves(estimator: Any, metric: str) -> tuple["Figure", str, str]:
     figure, axes = _sheet()
-    inspection.TrainingCurvesDisplay.from_estimator(ensemble, metric=metric, ax=axes)
-    histories = [network.history_ for network in networks_of(ensemble)]
+    inspection.TrainingCurvesDisplay.from_estimator(estimator, metric=metric, ax=axes)
+    histories = [network.history_ for network in networks_of(estimator)]
     words = [f"Learning curves of {len(histories)} folds."]
-    for name, called in ((metric, "training"), (f"val_{metric}", "held-out")):
+    for name, kind in ((metric, "training"), (f"val_{metric}", "held-out")):
         if name in histories[0]:
-            first, last = (np.mean([h[name][k] for h in histories]) for k in (0, -1))
+            values = np.mean([history[name] for history in histories], axis=0)
+            evaluated = values[np.isfinite(values)]
             words.append(
-                f"The mean {called} {metric} goes from {first:.3f} in the first epoch "
-                f"to {last:.3f} in the last."
+                f"The mean {kind} {metric} changes from {evaluated[0]:.3f} to "
+                f"{evaluated[-1]:.3f}."
             )
-    return _as_svg(figure, f"Learning curves: {metric}", " ".join(words))
+    return figure, " ".join(words), ""
 
 
-def confusion_matrix(judged: Judged) -> Picture:
-    """Draw what each class was taken for."""
-    n = len(judged.labels)
+@chart("Confusion matrix")
+def confusion_matrix(judged: Judged) -> tuple["Figure", str, str]:
+    """Plot how often each class is predicted as each other class."""
+    labels = judged.labels
+    n = len(labels)
     side = min(12.0, max(_HEIGHT, 1.8 + 0.5 * n))
-    figure, axes = _sheet(width=side + 0.8, height=side)
-    positions = np.arange(n)
+    figure, axes = _sheet(side + 0.8, side)
     display = ConfusionMatrixDisplay.from_predictions(
-        judged.given,
+        judged.codes,
         judged.predicted,
-        labels=positions,
-        display_labels=judged.labels,
+        labels=np.arange(n),
+        display_labels=labels,
         cmap="Blues",
         colorbar=False,
         include_values=n <= _MANY_CLASSES,
         ax=axes,
     )
-    if max(map(len, judged.labels)) * n > 40:
+    if max(map(len, labels)) * n > 40:
         axes.tick_params(axis="x", labelrotation=90)
     matrix = display.confusion_matrix
-    right = int(np.trace(matrix))
-    words = f"Confusion matrix: {right} of {matrix.sum()} images right."
+    words = f"Confusion matrix: {np.trace(matrix)} of {matrix.sum()} images right."
     mistakes = matrix - np.diag(np.diag(matrix))
     if mistakes.any():
-        true, taken = np.unravel_index(mistakes.argmax(), mistakes.shape)
+        true, predicted = np.unravel_index(mistakes.argmax(), mistakes.shape)
         words += (
-            f" Most often confused: {judged.labels[true]} taken for "
-            f"{judged.labels[taken]}, {mistakes[true, taken]} times."
+            f" The most frequent mistake: {labels[true]} predicted as "
+            f"{labels[predicted]}, {mistakes[true, predicted]} times."
         )
-    return _as_svg(figure, "Confusion matrix", words)
+    return figure, words, ""
 
 
-def reliability(judged: Judged) -> Picture:
-    """Draw how often the first choice is right where it is how probable."""
+@chart("Reliability")
+def reliability(judged: Judged) -> tuple["Figure", str, str]:
+    """Plot the fraction of correct predictions against their probability."""
     figure, axes = _sheet()
-    classes = np.arange(len(judged.labels))
-    known = {"classes": classes}
     inspection.ReliabilityDisplay.from_predictions(
-        judged.given, judged.proba, ax=axes, **known
+        judged.y_true, judged.proba, classes=judged.classes, ax=axes
     )
     confidence = judged.proba.max(axis=1).mean()
-    right = (judged.predicted == judged.given).mean()
-    error = expected_calibration_error(judged.given, judged.proba, **known)
-    return _as_svg(
-        figure,
-        "Reliability",
-        f"Reliability diagram. The mean probability of the first choice is "
-        f"{confidence:.3f}, it is right in {right:.3f} of the images, and the expected "
-        f"calibration error is {error:.3f}.",
-        "Points below the diagonal: the probabilities promise too much. Above it: too "
-        "little.",
+    accuracy = (judged.predicted == judged.codes).mean()
+    words = (
+        f"Reliability diagram. The mean probability of the predicted class is "
+        f"{confidence:.3f}, the accuracy is {accuracy:.3f}, and the expected "
+        f"calibration error is {judged.calibration_error():.3f}."
     )
+    note = "Below the diagonal, the probabilities are too high; above it, too low."
+    return figure, words, note
 
 
-def disagreement(members: np.ndarray, note: str) -> Picture:
-    """Draw how often each two members differ, from the probabilities of each."""
+@chart("Disagreement of members")
+def disagreement(members: np.ndarray, note: str = "") -> tuple["Figure", str, str]:
+    """Plot how often each two members disagree."""
     n_members, n_samples = members.shape[:2]
     side = min(10.0, max(_HEIGHT, 1.8 + 0.5 * n_members))
-    figure, axes = _sheet(width=side + 1.0, height=side)
+    figure, axes = _sheet(side + 1.0, side)
     display = inspection.MemberDisagreementDisplay.from_predictions(members, ax=axes)
-    parts = display.disagreement[np.triu_indices(n_members, 1)]
-    return _as_svg(
-        figure,
-        "Members' disagreement",
-        f"How often each two of {n_members} members differ in their first choice: "
-        f"between {parts.min():.1%} and {parts.max():.1%} of {n_samples} images.",
-        note,
+    fractions = display.disagreement[np.triu_indices(n_members, 1)]
+    words = (
+        f"Each two of {n_members} members predict different classes for "
+        f"{fractions.min():.1%} to {fractions.max():.1%} of {n_samples} images."
     )
+    return figure, words, note
 
 
-def maps(
-    estimator: Any,
-    gallery: Gallery,
-    judged: Judged,
-    chosen: list[int],
-    note: str = "",
-) -> Block:
-    """Draw where the networks look in some of the judged images."""
-    labels = [judged.labels[judged.given[k]] for k in chosen]
-    rows = judged.rows[chosen]
-    words = ", ".join(
+@chart("Class activation maps (Grad-CAM)", "jpeg")
+def activation_maps(
+    estimator: Any, gallery: Gallery, judged: Judged, chosen: list[int], note: str = ""
+) -> tuple["Figure", str, str]:
+    """Plot class activation maps of some of the judged images."""
+    rows, labels = judged.rows[chosen], judged.y_true[chosen]
+    figure = inspection.plot_grad_cam(
+        estimator, gallery.read(rows), y_true=labels, columns=2
+    )
+    images = ", ".join(
         f"{gallery.names[row]} ({label})"
         for row, label in zip(rows, labels, strict=True)
     )
-    true = np.asarray(estimator.classes_)[judged.given[chosen]]
-    return try_to_draw(
-        "Where the networks look (Grad-CAM)",
-        lambda: activation_maps(estimator, gallery.read(rows), true, words, note),
-    )
+    words = f"Class activation maps of {len(rows)} images: {images}."
+    legend = "Bright regions support the predicted class (mean over the members)."
+    return figure, words, f"{legend} {note}".rstrip()
 
 
-def activation_maps(
-    estimator: Any, images: np.ndarray, labels: np.ndarray, words: str, note: str
-) -> Picture:
-    """Draw where the networks look, over images."""
-    figure = inspection.plot_grad_cam(estimator, images, y_true=labels, columns=2)
-    return _as_jpeg(
-        figure,
-        "Where the networks look (Grad-CAM)",
-        f"Class activation maps over {len(images)} images: {words}.",
-        "The brighter a place, the more it speaks for the predicted class, averaged "
-        f"over the members. {note}".rstrip(),
-    )
-
-
-def augmentations(augmenter: Any, images: np.ndarray) -> Picture:
-    """Draw what the networks were trained on instead of the images themselves."""
+@chart("Augmentation", "jpeg")
+def augmentations(augmenter: Any, images: np.ndarray) -> tuple["Figure", str, str]:
+    """Plot images and their augmented versions."""
     figure = inspection.plot_augmentations(augmenter, images, n_draws=4)
-    return _as_jpeg(
-        figure,
-        "Augmentation",
-        f"{len(images)} training images, each with four random changes of it.",
-        "Each epoch sees other changes. Standardisation is not shown.",
-    )
-
-
-@contextmanager
-def _drawing() -> Iterator[None]:
-    matplotlib = import_optional("matplotlib", "report", "A report")
-    with matplotlib.rc_context(_RC), warnings.catch_warnings():
-        # The font that widths are taken from lacks a character; the reader's has it.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+    words = f"{len(images)} training images, each with four random augmentations."
+    note = "Augmentations differ in each epoch. Standardisation is not shown."
+    return figure, words, note
 
 
 def _sheet(width: float = _WIDTH, height: float = _HEIGHT) -> tuple["Figure", Any]:
@@ -195,17 +210,13 @@ def _sheet(width: float = _WIDTH, height: float = _HEIGHT) -> tuple["Figure", An
     return figure, figure.subplots()
 
 
-def _as_svg(figure: "Figure", title: str, alt: str, note: str = "") -> Picture:
+def _picture(
+    title: str, figure: "Figure", file_format: str, alt: str, note: str
+) -> Picture:
+    options = _OPTIONS[file_format]
     file = io.BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    source = data_uri(file.getvalue(), "image/svg+xml")
-    width, height = (round(96 * side) for side in figure.get_size_inches())
-    return Picture(title, source, alt, width, height, note)
-
-
-def _as_jpeg(figure: "Figure", title: str, alt: str, note: str = "") -> Picture:
-    file = io.BytesIO()
-    figure.savefig(file, format="jpeg", dpi=_DOTS_PER_INCH, pil_kwargs={"quality": 85})
-    source = data_uri(file.getvalue(), "image/jpeg")
-    width, height = (round(_DOTS_PER_INCH * side) for side in figure.get_size_inches())
+    figure.savefig(file, format=file_format, **options)
+    source = data_uri(file.getvalue(), _MEDIA_TYPES[file_format])
+    inches = figure.get_size_inches()
+    width, height = (round(options.get("dpi", 96) * side) for side in inches)
     return Picture(title, source, alt, width, height, note)

@@ -15,21 +15,19 @@ from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
     Judged,
-    accuracy_key,
     class_counts_table,
-    confusion_table,
+    images_key,
     judge,
     least_sure,
     one_of_each,
-    per_class_table,
-    say,
+    prediction_cards,
+    score_keys,
     surest_mistakes,
 )
 from skwbc.report._findings import class_findings, duplicates
 from skwbc.report._images import Gallery, contact_sheets
 from skwbc.report._page import (
     Block,
-    Cards,
     Key,
     Page,
     Section,
@@ -38,16 +36,15 @@ from skwbc.report._page import (
     write_page,
 )
 from skwbc.report._reproduce import reproduction
-from skwbc.uncertainty import expected_calibration_error
 
 _MOST_MISTAKES = 24
+_NO_SEED = "An evaluation involves no randomness."
 
 
 @validate_params(
     {
         "path": [str, os.PathLike],
         "estimator": [HasMethods(["fit", "predict_proba"])],
-        "X": "no_validation",
         "y": ["array-like"],
         "names": ["array-like", None],
         "command": [str, None],
@@ -63,31 +60,31 @@ def write_evaluation_report(
     names: Sequence[str] | None = None,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Write how well a classifier does on labelled images that it has not seen.
+    """Write a report of how well a classifier predicts labelled images.
 
-    One HTML file, which holds its pictures and needs no network: scores with an
-    interval for the accuracy, what each class was taken for, how far the probabilities
-    are to be believed, the images that were taken for others and those that it is least
-    sure of, how far members disagree, and where networks look.
+    The report is one HTML file that contains its figures and needs no network: scores
+    with an interval for the accuracy, the confusion matrix, calibration of the
+    probabilities, wrong and uncertain predictions, disagreement of the members, and
+    class activation maps.
 
     Parameters
     ----------
     path : str or path-like
-        The file. What stood there before is replaced when the report is whole.
+        The file to write. An existing file is replaced once the report is complete.
     estimator : classifier
-        Fitted, with ``predict_proba``: an ensemble, an
-        :class:`~skwbc.export.OnnxClassifier`, or any other classifier of images. Those
-        in ONNX are not looked into.
+        A fitted classifier with ``predict_proba``: an ensemble, an
+        :class:`~skwbc.export.OnnxClassifier`, or any other classifier of images. Class
+        activation maps need networks that are not in ONNX.
     X : array-like of shape (n_samples, height, width, channels)
         Images that it was not trained on.
     y : array-like of shape (n_samples,)
         Their labels, all of them classes of the classifier.
     names : sequence of str, default=None
-        What to call each image. By default the files of `X` if it is an
+        Names of the images. By default the files of `X` if it is an
         :class:`~skwbc.datasets.ImageFiles`, and "image 0" and so on otherwise. A folder
-        that all are in is left out.
+        that all files share is left out.
     command : str, default=None
-        The command line that evaluated it, to be shown.
+        The command line that evaluated the classifier, which the report shows.
 
     Returns
     -------
@@ -99,7 +96,8 @@ def write_evaluation_report(
     NotFittedError
         If the classifier is not fitted.
     ValueError
-        If `X` are no images, or `y` has labels that the classifier does not know.
+        If `X` does not hold images, or `y` has labels that are not classes of the
+        classifier.
     OSError
         If the file cannot be written.
     ImportError
@@ -107,14 +105,14 @@ def write_evaluation_report(
 
     See Also
     --------
-    write_training_report : What the folds of an ensemble say.
+    write_training_report : Report of the training of an ensemble.
     skwbc.inspection.evaluate : The scores alone.
 
     Notes
     -----
-    The interval of the accuracy is Wilson's [1]_, of 95 %. It is for images drawn one
-    by one; of several images of a patient it is too narrow. A picture that cannot be
-    made is replaced by a sentence that says why.
+    The interval of the accuracy is the 95 % interval of Wilson [1]_. It assumes
+    independent images, and is too narrow for several images of one patient. If a figure
+    cannot be drawn, the report shows the reason instead.
 
     References
     ----------
@@ -130,10 +128,9 @@ def write_evaluation_report(
     check_is_fitted(estimator)
     gallery = Gallery(X, names)
     check_consistent_length(gallery.X, y)
-    given = encode_labels(y, estimator.classes_)
-    labels = [str(label) for label in estimator.classes_]
+    codes = encode_labels(y, estimator.classes_)
     with replacing(path) as temporary:
-        judged = judge(estimator, gallery.X, labels, given)
+        judged = judge(estimator, gallery.X, codes)
         scores = judged.scores()
         write_page(_page(estimator, gallery, judged, scores, command), temporary)
     return scores
@@ -146,111 +143,86 @@ def _page(
     scores: dict[str, Any],
     command: str | None,
 ) -> Page:
-    labels, given = judged.labels, judged.given
-    twice, pairs, compared = duplicates(gallery, labels, given)
-    error = expected_calibration_error(
-        given, judged.proba, classes=np.arange(len(labels))
-    )
-    keys = [
-        accuracy_key(judged, "Accuracy"),
-        Key(
-            "Balanced accuracy",
-            f"{scores['balanced_accuracy']:.3f}",
-            "mean recall of the classes that occur",
-        ),
-        Key("Log loss", f"{scores['log_loss']:.3f}", "natural logarithm"),
-        Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
-        Key("Images", f"{gallery.n:,}", "{} x {} pixels".format(*gallery.X.shape[1:3])),
+    labels, codes = judged.labels, judged.codes
+    pair_findings, pairs, compared = duplicates(gallery, labels, codes)
+    error = judged.calibration_error()
+    data = [
+        class_counts_table(labels, codes),
+        *pairs,
+        *contact_sheets(gallery, labels, codes),
     ]
+    again = reproduction(
+        estimator, command=command, snippet=_snippet(estimator), seed=_NO_SEED
+    )
     sections = [
-        Section("scores", "Scores", [
-            charts.try_to_draw(
-                "Confusion matrix", lambda: charts.confusion_matrix(judged)
-            ),
-            charts.try_to_draw("Reliability", lambda: charts.reliability(judged)),
-            per_class_table(scores),
-            confusion_table(scores),
-        ]),
-        Section("mistakes", "Mistakes and doubts", _mistakes(gallery, judged)),
-        Section("data", "Images", [
-            class_counts_table(labels, given),
-            *pairs,
-            *contact_sheets(gallery, labels, given),
-        ]),
-        Section("again", "How to evaluate it again", reproduction(
-            estimator, command=command, snippet=_snippet(estimator), seed=_NO_SEED
-        )),
-    ]  # fmt: skip
-    if inside := _inside(estimator, gallery, judged):
-        sections.insert(2, Section("members", "Members", inside))
+        Section("scores", "Scores", charts.score_blocks(judged, scores)),
+        Section(
+            "mistakes", "Wrong and uncertain predictions", _mistakes(gallery, judged)
+        ),
+        Section("members", "Members", _members(estimator, gallery, judged)),
+        Section("data", "Images", data),
+        Section("again", "How to evaluate again", again),
+    ]
     return Page(
         "Evaluation report",
-        f"{gallery.n} images of {len(np.unique(given))} classes",
-        keys,
-        twice + class_findings(labels, given),
-        "classes of few images or none, classes of very different size, "
-        f"{compared}. Whether the model was trained on any of these images cannot be "
-        "seen from here.",
-        sections,
+        f"{len(codes)} images of {len(np.unique(codes))} classes",
+        [
+            *score_keys(judged, scores),
+            Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
+            images_key(gallery),
+        ],
+        pair_findings + class_findings(labels, codes),
+        f"classes with few or no images, classes of very different size, {compared}. "
+        "This report cannot detect whether the model was trained on any of these "
+        "images.",
+        [section for section in sections if section.blocks],
     )
 
 
 def _mistakes(gallery: Gallery, judged: Judged) -> list[Block]:
     wrong = surest_mistakes(judged)
-    blocks: list[Block] = []
-    if len(wrong):
-        shown = wrong[:_MOST_MISTAKES]
-        blocks.append(
-            Cards(
-                f"Images taken for another class: {len(wrong)} of {gallery.n}",
-                gallery.cards(shown, say(judged, shown, gallery.names)),
-                f"{len(shown)} are shown, those first of which it was surest.",
-            )
+    shown = wrong[:_MOST_MISTAKES]
+    return [
+        prediction_cards(
+            f"Wrong predictions: {len(wrong)} of {len(judged.codes)}",
+            judged,
+            shown,
+            gallery,
+            f"{len(shown)} are shown, the most confident first.",
         )
-    else:
-        blocks.append(Text("No image was taken for another class."))
-    unsure = least_sure(judged, SHOWN)
-    blocks.append(
-        Cards(
-            "Images it is least sure of",
-            gallery.cards(unsure, say(judged, unsure, gallery.names)),
-            "By the entropy of the probabilities, the least sure first.",
-        )
-    )
-    return blocks
+        if len(wrong)
+        else Text("All predictions are correct."),
+        prediction_cards(
+            "Most uncertain predictions",
+            judged,
+            least_sure(judged, SHOWN),
+            gallery,
+            "Sorted by the entropy of the probabilities, the most uncertain first.",
+        ),
+    ]
 
 
-def _inside(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
-    """Show how members differ, and where networks look; nothing where there is none."""
+def _members(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
+    """Return the disagreement of members and the activation maps, if there are any."""
     blocks: list[Block] = []
-    members = judged.members
-    if members is not None and len(members) > 1:
-        blocks.append(
-            charts.try_to_draw(
-                "Members' disagreement", lambda: charts.disagreement(members, "")
-            )
-        )
+    if judged.members is not None and len(judged.members) > 1:
+        blocks.append(charts.disagreement(judged.members))
     if has_networks(estimator):
-        wrong = surest_mistakes(judged).tolist()
-        some = one_of_each(judged.given)[: charts.MAPS // 2]
-        chosen = list(dict.fromkeys([*some, *wrong]))[: charts.MAPS]
-        blocks.append(charts.maps(estimator, gallery, judged, chosen))
+        some = one_of_each(judged.codes)[: charts.MAPS // 2]
+        chosen = list(dict.fromkeys([*some, *surest_mistakes(judged)]))[: charts.MAPS]
+        blocks.append(charts.activation_maps(estimator, gallery, judged, chosen))
     return blocks
-
-
-_NO_SEED = "Nothing in an evaluation is random."
 
 
 def _snippet(estimator: Any) -> str:
-    in_onnx = type(estimator).__name__ == "OnnxClassifier"
-    get = (
-        'from skwbc.export import OnnxClassifier\n\nmodel = OnnxClassifier("m.onnx")\n'
-        if in_onnx
-        else 'from skwbc import load_model\n\nmodel = load_model("m.joblib")\n'
-    )
+    if type(estimator).__name__ == "OnnxClassifier":
+        module, load = "skwbc.export", 'OnnxClassifier("m.onnx")'
+    else:
+        module, load = "skwbc", 'load_model("m.joblib")'
     return (
         "from skwbc.inspection import evaluate\n"
-        f"{get}"
+        f"from {module} import {load.partition('(')[0]}\n\n"
         "# X: the images; y: their labels\n"
+        f"model = {load}\n"
         "print(evaluate(model, X, y))\n"
     )

@@ -1,4 +1,4 @@
-"""What is known of classes and predictions, as figures and blocks of a page."""
+"""Predictions for labelled images, and their metrics as parts of a page."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,86 +6,111 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.ensemble._averaging import average_members
 from skwbc.ensemble._held_out import Answers
 from skwbc.inspection import evaluate
-from skwbc.report._page import Key, Table
-from skwbc.uncertainty import predictive_entropy
+from skwbc.inspection._predictions import count_agreeing
+from skwbc.report._images import Gallery
+from skwbc.report._page import Cards, Key, Table
+from skwbc.uncertainty import expected_calibration_error, predictive_entropy
 
 _CONFIDENCE = 0.95
-# Images that are shown of those that stand out, at the most.
+# Maximum number of images in a block of notable images.
 SHOWN = 12
-# Bars below an image.
-_BARS = 4
 
 
 class Judged(NamedTuple):
-    """Images, their labels, and what was said of them.
+    """Labelled images and the predictions for them.
 
     Attributes
     ----------
-    labels : list of str
+    classes : ndarray of shape (n_classes,)
         The classes.
-    given : ndarray of shape (n_samples,), int
-        Positions of the true labels in `labels`.
+    codes : ndarray of shape (n_samples,), int
+        Positions of the true labels in `classes`.
     proba : ndarray of shape (n_samples, n_classes)
-        Probabilities.
-    members : ndarray of shape (n_members, n_samples, n_classes) or None
-        Probabilities of each member.
+        Predicted probabilities.
     rows : ndarray of shape (n_samples,), int
-        Where each of these samples is in the data.
+        Positions of the images in the data.
+    members : ndarray of shape (n_members, n_samples, n_classes) or None
+        Probabilities predicted by each member.
     """
 
-    labels: list[str]
-    given: np.ndarray
+    classes: np.ndarray
+    codes: np.ndarray
     proba: np.ndarray
-    members: np.ndarray | None
     rows: np.ndarray
+    members: np.ndarray | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the classes."""
+        return [str(label) for label in self.classes]
+
+    @property
+    def y_true(self) -> np.ndarray:
+        """True labels."""
+        return self.classes[self.codes]
 
     @property
     def predicted(self) -> np.ndarray:
-        """Positions of the most probable labels."""
+        """Positions of the most probable classes."""
         return self.proba.argmax(axis=1)
 
-    @property
-    def agreement(self) -> np.ndarray | None:
-        """How many members have the most probable label as their own first choice."""
-        if self.members is None:
-            return None
-        return (first_choices(self.members) == self.predicted).sum(axis=0)
-
     def scores(self) -> dict[str, Any]:
-        """Return what :func:`skwbc.inspection.evaluate` says of them."""
-        classes = np.arange(len(self.labels))
-        answers = Answers(classes, self.proba)
-        scores = evaluate(answers, np.empty((len(self.given), 1)), self.given)
-        named = {
-            self.labels[int(position)]: of_class
-            for position, of_class in scores["per_class"].items()
-        }
-        return scores | {"classes": self.labels, "per_class": named}
+        """Return the scores, as :func:`skwbc.inspection.evaluate` does."""
+        answers = Answers(self.classes, self.proba)
+        return evaluate(answers, self.proba, self.y_true)
+
+    def calibration_error(self) -> float:
+        """Return the expected calibration error."""
+        return expected_calibration_error(self.y_true, self.proba, classes=self.classes)
 
 
-def judge(estimator: Any, X: Any, labels: list[str], given: np.ndarray) -> Judged:
-    """Predict, with all members where there are members."""
+def judge(estimator: Any, X: Any, codes: np.ndarray) -> Judged:
+    """Predict, with all members if the estimator is an ensemble."""
     members = None
     if hasattr(estimator, "predict_proba_members"):
         members = estimator.predict_proba_members(X)
         proba = average_members(members)
     else:
         proba = np.asarray(estimator.predict_proba(X))
-    return Judged(labels, given, proba, members, np.arange(len(given)))
+    rows = np.arange(len(codes))
+    return Judged(np.asarray(estimator.classes_), codes, proba, rows, members)
 
 
-def accuracy_key(judged: Judged, label: str) -> Key:
-    """Return the accuracy with its interval."""
-    right, n = int((judged.predicted == judged.given).sum()), len(judged.given)
+def score_keys(judged: Judged, scores: dict[str, Any], kind: str = "") -> list[Key]:
+    """Return the accuracy with its interval, balanced accuracy and log loss.
+
+    Parameters
+    ----------
+    judged : Judged
+        The predictions.
+    scores : dict
+        Their scores.
+    kind : str, default=""
+        Beginning of the labels.
+    """
+    right, n = int((judged.predicted == judged.codes).sum()), len(judged.codes)
     interval = binomtest(right, n).proportion_ci(_CONFIDENCE, method="wilson")
-    note = (
+    with_interval = (
         f"{right} of {n}; {_CONFIDENCE:.0%} interval {interval.low:.3f} to "
         f"{interval.high:.3f} (Wilson)"
     )
-    return Key(label, f"{right / n:.3f}", note)
+    return [
+        Key(f"{kind}{name}".capitalize(), f"{score:.3f}", note)
+        for name, score, note in (
+            ("accuracy", right / n, with_interval),
+            ("balanced accuracy", scores["balanced_accuracy"], "mean recall per class"),
+            ("log loss", scores["log_loss"], "natural logarithm"),
+        )
+    ]
+
+
+def images_key(gallery: Gallery) -> Key:
+    """Return the number and the size of the images."""
+    height, width = gallery.X.shape[1:3]
+    return Key("Images", f"{len(gallery.names):,}", f"{height} x {width} pixels")
 
 
 def per_class_table(scores: dict[str, Any]) -> Table:
@@ -94,44 +119,42 @@ def per_class_table(scores: dict[str, Any]) -> Table:
         [
             label,
             str(of_class["support"]),
-            _figure(of_class["recall"]),
-            _figure(of_class["precision"]),
+            *(
+                "-" if of_class[name] is None else f"{of_class[name]:.3f}"
+                for name in ("recall", "precision")
+            ),
         ]
         for label, of_class in scores["per_class"].items()
     ]
     header = ["Class", "Images", "Recall", "Precision"]
-    return Table("Each class: the part found, and how often it is right", header, rows)
+    return Table("Recall and precision of each class", header, rows)
 
 
 def confusion_table(scores: dict[str, Any]) -> Table:
-    """Tabulate what each class was taken for."""
+    """Tabulate the confusion matrix."""
     labels = scores["classes"]
     rows = [
         [label, *map(str, counts)]
         for label, counts in zip(labels, scores["confusion_matrix"], strict=True)
     ]
-    header = ["True class", *[f"as {label}" for label in labels]]
-    return Table("What each class was taken for: number of images", header, rows)
+    header = ["True class", *[f"predicted {label}" for label in labels]]
+    return Table("Confusion matrix: number of images", header, rows)
 
 
 def class_counts_table(
-    labels: Sequence[str], given: np.ndarray, splits: Sequence[Any] | None = None
+    labels: Sequence[str], codes: np.ndarray, splits: Sequence[Any] = ()
 ) -> Table:
-    """Tabulate how many images there are of each class, and held out in each fold."""
-    counts = np.bincount(given, minlength=len(labels))
-    header = ["Class", "Images", "Part"]
-    rows = [
-        [label, str(count), f"{count / len(given):.0%}"]
-        for label, count in zip(labels, counts, strict=True)
-    ]
-    if splits is None:
-        return Table("Images of each class", header, rows)
+    """Tabulate the number of images per class, and those that each fold holds out."""
+    counts = np.bincount(codes, minlength=len(labels))
+    fractions = [f"{count / len(codes):.0%}" for count in counts]
+    columns = {"Class": labels, "Images": counts, "Fraction": fractions}
     for fold, (_, held_out) in enumerate(splits, start=1):
-        header.append(f"Fold {fold}")
-        in_fold = np.bincount(given[held_out], minlength=len(labels))
-        for row, count in zip(rows, in_fold, strict=True):
-            row.append(str(count))
-    return Table("Images of each class, and how many each fold holds out", header, rows)
+        columns[f"Fold {fold}"] = np.bincount(codes[held_out], minlength=len(labels))
+    caption = "Images per class"
+    if splits:
+        caption += ", and the number that each fold holds out"
+    rows = [list(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    return Table(caption, list(columns), rows)
 
 
 def least_sure(judged: Judged, n: int) -> np.ndarray:
@@ -141,38 +164,30 @@ def least_sure(judged: Judged, n: int) -> np.ndarray:
 
 
 def surest_mistakes(judged: Judged) -> np.ndarray:
-    """Return positions of the samples that were taken for another, surest first."""
-    wrong = np.flatnonzero(judged.predicted != judged.given)
+    """Return positions of the wrong predictions, the most confident first."""
+    wrong = np.flatnonzero(judged.predicted != judged.codes)
     return wrong[np.argsort(-judged.proba[wrong].max(axis=1), kind="stable")]
 
 
-def say(judged: Judged, positions: np.ndarray, names: list[str]) -> list[dict]:
-    """Say of samples what they are and what they were taken for, for their cards."""
-    said = []
-    agreement = judged.agreement
-    for k in positions:
-        name = names[judged.rows[k]]
-        true, taken = judged.labels[judged.given[k]], judged.labels[judged.predicted[k]]
-        right = true == taken
-        lines = [name, f"labelled {true}", f"taken for {taken}"]
-        if agreement is not None and judged.members is not None:
-            lines.append(f"{agreement[k]} of {len(judged.members)} members agree")
-        order = np.argsort(-judged.proba[k], kind="stable")[:_BARS]
-        said.append(
-            {
-                "alt": f"{name}, labelled {true}, taken for {taken}",
-                "lines": lines,
-                "bars": [(judged.labels[c], float(judged.proba[k, c])) for c in order],
-                "flag": "" if right else "wrong",
-            }
-        )
-    return said
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def one_of_each(given: np.ndarray) -> list[int]:
+def one_of_each(codes: np.ndarray) -> list[int]:
     """Return the position of the first sample of each class."""
-    return [int(k) for k in np.unique(given, return_index=True)[1]]
+    return np.unique(codes, return_index=True)[1].tolist()
+
+
+def prediction_cards(
+    title: str, judged: Judged, positions: np.ndarray, gallery: Gallery, note: str
+) -> Cards:
+    """Return a block of images with their labels and predictions."""
+    labels, members = judged.labels, judged.members
+    captions, flags = [], []
+    truths, predictions = judged.codes[positions], judged.predicted[positions]
+    for true, predicted in zip(truths, predictions, strict=True):
+        captions.append([f"labelled {labels[true]}", f"predicted {labels[predicted]}"])
+        flags.append("" if true == predicted else "wrong")
+    if members is not None:
+        agreeing = count_agreeing(members, judged.proba)[positions]
+        for lines, number in zip(captions, agreeing, strict=True):
+            lines.append(f"{number} of {len(members)} members agree")
+    rows = judged.rows[positions]
+    cards = gallery.cards(rows, captions, flags, labels, judged.proba[positions])
+    return Cards(title, cards, note)

@@ -1,4 +1,4 @@
-"""What the reader of a report should know before trusting its figures."""
+"""Warnings that readers should know before they trust the metrics of a report."""
 
 import warnings
 from collections.abc import Sequence
@@ -12,170 +12,173 @@ from skwbc.inspection import find_near_duplicates
 from skwbc.report._images import Gallery
 from skwbc.report._page import Block, Finding, Table
 
-# Images of a class below which its figures are mostly chance; in all, and in a fold.
+# Metrics of a class with fewer images are mostly chance.
 FEW, FEW_IN_A_FOLD = 10, 2
-# Images of the largest class for each of the smallest.
+# Ratio of the sizes of the largest and the smallest class.
 IMBALANCE = 5
-# Images beyond which no near-duplicates are looked for: it would take minutes.
+# A search for near-duplicates among more images would take minutes.
 MOST_COMPARED = 20_000
 _SHOWN_PAIRS = 20
 
 
 def class_findings(
-    labels: Sequence[str], given: np.ndarray, splits: Sequence[Any] | None = None
+    labels: Sequence[str], codes: np.ndarray, splits: Sequence[Any] = ()
 ) -> list[Finding]:
-    """Find classes of few images, and classes of far more than others."""
-    counts = np.bincount(given, minlength=len(labels))
-    found = []
-    few = [
-        f"{label} {count}"
-        for label, count in zip(labels, counts, strict=True)
-        if count < FEW
-    ]
-    if few:
-        found.append(
+    """Return warnings of classes with few images, and of large imbalance."""
+    counts = np.bincount(codes, minlength=len(labels))
+    findings = []
+    if few := _small_classes(labels, codes, FEW):
+        findings.append(
             Finding(
                 f"Classes with fewer than {FEW} images",
-                f"{', '.join(few)}. What is said of them rests on chance: one image "
-                "more or less right changes a lot.",
+                f"{', '.join(few)}. Their metrics are unreliable: a single image "
+                "changes them a lot.",
             )
         )
-    for title, side, effect in (
-        ("few held-out images", 1, "How well they are recognised is hardly tested"),
-        ("no training images", 0, "A member cannot recognise what it was not shown"),
+    for title, side, least, effect in (
+        ("few held-out images", 1, FEW_IN_A_FOLD, "Their recall is hardly tested"),
+        ("no training images", 0, 1, "A member cannot learn classes without images"),
     ):
-        least = FEW_IN_A_FOLD if side else 1
         folds = [
-            f"{label} in fold {fold}"
-            for fold, split in enumerate(splits or [], start=1)
-            for label, count in zip(
-                labels,
-                np.bincount(given[split[side]], minlength=len(labels)),
-                strict=True,
-            )
-            if count < least
+            f"{name} in fold {fold}"
+            for fold, split in enumerate(splits, start=1)
+            for name in _small_classes(labels, codes[split[side]], least)
         ]
         if folds:
-            found.append(
+            findings.append(
                 Finding(
                     f"Folds with {title} of a class",
                     f"{_listed(folds)}. {effect}. More images, fewer folds or "
                     "stratified folds would help.",
                 )
             )
-    some = counts[counts > 0]
-    if some.max() >= IMBALANCE * some.min():
-        most = labels[int(counts.argmax())]
-        least_of = labels[int(np.where(counts > 0, counts, counts.max() + 1).argmin())]
-        found.append(
+    present = np.flatnonzero(counts)
+    largest, smallest = present[[counts[present].argmax(), counts[present].argmin()]]
+    if counts[largest] >= IMBALANCE * counts[smallest]:
+        findings.append(
             Finding(
                 "Classes of very different size",
-                f"{some.max()} images of {most}, {some.min()} of {least_of}. Accuracy "
-                "is mostly that of the large classes: look at the balanced accuracy "
-                "and at the recall of each class.",
+                f"{counts[largest]} images of {labels[largest]}, {counts[smallest]} of "
+                f"{labels[smallest]}. The large classes dominate the accuracy: look at "
+                "the balanced accuracy and at the recall of each class.",
             )
         )
-    return found
+    return findings
 
 
 def fold_findings(
-    ensemble: Any, given: np.ndarray, accuracies: Sequence[float | None]
+    estimator: Any, codes: np.ndarray, accuracies: Sequence[float]
 ) -> list[Finding]:
-    """Find members that failed to learn, and scores that are too good."""
-    found = []
-    failed = []
+    """Return warnings of members that failed to learn, and of optimistic scores."""
+    findings, failed = [], []
     for fold, accuracy in enumerate(accuracies):
-        guess = guessing_accuracy(given[ensemble.splits_[fold][1]])
-        if accuracy is not None and accuracy <= guess < 1:
-            failed.append(f"fold {fold + 1} ({accuracy:.3f}, guessing {guess:.3f})")
+        guessing = guessing_accuracy(codes[estimator.splits_[fold][1]])
+        if accuracy <= guessing < 1:
+            failed.append(f"fold {fold + 1} ({accuracy:.3f}, guessing {guessing:.3f})")
     if failed:
-        found.append(
+        findings.append(
             Finding(
                 "Members that failed",
-                f"No better on the fold held out from them than guessing its most "
-                f"frequent class: {', '.join(failed)}. Look at their learning curves, "
-                "or let them be trained again (n_restarts, --restarts).",
+                "On their held-out folds these members are not better than guessing "
+                f"the most frequent class: {', '.join(failed)}. Look at their learning "
+                "curves, or allow restarts (n_restarts, --restarts).",
             )
         )
-    if reasons := what_folds_chose(ensemble):
-        found.append(
+    if reasons := what_folds_chose(estimator):
+        findings.append(
             Finding(
                 "Out-of-fold scores are optimistic",
-                f"The held-out folds {' and '.join(reasons)}, and are then judged by "
-                "what they chose. For an honest figure use images that the model has "
-                "not seen (skwbc evaluate), or cross_val_score around the ensemble.",
+                f"The held-out folds {' and '.join(reasons)}, and are then used to "
+                "score what they chose. For unbiased scores use images that the model "
+                "was not trained on (skwbc evaluate), or cross_val_score around the "
+                "ensemble.",
             )
         )
-    return found
+    return findings
 
 
 def duplicates(
     gallery: Gallery,
     labels: Sequence[str],
-    given: np.ndarray,
+    codes: np.ndarray,
     splits: Sequence[Any] | None = None,
 ) -> tuple[list[Finding], list[Block], str]:
-    """Find images that are there twice.
+    """Search for near-duplicate images.
 
     Returns
     -------
     findings : list of Finding
+        Warnings.
     blocks : list of Block
         A table of the pairs.
-    looked_for : str
-        What was looked for.
+    checked_for : str
+        Description of the search.
     """
-    if gallery.n > MOST_COMPARED:
+    if len(gallery.names) > MOST_COMPARED:
         too_many = f"there are more than {MOST_COMPARED:,} images"
         return [], [], f"no near-duplicate images, because {too_many}"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="More than .* pairs of images")
         pairs = find_near_duplicates(gallery.X, names=gallery.names, splits=splits)
-    looked_for = "near-duplicate images, also turned and flipped"
+    checked_for = "near-duplicate images (also rotated and flipped)"
     if not pairs:
-        return [], [], looked_for
-    found = []
+        return [], [], checked_for
+    findings = []
     leaks = sum(bool(pair["leaks"]) for pair in pairs)
     if leaks:
-        found.append(
+        findings.append(
             Finding(
                 "Near-duplicate images across folds",
-                f"{_pairs(leaks)} of images are nearly the same, one of them trained "
-                "on and the other held out, so the out-of-fold scores are too good. "
-                "Leave one of each out, or keep them together with groups.",
+                f"{_pairs(leaks)} of images are nearly equal, one used for training "
+                "and the other held out, so the out-of-fold scores are too good. "
+                "Remove one image of each pair, or keep pairs together with groups.",
             )
         )
     elif splits is None:
-        found.append(
+        findings.append(
             Finding(
                 "Near-duplicate images",
-                f"{_pairs(len(pairs))} of images are nearly the same. They count "
-                "twice, so the interval of the accuracy is too narrow.",
+                f"{_pairs(len(pairs))} of images are nearly equal. They count twice, "
+                "so the interval of the accuracy is too narrow.",
             )
         )
-    differ = [p for p in pairs if given[p["first"]] != given[p["second"]]]
+    differ = sum(codes[pair["first"]] != codes[pair["second"]] for pair in pairs)
     if differ:
-        found.append(
+        findings.append(
             Finding(
                 "The same image with two labels",
-                f"{_pairs(len(differ))} of images are nearly the same but labelled "
-                "differently.",
+                f"{_pairs(differ)} of images are nearly equal but have different "
+                "labels.",
             )
         )
-    header = ["Image", "Nearly the same", "Labels", "Similarity"]
-    if splits is not None:
-        header.insert(3, "Across folds")
     rows = []
     for pair in pairs[:_SHOWN_PAIRS]:
-        names = [labels[given[pair[side]]] for side in ("first", "second")]
-        row = [*pair["images"], " and ".join(dict.fromkeys(names))]
+        names = [labels[codes[pair[side]]] for side in ("first", "second")]
+        row = dict(zip(("Image", "Nearly equal image"), pair["images"], strict=True))
+        row["Labels"] = " and ".join(dict.fromkeys(names))
         if splits is not None:
-            row.append("yes" if pair["leaks"] else "no")
-        rows.append([*row, f"{pair['similarity']:.3f}"])
+            row["Across folds"] = "yes" if pair["leaks"] else "no"
+        row["Similarity"] = f"{pair['similarity']:.3f}"
+        rows.append(row)
     caption = f"Near-duplicate images: {_pairs(len(pairs)).lower()}"
     if len(pairs) > _SHOWN_PAIRS:
-        caption += f", of which the {_SHOWN_PAIRS} most alike are shown"
-    return found, [Table(caption, header, rows, len(header) - 1)], looked_for
+        caption += f"; the {_SHOWN_PAIRS} most similar are shown"
+    cells = [list(row.values()) for row in rows]
+    return (
+        findings,
+        [Table(caption, list(rows[0]), cells, len(rows[0]) - 1)],
+        checked_for,
+    )
+
+
+def _small_classes(labels: Sequence[str], codes: np.ndarray, least: int) -> list[str]:
+    """Return names and counts of the classes with fewer images than `least`."""
+    counts = np.bincount(codes, minlength=len(labels))
+    return [
+        f"{label} ({count})"
+        for label, count in zip(labels, counts, strict=True)
+        if count < least
+    ]
 
 
 def _pairs(n: int) -> str:

@@ -1,4 +1,4 @@
-"""What the held-out folds say of members and labels."""
+"""Scores of the folds, and labels that the held-out folds contradict."""
 
 import warnings
 from typing import Any
@@ -8,68 +8,62 @@ import numpy as np
 from skwbc.ensemble._members import accuracy
 from skwbc.ensemble._parts import has_networks
 from skwbc.inspection import find_label_issues
-from skwbc.inspection._evaluation import training_table
+from skwbc.inspection._evaluation import METRICS, training_table
 from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
 from skwbc.report._page import Block, Cards, Finding, Table, Text
 
 
-def fold_accuracies(ensemble: Any, given: np.ndarray) -> list[float | None]:
-    """Return the accuracy of each member on its held-out fold, where it is known."""
-    if ensemble.scoring in (None, "accuracy"):
-        return [float(score) for score in ensemble.fold_scores_]
-    together = np.concatenate([held_out for _, held_out in ensemble.splits_])
-    if len(np.unique(together)) < len(together):
-        return [None for _ in ensemble.splits_]
-    classes = np.arange(len(ensemble.classes_))
+def fold_accuracies(estimator: Any, codes: np.ndarray) -> list[float]:
+    """Return the accuracy of each member on its held-out fold; empty if unknown."""
+    if estimator.scoring in (None, "accuracy"):
+        return estimator.fold_scores_.tolist()
+    folds = [held_out for _, held_out in estimator.splits_]
+    if len(np.unique(np.concatenate(folds))) < sum(map(len, folds)):
+        # Out-of-fold probabilities are means over several members.
+        return []
+    classes = np.arange(len(estimator.classes_))
     return [
-        accuracy(classes, ensemble.oof_proba_[rows], given[rows])
-        for _, rows in ensemble.splits_
+        accuracy(classes, estimator.oof_proba_[rows], codes[rows]) for rows in folds
     ]
 
 
-def fold_table(ensemble: Any) -> Table:
-    scoring = ensemble.scoring or "accuracy"
+def fold_table(estimator: Any) -> Table:
+    """Tabulate sizes, scores and training metrics of the folds."""
     rows: list[dict[str, str]] = [
         {
             "Fold": str(fold),
-            "Trained on": str(len(train)),
+            "Training images": str(len(train)),
             "Held out": str(len(held_out)),
-            "Member's score": f"{score:.3f}",
+            "Score": f"{score:.3f}",
         }
         for fold, ((train, held_out), score) in enumerate(
-            zip(ensemble.splits_, ensemble.fold_scores_, strict=True), start=1
+            zip(estimator.splits_, estimator.fold_scores_, strict=True), start=1
         )
     ]
-    if any(ensemble.n_restarts_):
-        for row, number in zip(rows, ensemble.n_restarts_, strict=True):
+    if any(estimator.n_restarts_):
+        for row, number in zip(rows, estimator.n_restarts_, strict=True):
             row["Restarts"] = str(number)
-    if has_networks(ensemble):
-        for row, figures in zip(rows, training_table(ensemble), strict=True):
-            row |= {
-                name: f"{figures[name]:.3f}"
-                for name in ("loss", "accuracy", "val_loss", "val_accuracy")
-                if name in figures
-            }
-            row["Epoch kept"] = f"{figures['best_epoch']} of {figures['epochs']}"
-    name = scoring if isinstance(scoring, str) else getattr(scoring, "__name__", "own")
-    caption = f"Folds. The score of a member is its {name} on its held-out images"
-    if "loss" in rows[0]:
-        caption += "; loss and accuracy are the network's in the epoch that was kept"
-    return Table(
-        f"{caption}.", list(rows[0]), [list(row.values()) for row in rows], n_texts=1
-    )
+    scoring = estimator.scoring or "accuracy"
+    name = getattr(scoring, "__name__", scoring)
+    caption = f"Folds. The score is the {name} of the member on its held-out images"
+    if has_networks(estimator):
+        caption += "; loss and accuracy are those of the network in the epoch kept"
+        for row, metrics in zip(rows, training_table(estimator), strict=True):
+            row |= {name: f"{metrics[name]:.3f}" for name in METRICS if name in metrics}
+            row["Epoch kept"] = f"{metrics['best_epoch']} of {metrics['epochs']}"
+    return Table(f"{caption}.", list(rows[0]), [list(row.values()) for row in rows])
 
 
 def doubted_labels(
-    ensemble: Any, gallery: Gallery, given: np.ndarray
+    estimator: Any, gallery: Gallery, codes: np.ndarray
 ) -> tuple[list[Finding], list[Block]]:
-    """Show the labels that the out-of-fold probabilities contradict most."""
+    """Return the labels that the out-of-fold probabilities contradict most."""
     title = "Labels that look wrong"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         rows = find_label_issues(
-            ensemble, gallery.X, ensemble.classes_[given], names=gallery.names
+            estimator, gallery.X, estimator.classes_[codes], names=gallery.names
         )
     findings = [
         Finding("Most labels are contradicted", str(each.message))
@@ -77,25 +71,19 @@ def doubted_labels(
         if "labels are contradicted" in str(each.message)
     ]
     issues = [row for row in rows if row["issue"]]
-    number = len(issues)
     if not issues:
         return findings, [Text(f"{title}: none.")]
     shown = issues[:SHOWN]
-    said = [
-        {
-            "alt": f"{row['image']}, labelled {row['given']}, perhaps "
-            f"{row['suggested']}",
-            "lines": [row["image"], f"labelled {row['given']}"],
-            "bars": sorted(row["probabilities"].items(), key=lambda x: -x[1])[:4],
-            "flag": f"{row['suggested']}?",
-        }
-        for row in shown
-    ]
     note = (
-        f"{number} of {len(rows)} labels are contradicted by the out-of-fold "
-        "probabilities (confident learning). Whether they are wrong is for someone to "
-        f"say who knows the images. {len(shown)} are shown, the least probable labels "
-        "first."
+        f"The out-of-fold probabilities contradict {len(issues)} of {len(rows)} labels "
+        "(confident learning). An expert has to decide whether these are wrong. "
+        f"{len(shown)} are shown, the most improbable labels first."
     )
-    cards = gallery.cards([row["index"] for row in shown], said)
+    cards = gallery.cards(
+        [row["index"] for row in shown],
+        [[f"labelled {row['given']}"] for row in shown],
+        [f"{row['suggested']}?" for row in shown],
+        list(shown[0]["probabilities"]),
+        np.array([list(row["probabilities"].values()) for row in shown]),
+    )
     return findings, [Cards(title, cards, note)]

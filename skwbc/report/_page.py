@@ -1,43 +1,39 @@
-"""What a report is made of, as plain data, and the file that is made of it."""
+"""The contents of a report as plain data, and the HTML file that shows them.
+
+Each kind of block has its own layout in ``templates/report.html``.
+"""
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import NamedTuple
 
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.version import __version__
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """A paragraph."""
 
-    kind: ClassVar[str] = "text"
     text: str
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table; the first cell of a row names it.
+class Table(NamedTuple):
+    """A table whose first column names the rows.
 
-    The first `n_texts` columns are words, the others figures.
+    The first `n_texts` columns contain text, the others numbers.
     """
 
-    kind: ClassVar[str] = "table"
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     n_texts: int = 1
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A drawing: its data URI, what it shows in words, and its size in pixels."""
+class Picture(NamedTuple):
+    """A figure as a data URI, its description in words, and its size in pixels."""
 
-    kind: ClassVar[str] = "picture"
     title: str
     source: str
     alt: str
@@ -46,42 +42,35 @@ class Picture:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Card:
-    """An image, what is to be said of it, and probabilities of classes."""
+class Card(NamedTuple):
+    """An image with a caption and the probabilities of classes."""
 
     source: str
     alt: str
-    lines: Sequence[str]
+    lines: Sequence[str] = ()
     bars: Sequence[tuple[str, float]] = ()
     flag: str = ""
 
 
-@dataclass(frozen=True)
-class Cards:
-    """Images side by side, as many in a row as there is room for."""
+class Cards(NamedTuple):
+    """Images side by side."""
 
-    kind: ClassVar[str] = "cards"
     title: str
     cards: Sequence[Card]
     note: str = ""
     small: bool = False
 
 
-@dataclass(frozen=True)
-class Code:
-    """Something to type, or to read as it stands."""
+class Code(NamedTuple):
+    """Commands or source code."""
 
-    kind: ClassVar[str] = "code"
     title: str
     code: str
 
 
-@dataclass(frozen=True)
-class Missing:
-    """Something that could not be made, and why."""
+class Missing(NamedTuple):
+    """The reason why a block could not be made."""
 
-    kind: ClassVar[str] = "missing"
     title: str
     reason: str
 
@@ -89,50 +78,42 @@ class Missing:
 Block = Text | Table | Picture | Cards | Code | Missing
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands below it."""
+class Section(NamedTuple):
+    """Blocks with a common heading."""
 
     name: str
     title: str
     blocks: Sequence[Block]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something that the reader should know before trusting a figure."""
+class Finding(NamedTuple):
+    """A warning that readers should know before they trust the metrics."""
 
     title: str
     text: str
 
 
-@dataclass(frozen=True)
-class Key:
-    """A figure for the top of the page."""
+class Key(NamedTuple):
+    """A number at the top of the page."""
 
     label: str
     value: str
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(NamedTuple):
     """A whole report."""
 
     title: str
     subtitle: str
     keys: Sequence[Key]
     findings: Sequence[Finding]
-    looked_for: str
+    checked_for: str
     sections: Sequence[Section]
-    version: str = __version__
-    written: str = field(
-        default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    )
 
 
 def check_installed() -> None:
-    """Say what is missing before anything is computed.
+    """Check for the packages of the extra ``report`` before anything is computed.
 
     Raises
     ------
@@ -143,17 +124,22 @@ def check_installed() -> None:
         import_optional(module, "report", "A report")
 
 
-def write_page(page: Page, path: Path | str | os.PathLike) -> None:
-    """Lay a page out as HTML and write it to a file as it is, in UTF-8."""
+def write_page(page: Page, path: str | os.PathLike) -> None:
+    """Write a page to a file as HTML in UTF-8."""
     jinja2 = import_optional("jinja2", "report", "A report")
     environment = jinja2.Environment(
-        # Names of classes and files come from anywhere.
+        # Names of classes and files may contain any characters.
         autoescape=True,
         loader=jinja2.PackageLoader("skwbc.report"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("report.html").render(page=page)
-    # Names of files may be no text.
+    html = environment.get_template("report.html").render(
+        page=page,
+        kind_of=lambda block: type(block).__name__,
+        version=__version__,
+        time=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    # Names of files may be invalid Unicode.
     Path(path).write_bytes(html.encode("utf-8", errors="backslashreplace"))

@@ -8,13 +8,13 @@ from skwbc import KFoldEnsembleClassifier
 
 @pytest.fixture(scope="module")
 def iris():
-    """Flowers, labelled by name."""
+    """Iris flowers, labelled by name."""
     X, y = load_iris(return_X_y=True)
     return X, np.array(["setosa", "versicolor", "virginica"])[y]
 
 
 @pytest.fixture(scope="module")
 def ensemble(iris):
-    """An ensemble that is unsure of them."""
+    """An ensemble whose predictions for iris are uncertain."""
     member = LogisticRegression(max_iter=500, C=0.02)
     return KFoldEnsembleClassifier(member, random_state=0).fit(*iris)

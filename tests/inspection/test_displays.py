@@ -1,8 +1,9 @@
-"""Displays and pictures, on ensembles that need no network."""
+"""Displays and plots of ensembles that need no network."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import (
@@ -23,6 +24,7 @@ from skwbc.inspection import (
     plot_least_certain,
     plot_predictions,
 )
+from skwbc.inspection._evaluation import training_table
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +34,7 @@ def closed_figures():
 
 
 class Learner(ClassifierMixin, BaseEstimator):
-    """Writes down how it learnt as a network does, and says what it is told to."""
+    """Classifier with a training history that is passed as a parameter."""
 
     def __init__(self, history=None, best=2):
         self.history = history
@@ -49,13 +51,17 @@ class Learner(ClassifierMixin, BaseEstimator):
 
 
 def learners(history, best=2):
-    """Return an ensemble of votes, of which one part writes down how it learnt."""
+    """Return an ensemble of votes, each with one estimator that has a history."""
     parts = [("plain", GaussianNB()), ("learner", Learner(history, best))]
     return KFoldEnsembleClassifier(SoftVotingClassifier(parts), cv=3, random_state=0)
 
 
 HISTORY = {"loss": [3.0, 2.0, 1.0], "accuracy": [0.2, 0.5, 0.9],
            "val_loss": [3.0, 1.5, 2.0], "val_accuracy": [0.3, 0.6, 0.5]}  # fmt: skip
+
+
+def legend_of(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def test_training_curves(iris):
@@ -71,12 +77,26 @@ def test_training_curves(iris):
         for line in lines:
             np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3])
             np.testing.assert_array_equal(line.get_ydata(), HISTORY[kind])
-    # Told apart without colours: styles for the kinds, numbers for the folds.
+    # Line styles and numbers distinguish curves and folds without colours.
     assert {line.get_linestyle() for line in display.train_lines_} == {"--"}
     assert {line.get_linestyle() for line in display.validation_lines_} == {"-"}
+    assert {line.get_marker() for line in display.validation_lines_} == {"None"}
     assert [text.get_text() for text in axes.texts] == ["1", "2", "3"]
     assert {text.xy for text in axes.texts} == {(2, 0.6)}
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "accuracy")
+
+
+def test_training_curves_of_a_fold_evaluated_at_some_epochs(iris):
+    history = {"loss": [5.0, 4.0, 3.0, 2.0, 1.0],
+               "val_loss": [4.0, np.nan, 2.5, np.nan, 2.0]}  # fmt: skip
+    fitted = learners(history, 5).fit(*iris)
+    assert [row["val_loss"] for row in training_table(fitted)] == [2.0] * 3
+    display = TrainingCurvesDisplay.from_estimator(fitted)
+    for line in display.validation_lines_:
+        np.testing.assert_array_equal(line.get_xydata(), [[1, 4], [3, 2.5], [5, 2]])
+        assert line.get_marker() == "o"
+    assert {line.get_marker() for line in display.train_lines_} == {"None"}
+    assert {text.xy for text in display.ax_.texts} == {(5, 2.0)}
 
 
 def test_training_curves_without_a_held_out_fold(iris):
@@ -84,14 +104,14 @@ def test_training_curves_without_a_held_out_fold(iris):
     display = TrainingCurvesDisplay.from_estimator(fitted)
     assert display.figure_.number in plt.get_fignums()
     assert display.validation_lines_ == [None] * 3
-    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert "training" in labels
-    assert "held-out fold" not in labels
+    assert legend_of(display.ax_) == ["training", "epoch kept"]
     with pytest.raises(
         ValueError, match=r"'auc' was not recorded. Expected one of \['lo"
     ):
         TrainingCurvesDisplay.from_estimator(fitted, metric="auc")
-    assert display.plot().ax_ is not None
+    first_axes = display.ax_
+    assert display.plot().ax_ is not first_axes
+    assert [line.get_ydata().tolist() for line in display.train_lines_] == [[3, 2]] * 3
 
 
 @pytest.mark.parametrize(("scoring", "metric"), [("loss", "loss"), ("accuracy",) * 2])
@@ -104,24 +124,24 @@ def test_training_curves_of_boosting(iris, scoring, metric):
     first = display.train[0]
     assert len(first) == len(display.validation[0]) == 4
     assert display.best == [4, 4]
-    # Losses fall and are no negative scores.
+    # Losses are positive and decrease.
     assert (first > 0).all()
     assert (first[-1] < first[0]) == (metric == "loss")
     assert display.ax_.get_xlabel() == "iteration"
 
 
 def test_training_curves_of_members_without_history(ensemble, iris):
-    with pytest.raises(ValueError, match="made of LogisticRegression, none of which"):
+    with pytest.raises(ValueError, match="consist of LogisticRegression, which did"):
         TrainingCurvesDisplay.from_estimator(ensemble)
     trees = KFoldEnsembleClassifier(GradientBoostingClassifier(n_estimators=2), cv=2)
-    with pytest.raises(ValueError, match="none of which recorded"):
+    with pytest.raises(ValueError, match="did not record their training"):
         TrainingCurvesDisplay.from_estimator(trees.fit(*iris))
-    with pytest.raises(ValueError, match="instance of 'skwbc.ensemble.KFold"):
+    with pytest.raises(ValueError, match="instance of 'skwbc.KFoldEnsemble"):
         TrainingCurvesDisplay.from_estimator(LogisticRegression())
 
 
 def test_reliability_by_hand():
-    # Two samples at 0.6, of which one is right, two at 0.95, both right, one unknown.
+    # One of two samples at 0.6 is right, both at 0.95 are, and one has no probability.
     proba = [[0.6, 0.4], [0.4, 0.6], [0.95, 0.05], [0.05, 0.95], [np.nan, np.nan]]
     y = ["a", "a", "a", "b", "b"]
     display = ReliabilityDisplay.from_predictions(
@@ -144,11 +164,12 @@ def test_two_classifiers_in_one_reliability_diagram(ensemble, iris):
     )
     axes = out_of_fold.ax_
     display = ReliabilityDisplay.from_estimator(ensemble, X, y, ax=axes)
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert len(labels) == 3
-    assert labels[2].startswith("KFoldEnsembleClassifier: calibration error")
+    reference, first, second = legend_of(axes)
+    assert reference == "perfectly calibrated"
+    assert first.startswith("calibration error")
+    assert second.startswith("KFoldEnsembleClassifier: calibration error")
     assert out_of_fold.line_.get_marker() != display.line_.get_marker()
-    with pytest.raises(ValueError, match=r"does not know the labels \['rose'\]"):
+    with pytest.raises(ValueError, match=r"\['rose'\]"):
         ReliabilityDisplay.from_estimator(ensemble, X[:1], ["rose"])
 
 
@@ -159,28 +180,63 @@ def test_disagreement(ensemble, iris):
     choices = [member.predict(X) for member in ensemble.estimators_]
     for one in range(5):
         for other in range(5):
-            share = np.mean(choices[one] != choices[other])
-            assert display.disagreement[one, other] == share
+            fraction = np.mean(choices[one] != choices[other])
+            assert display.disagreement[one, other] == fraction
             if one != other:
-                assert display.text_[one, other].get_text() == f"{share:.2f}"
+                assert display.text_[one, other].get_text() == f"{fraction:.2f}"
     assert display.disagreement.max() > 0
+    np.testing.assert_array_equal(display.im_.get_array(), display.disagreement)
     assert display.figure_ is axes.figure
-    known = MemberDisagreementDisplay.from_predictions(
+    from_members = MemberDisagreementDisplay.from_predictions(
         ensemble.predict_proba_members(X)
     )
-    np.testing.assert_array_equal(known.disagreement, display.disagreement)
+    np.testing.assert_array_equal(from_members.disagreement, display.disagreement)
     with pytest.raises(ValueError, match="n_members"):
         MemberDisagreementDisplay.from_predictions(ensemble.predict_proba(X))
-    # Members that all agree are no error, nor without texts and scale.
-    same = MemberDisagreementDisplay(np.zeros((2, 2)), n_samples=3)
-    same.plot(include_values=False, colorbar=False)
-    assert same.text_[0, 1] is None
-    assert len(same.figure_.axes) == 1
+    # Members that always agree, and a plot without texts and colour bar.
+    equal = MemberDisagreementDisplay(np.zeros((2, 2)), n_samples=3)
+    equal.plot(include_values=False, colorbar=False)
+    assert equal.text_[0, 1] is None
+    assert len(equal.figure_.axes) == 1
+
+
+def test_keyword_arguments_reach_matplotlib(ensemble, iris, cells, cell_ensemble):
+    X, y = iris
+    reliability = ReliabilityDisplay.from_estimator(
+        ensemble, X, y, color="purple", lw=3, marker="X"
+    )
+    assert reliability.line_.get_color() == "purple"
+    assert reliability.line_.get_linewidth() == 3
+    (points, _) = reliability.ax_.collections[::-1]
+    np.testing.assert_allclose(points.get_facecolor()[0][:3], to_rgba("purple")[:3])
+    reliability.plot(c="green", label="other")
+    assert reliability.line_.get_color() == "green"
+    assert legend_of(reliability.ax_)[1] == "other"
+
+    disagreement = MemberDisagreementDisplay.from_estimator(
+        ensemble, X, cmap="magma", vmax=1, colorbar=False
+    )
+    assert disagreement.im_.get_cmap().name == "magma"
+    assert disagreement.im_.get_clim() == (0, 1)
+    assert disagreement.plot().im_.get_cmap().name == "cividis"
+
+    fitted = learners(HISTORY).fit(X, y)
+    curves = TrainingCurvesDisplay.from_estimator(fitted, lw=4, marker="s")
+    for line in curves.train_lines_ + curves.validation_lines_:
+        assert (line.get_linewidth(), line.get_marker()) == (4, "s")
+
+    figure = plot_least_certain(
+        cell_ensemble, cells.images, n_images=1, interpolation="bilinear"
+    )
+    assert figure.axes[0].images[0].get_interpolation() == "bilinear"
+    grey = cells.images[:1, ..., :1]
+    figure = plot_predictions(grey, [[1.0]], ["a"], cmap="viridis")
+    assert figure.axes[0].images[0].get_cmap().name == "viridis"
 
 
 def test_members_that_do_not_know_a_class(iris):
     X, y = iris
-    # The first member is shown setosa and versicolor only.
+    # The first member is trained on setosa and versicolor only.
     halves = [(np.arange(100), np.arange(100, 150)), (np.arange(40, 150), range(40))]
     with pytest.warns(UserWarning, match="virginica"):
         fitted = KFoldEnsembleClassifier(
@@ -202,7 +258,7 @@ def cell_ensemble(cells):
 
 def test_least_certain(cells, cell_ensemble):
     X, y = cells.images, cells.target
-    names = [f"cell {k}" for k in range(len(X))]
+    names = [f"cells/cell {k}" for k in range(len(X))]
     figure = plot_least_certain(
         cell_ensemble, X, y_true=y, names=names, n_images=5, columns=3
     )
@@ -212,12 +268,12 @@ def test_least_certain(cells, cell_ensemble):
     titles = [axes.get_title() for axes in figure.axes if axes.get_images()]
     assert len(titles) == 5
     for title, k in zip(titles, worst, strict=True):
-        name, *said, agree = title.split("\n")
+        name, *prediction, agreement = title.split("\n")
         assert name == f"cell {k}"
         best = cell_ensemble.classes_[proba[k].argmax()]
-        expected = f"{y[k]} (right)" if best == y[k] else f"{y[k]}, taken for {best}"
-        assert " ".join(said) == expected
-        assert agree.endswith("of 3 members")
+        expected = f"{y[k]} (right)" if best == y[k] else f"{y[k]}, predicted {best}"
+        assert " ".join(prediction) == expected
+        assert agreement.endswith("of 3 members")
     shown = figure.axes[0].get_images()[0].get_array()
     np.testing.assert_allclose(shown, X[worst[0]] / 255, atol=1e-6)
     assert not plt.get_fignums()
@@ -232,7 +288,7 @@ def test_right_and_wrong_without_colours(cells):
         cells.images[:2], proba, ["a", "b", "c"], y_true=["a", "a"], columns=2
     )
     right, wrong = figure.axes[:2]
-    assert (right.get_title(), wrong.get_title()) == ("a (right)", "a, taken for b")
+    assert (right.get_title(), wrong.get_title()) == ("a (right)", "a, predicted b")
     assert right.title.get_weight() != wrong.title.get_weight()
     hatches = [[bar.get_hatch() for bar in axes.patches] for axes in figure.axes[2:4]]
     assert hatches[0] == [""] * 3

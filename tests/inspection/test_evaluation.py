@@ -1,7 +1,8 @@
-"""Scores, tables and pictures, on ensembles that need no network."""
+"""Metrics, tables and plots of ensembles that need no network."""
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
@@ -40,7 +41,7 @@ def test_labels_of_another_type_than_the_classes(iris, kind):
     images, proba = np.zeros((2, 4, 4, 1)), [[0.9, 0.1], [0.1, 0.9]]
     figure = plot_predictions(images, proba, [0, 1], y_true=np.array([0, 0], kind))
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == ["0 (right)", "0, taken for 1"]
+    assert titles == ["0 (right)", "0, predicted 1"]
 
 
 def test_scores_where_a_class_does_not_occur(ensemble, iris):
@@ -52,7 +53,7 @@ def test_scores_where_a_class_does_not_occur(ensemble, iris):
         "precision": None,
         "support": 0,
     }
-    with pytest.raises(ValueError, match=r"does not know the labels \['rose'\]"):
+    with pytest.raises(ValueError, match=r"\['rose'\]"):
         evaluate(ensemble, X[:2], ["setosa", "rose"])
 
 
@@ -72,21 +73,38 @@ def test_agreement(ensemble, iris):
             describe_predictions(ensemble, X, wrong)
 
 
+def test_training_table(iris):
+    """The row of a fold shows the epoch that was kept, here the last one."""
+    boosting = HistGradientBoostingClassifier(
+        max_iter=4, early_stopping=True, scoring="loss", random_state=0
+    )
+    fitted = KFoldEnsembleClassifier(boosting, cv=2, random_state=0).fit(*iris)
+    rows = training_table(fitted)
+    assert [row["fold"] for row in rows] == [1, 2]
+    for row, member, score in zip(
+        rows, fitted.estimators_, fitted.fold_scores_, strict=True
+    ):
+        assert row["val_loss"] == -member.validation_score_[-1]
+        assert row["score"] == score
+        assert (row["best_epoch"], row["epochs"]) == (4, 4)
+
+
 def test_training_table_of_members_without_history(ensemble):
-    with pytest.raises(ValueError, match="made of LogisticRegression, none of"):
+    with pytest.raises(ValueError, match="consist of LogisticRegression, which did"):
         training_table(ensemble)
 
 
-def test_picture_of_predictions(tmp_path):
+def test_plot_of_predictions():
     images = np.random.default_rng(0).integers(256, size=(5, 8, 8, 3), dtype=np.uint8)
     proba = np.eye(3)[[0, 1, 2, 0, 1]] * 0.7 + 0.1
     truth = ["a", "b", "c", "a", "c"]
     figure = plot_predictions(images, proba, "abc", y_true=truth, columns=3)
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["a (right)", "b (right)", "c (right)", "a (right)",
-                      "c, taken for b"]  # fmt: skip
-    figure.savefig(tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 1000
+                      "c, predicted b"]  # fmt: skip
+    np.testing.assert_allclose(figure.axes[1].images[0].get_array(), images[1] / 255)
+    widths = [bar.get_width() for bar in figure.axes[3].patches]
+    np.testing.assert_allclose(widths, proba[0])
     plain = plot_predictions(images[..., :1], proba, "abc")
     assert plain.axes[0].get_title() == "a"
     with pytest.raises(ValueError, match="3 columns, but there are 2"):
@@ -96,7 +114,7 @@ def test_picture_of_predictions(tmp_path):
 
 
 def shown(figure):
-    """Return what each axes of a picture shows."""
+    """Return the image on each axes of a figure."""
     return [axes.images[0].get_array() for axes in figure.axes]
 
 
@@ -110,7 +128,7 @@ def shown(figure):
     ],
     ids=["bytes", "fractions", "16 bits", "channels first"],
 )
-def test_picture_of_augmentations(convert, data_format):
+def test_plot_of_augmentations(convert, data_format):
     images = np.random.default_rng(0).integers(256, size=(2, 8, 9, 3), dtype=np.uint8)
     augmenter = ImageAugmenter(
         horizontal_flip=True, rescale=3, samplewise_center=True, data_format=data_format
@@ -119,23 +137,27 @@ def test_picture_of_augmentations(convert, data_format):
     assert [axes.get_title() for axes in figure.axes[:4]] == [
         "original", "draw 1", "draw 2", "draw 3",
     ]  # fmt: skip
-    pictures = shown(figure)
-    assert len(pictures) == 8
+    plotted = shown(figure)
+    assert len(plotted) == 8
     for row, image in enumerate(images / 255):
-        np.testing.assert_allclose(pictures[4 * row], image, atol=1e-6)
-        flipped = [np.allclose(p, image[:, ::-1]) for p in pictures[4 * row :][:4]]
-        same = [np.allclose(p, image) for p in pictures[4 * row :][:4]]
+        np.testing.assert_allclose(plotted[4 * row], image, atol=1e-6)
+        flipped = [np.allclose(p, image[:, ::-1]) for p in plotted[4 * row :][:4]]
+        same = [np.allclose(p, image) for p in plotted[4 * row :][:4]]
         assert all(one or other for one, other in zip(flipped, same, strict=True))
     assert not hasattr(augmenter, "image_shape_")
 
 
-def test_picture_of_augmented_layers():
+def test_plot_of_augmented_images_with_five_channels():
     images = np.random.default_rng(0).normal(size=(1, 8, 9, 5))
-    figure = plot_augmentations(ImageAugmenter(rotation_range=90), images, n_draws=2)
-    assert shown(figure)[1].shape == (8, 9)
+    augmenter = ImageAugmenter(rotation_range=90)
+    figure = plot_augmentations(augmenter, images, n_draws=2, cmap="magma")
+    scaled = (images[0] - images.min()) / (images.max() - images.min())
+    np.testing.assert_allclose(shown(figure)[0], scaled.mean(axis=-1), atol=1e-6)
+    assert not np.allclose(shown(figure)[1], shown(figure)[0])
+    assert figure.axes[1].images[0].get_cmap().name == "magma"
 
 
-def test_nothing_to_show():
+def test_nothing_to_plot():
     images = np.zeros((1, 8, 8, 3))
     with pytest.raises(ValueError, match="No option of ImageAugmenter.* is random"):
         plot_augmentations(ImageAugmenter(rescale=2), images)

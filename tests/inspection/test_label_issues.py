@@ -1,4 +1,4 @@
-"""Labels that the out-of-fold probabilities contradict, without a network."""
+"""Search for wrong labels, without a network."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from skwbc.inspection import find_label_issues, plot_label_issues
 
 
 def colours(X):
-    """Describe the middle of each image by what its colours are."""
+    """Return colour statistics of the centre of each image."""
     pixels = (X[:, 8:-8, 8:-8] / 255).reshape(len(X), -1, 3)
     quantiles = np.quantile(pixels, [0.05, 0.25, 0.5, 0.75, 0.95], axis=1)
     return np.hstack([pixels.mean(axis=1), pixels.std(axis=1), *quantiles])
@@ -24,7 +24,7 @@ def colours(X):
 
 @pytest.fixture(scope="module")
 def mislabelled():
-    """Cells, labels of which a tenth is wrong, the truth, which, and an ensemble."""
+    """Cells, labels, true labels, rows of the wrong tenth, and a fitted ensemble."""
     X, y = make_blood_cells(30, image_size=(32, 32), random_state=0)
     names, codes = np.unique(y, return_inverse=True)
     rng = np.random.default_rng(0)
@@ -39,8 +39,8 @@ def mislabelled():
     return X, names[codes], y, set(wrong.tolist()), ensemble
 
 
-def told(proba, classes=("a", "b", "c")):
-    """Return an ensemble that was told its out-of-fold probabilities."""
+def ensemble_with(proba, classes=("a", "b", "c")):
+    """Return an ensemble with given out-of-fold probabilities."""
     ensemble = KFoldEnsembleClassifier(DummyClassifier())
     ensemble.estimators_ = []
     ensemble.classes_ = np.array(classes)
@@ -55,26 +55,28 @@ def test_planted_labels_are_found(mislabelled):
     worst = {row["index"] for row in rows[: len(wrong)]}
     assert len(worst & wrong) >= 7
     issues = {row["index"]: row for row in rows if row["issue"]}
-    found = wrong & set(issues)
-    assert len(found) >= 7
+    detected = wrong & set(issues)
+    assert len(detected) >= 7
     assert len(issues) <= 15
-    assert sum(issues[k]["suggested"] == truth[k] for k in found) >= len(found) - 1
+    assert (
+        sum(issues[k]["suggested"] == truth[k] for k in detected) >= len(detected) - 1
+    )
 
 
 # Thresholds: a (0.9 + 0.5 + 0.3) / 3 = 0.567, b (0.8 + 0.2) / 2 = 0.5, c 0.4.
 PROBA = [
-    [0.9, 0.1, 0.0],  # a, surely
-    [0.5, 0.1, 0.4],  # a: only c reaches its threshold, but a is more probable
-    [0.3, 0.5, 0.2],  # a, but b just reaches its threshold
-    [0.1, 0.8, 0.1],  # b, surely
-    [0.55, 0.2, 0.25],  # b, but not probably; nor does a reach its threshold
-    [0.5, 0.1, 0.4],  # c: a is more probable, and does not reach its threshold
+    [0.9, 0.1, 0.0],  # label a, clearly right
+    [0.5, 0.1, 0.4],  # label a: only c reaches its threshold, but a is more probable
+    [0.3, 0.5, 0.2],  # label a, but b just reaches its threshold
+    [0.1, 0.8, 0.1],  # label b, clearly right
+    [0.55, 0.2, 0.25],  # label b is improbable, but a is below its threshold
+    [0.5, 0.1, 0.4],  # label c: a is more probable, but below its threshold
 ]
 LABELS = ["a", "a", "a", "b", "b", "c"]
 
 
-def test_a_case_worked_out_by_hand():
-    rows = find_label_issues(told(PROBA), np.zeros((6, 1)), LABELS)
+def test_by_hand():
+    rows = find_label_issues(ensemble_with(PROBA), np.zeros((6, 1)), LABELS)
     assert [row["index"] for row in rows] == [4, 2, 5, 1, 3, 0]
     assert [row["index"] for row in rows if row["issue"]] == [2]
     assert rows[1] == {
@@ -90,21 +92,21 @@ def test_a_case_worked_out_by_hand():
 
 
 def test_corrected_labels_are_judged_in_any_type():
-    ensemble = told(PROBA, classes=(1, 2, 5))
+    ensemble = ensemble_with(PROBA, classes=(1, 2, 5))
     corrected = [1.0, 1.0, 2.0, 2.0, 2.0, 5.0]
     rows = find_label_issues(ensemble, np.zeros((6, 1)), corrected)
     assert [row["given"] for row in rows if row["index"] in (2, 5)] == ["5", "2"]
-    # The mean of the three that are labelled 2 now is 0.5 still.
+    # The mean probability of class 2 over the three samples labelled 2 is still 0.5.
     assert not any(row["issue"] for row in rows)
 
 
 def test_a_class_that_no_label_names_is_not_suggested():
-    rows = find_label_issues(told(PROBA), np.zeros((6, 1)), ["a", "a"] * 3)
+    rows = find_label_issues(ensemble_with(PROBA), np.zeros((6, 1)), ["a", "a"] * 3)
     assert {row["suggested"] for row in rows} == {"a"}
 
 
 def test_equal_probabilities_contradict_nothing():
-    ensemble = told([[0.1, 0.1]] * 3 + [[0.5, 0.5]] * 3, classes=(0, 1))
+    ensemble = ensemble_with([[0.1, 0.1]] * 3 + [[0.5, 0.5]] * 3, classes=(0, 1))
     rows = find_label_issues(ensemble, np.zeros((6, 1)), [0, 0, 0, 1, 1, 1])
     assert not any(row["issue"] for row in rows)
 
@@ -112,33 +114,33 @@ def test_equal_probabilities_contradict_nothing():
 def test_samples_that_were_never_held_out_are_left_out():
     proba = [*PROBA, [np.nan] * 3]
     X = np.zeros((7, 1))
-    rows = find_label_issues(told(proba), X, [*LABELS, "c"])
-    alone = find_label_issues(told(PROBA), X[:6], LABELS)
+    rows = find_label_issues(ensemble_with(proba), X, [*LABELS, "c"])
+    alone = find_label_issues(ensemble_with(PROBA), X[:6], LABELS)
     assert rows == alone
 
 
-def test_wrong_order_is_suspected():
+def test_wrong_order_gives_a_warning():
     right = np.eye(3)[[0, 1, 2] * 4] * 0.7 + 0.1
     with pytest.warns(UserWarning, match="12 of 12 labels are contradicted"):
-        find_label_issues(told(right), np.zeros((12, 1)), ["b", "c", "a"] * 4)
+        find_label_issues(ensemble_with(right), np.zeros((12, 1)), ["b", "c", "a"] * 4)
 
 
 def test_wrong_use():
     X, y = np.zeros((6, 1)), LABELS
-    ensemble = told(PROBA)
+    ensemble = ensemble_with(PROBA)
     with pytest.raises(NotFittedError):
         find_label_issues(KFoldEnsembleClassifier(DummyClassifier()), X, y)
     with pytest.raises(ValueError, match="X has 5 entries.* fitted on 6 samples"):
         find_label_issues(ensemble, X[:5], y)
     with pytest.raises(ValueError, match="y has 5 entries"):
         find_label_issues(ensemble, X, y[:5])
-    with pytest.raises(ValueError, match="names has 1 entries"):
+    with pytest.raises(ValueError, match="1 names for 6 samples"):
         find_label_issues(ensemble, X, y, names=["one"])
     with pytest.raises(ValueError, match=r"know the labels \['d'\].* \['a', 'b', 'c'"):
         find_label_issues(ensemble, X, ["d", *y[1:]])
-    with pytest.raises(ValueError, match="'ensemble' parameter"):
+    with pytest.raises(ValueError, match="'estimator' parameter"):
         find_label_issues("model.joblib", X, y)
-    numbers = told(PROBA, classes=(0, 1, 2))
+    numbers = ensemble_with(PROBA, classes=(0, 1, 2))
     with pytest.raises(ValueError, match="know the labels"):
         find_label_issues(numbers, X, ["0", "0", "0", "1", "1", "2"])
 
@@ -157,7 +159,7 @@ def test_names(mislabelled, tmp_path):
     files = save_image_folder(X, y, tmp_path)
     cells = load_image_folder(tmp_path, image_size=(32, 32), lazy=True)
     order = [files.index(file) for file in cells.filenames]
-    ensemble = told(ensemble.oof_proba_[order], ensemble.classes_)
+    ensemble = ensemble_with(ensemble.oof_proba_[order], ensemble.classes_)
     named = find_label_issues(
         ensemble, cells.images, cells.target, names=cells.filenames
     )
@@ -165,28 +167,32 @@ def test_names(mislabelled, tmp_path):
     assert named[0]["image"] == cells.filenames[named[0]["index"]]
     figure = plot_label_issues(cells.images, named, n_images=1)
     drawn = figure.axes[0].images[0].get_array()
-    np.testing.assert_array_equal(drawn, X[order[named[0]["index"]]])
+    np.testing.assert_allclose(drawn, X[order[named[0]["index"]]] / 255)
 
 
-def test_picture(tmp_path):
+def test_plot():
     images = np.random.default_rng(0).integers(256, size=(6, 8, 8, 3), dtype=np.uint8)
     names = [f"cells/{k}.png" for k in range(6)]
-    rows = find_label_issues(told(PROBA), images, LABELS, names=names)
-    figure = plot_label_issues(images, rows, n_images=3, columns=2)
+    rows = find_label_issues(ensemble_with(PROBA), images, LABELS, names=names)
+    figure = plot_label_issues(
+        images, rows, n_images=3, columns=2, interpolation="bilinear"
+    )
+    assert figure.axes[0].images[0].get_interpolation() == "bilinear"
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == [
         "4.png\nlabelled b\nno other suggested",
         "2.png\nlabelled a\nb? 0.50",
         "5.png\nlabelled c\nno other suggested",
     ]
-    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), images[2])
-    figure.savefig(tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").stat().st_size > 1000
+    assert [figure.axes[k].title.get_color() == "#b2182b" for k in (0, 1)] == [0, 1]
+    np.testing.assert_allclose(
+        figure.axes[1].images[0].get_array(), images[2] / 255, atol=1e-6
+    )
 
 
-def test_nothing_to_draw():
+def test_nothing_to_plot():
     images = np.zeros((6, 8, 8, 3))
-    rows = find_label_issues(told(PROBA), images, LABELS)
+    rows = find_label_issues(ensemble_with(PROBA), images, LABELS)
     with pytest.raises(ValueError, match="issues is empty"):
         plot_label_issues(images, [])
     with pytest.raises(ValueError, match="has image 5, but X has only 2"):

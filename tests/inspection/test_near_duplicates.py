@@ -1,4 +1,4 @@
-"""Images that are there twice, and images that only look alike."""
+"""Search for near-duplicates among copies and among images that only look alike."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from skwbc.datasets import (
     load_raw_images,
     make_blood_cells,
 )
-from skwbc.inspection._near_duplicates import find_near_duplicates
+from skwbc.inspection import find_near_duplicates
 
 
 def jpeg(image):
@@ -37,11 +37,10 @@ COPIES = {
 
 
 @pytest.mark.parametrize("how", COPIES)
-def test_finds_what_is_there_twice(how):
+def test_finds_copies(how):
     cells, _ = make_blood_cells(6, image_size=(60, 60), random_state=0)
-    made = [COPIES[how](image) for image in cells]
-    X = np.concatenate([cells, made])
-    n = len(made)
+    X = np.concatenate([cells, [COPIES[how](image) for image in cells]])
+    n = len(cells)
     pairs = find_near_duplicates(X)
     assert sorted((p["first"], p["second"]) for p in pairs) == [
         (k, k + n) for k in range(n)
@@ -54,17 +53,17 @@ def test_oblong_images_of_other_types(noise):
     X = np.concatenate([noise, noise[2:3, ::-1, ::-1], np.ones_like(noise[:2])])
     for images in (X, X[..., :1], np.concatenate([X, X], axis=-1), (X * 4000).tolist()):
         pairs = find_near_duplicates(images, threshold=1)
-        # The two that are of one colour are no pair.
+        # The two images of uniform colour are not a pair.
         assert [p["images"] for p in pairs] == [("2", "6")]
 
 
 def test_tells_which_pairs_leak(cells):
     X = np.concatenate([cells.images[:6], cells.images[:3]])
-    # 0 and 6 change sides, 1 and 7 are together, 2 and 8 are never held out.
+    # The splits separate 0 from 6, keep 1 with 7, and never hold out 2 and 8.
     splits = [([0, 1, 7, 2, 8], [3, 6]), ([0, 6, 2, 8, 3], np.array([1, 7]))]
     pairs = find_near_duplicates(X, splits=splits, names=list("abcdefghi"))
-    found = {p["images"]: p["leaks"] for p in pairs}
-    assert found == {("a", "g"): True, ("b", "h"): False, ("c", "i"): False}
+    leaks = {p["images"]: p["leaks"] for p in pairs}
+    assert leaks == {("a", "g"): True, ("b", "h"): False, ("c", "i"): False}
 
 
 def test_files_are_read_lazily_and_named(cells, tmp_path):
@@ -83,19 +82,19 @@ def test_real_cells(real_data):
     )
     assert find_near_duplicates(raw.images) == []
     folder = load_image_folder(real_data / "bccd")
-    found = {
+    pairs = {
         tuple(sorted(name[-11:-6] for name in pair["images"]))
         for pair in find_near_duplicates(folder.images, names=folder.filenames)
     }
-    # Looked at one by one: these cells were photographed twice.
-    assert found == {
+    # A look at each pair confirmed that the cell was photographed twice.
+    assert pairs == {
         ("00037", "00038"), ("00205", "00276"), ("00226", "00261"), ("00229", "00258"),
         ("00230", "00257"), ("00231", "00256"), ("00237", "00252"), ("00244", "00247"),
         ("00382", "00395"), ("00384", "00393"), ("00386", "00391"),
     }  # fmt: skip
 
 
-def test_too_many_pairs_are_cut_short(noise, monkeypatch):
+def test_search_stops_at_too_many_pairs(noise, monkeypatch):
     monkeypatch.setattr("skwbc.inspection._near_duplicates._MOST_PAIRS", 5)
     with pytest.warns(UserWarning, match="More than 5 pairs.*nearer to 1"):
         assert len(find_near_duplicates(np.repeat(noise[:1], 9, axis=0))) == 5
@@ -106,13 +105,13 @@ def test_too_many_pairs_are_cut_short(noise, monkeypatch):
     [
         ({"X": np.zeros((3, 4))}, "expected images of shape"),
         ({"X": np.full((2, 4, 4, 1), np.nan)}, "NaN"),
-        ({"names": ["a"]}, "1 names for 6 images"),
+        ({"names": ["a"]}, "1 names for 6 samples"),
         ({"threshold": 0}, "threshold"),
         ({"threshold": 1.5}, "threshold"),
         ({"splits": [([0, 1], [6])]}, "There are 6 images"),
-        ({"splits": [([0, 1],)]}, "splits has to hold pairs"),
-        ({"splits": [(["a"], [1])]}, "splits has to hold pairs"),
-        ({"splits": [(np.ones(6, bool), [1])]}, "splits has to hold pairs"),
+        ({"splits": [([0, 1],)]}, "splits has to contain pairs"),
+        ({"splits": [(["a"], [1])]}, "splits has to contain pairs"),
+        ({"splits": [(np.ones(6, bool), [1])]}, "splits has to contain pairs"),
     ],
 )
 def test_wrong_input(noise, change, message):

@@ -1,4 +1,4 @@
-"""Reports: what they say, and that they are pages anybody can read anywhere."""
+"""Contents of reports, and their accessibility in any browser."""
 
 import re
 import shutil
@@ -21,6 +21,7 @@ from skwbc import (
     KFoldEnsembleClassifier,
     inspection,
     make_cell_classifier as make_cells,
+    save_model,
 )
 from skwbc.datasets import ImageFiles
 from skwbc.export import to_onnx
@@ -28,11 +29,12 @@ from skwbc.inspection._evaluation import training_table
 from skwbc.report import write_evaluation_report, write_training_report
 
 HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "$\\frac$ & 単球"]
+RECIPE_CALL = "make_cell_classifier('compact', cv=2, epochs=1, random_state=0)"
 VOID = {"meta", "link", "img"}
 
 
 class Page(HTMLParser):
-    """A parsed page: its tags, its text, and what stands open where a tag ends."""
+    """A parsed page: its tags, text and warnings, and the tags that are open."""
 
     def __init__(self, path):
         super().__init__()
@@ -67,7 +69,7 @@ def linear(cv=2, **params):
 
 @pytest.fixture(scope="module")
 def hostile(cells):
-    """Images, labels and names that no one should trust, and an ensemble of them."""
+    """An ensemble, and images with labels and names that contain markup."""
     y = np.array(HOSTILE)[np.unique(cells.target, return_inverse=True)[1]]
     names = [f"/data/<b>{k}</style>\udcff.png" for k in range(len(y))]
     return linear().fit(cells.images, y), cells.images, y, names
@@ -81,15 +83,15 @@ def networks(cells):
 
 @pytest.fixture(scope="module")
 def pages(networks, hostile, cells, tmp_path_factory):
-    """Files of four reports: of networks and of others, training and evaluation."""
+    """Folder with training and evaluation reports of networks and other members."""
     folder = tmp_path_factory.mktemp("reports")
     ensemble, X, y, names = hostile
-    for kind, write in (
-        ("training", write_training_report),
-        ("evaluation", write_evaluation_report),
+    for kind, write, call in (
+        ("training", write_training_report, {"recipe_call": RECIPE_CALL}),
+        ("evaluation", write_evaluation_report, {}),
     ):
         path = folder / f"networks-{kind}.html"
-        write(path, networks, cells.images, cells.target, command="skwbc 'a b'")
+        write(path, networks, cells.images, cells.target, command="skwbc 'a b'", **call)
         write(folder / f"hostile-{kind}.html", ensemble, X, y, names=names)
     return folder
 
@@ -100,7 +102,7 @@ FOUR = [
 
 
 @pytest.mark.parametrize("name", FOUR)
-def test_page_is_whole_accessible_and_loads_nothing(pages, name):
+def test_page_is_complete_accessible_and_loads_nothing(pages, name):
     page = Page(pages / name)
     assert page.open == []
     assert len(page.html) < 3e6
@@ -126,58 +128,67 @@ def test_page_is_whole_accessible_and_loads_nothing(pages, name):
     assert "Not shown" not in page.text
 
 
-def test_what_the_report_of_a_training_says(pages, networks, cells):
+def test_contents_of_a_training_report(pages, networks, cells):
     page = Page(pages / "networks-training.html")
     for word in (
         "24 images of 3 classes: eosinophil, monocyte, neutrophil",
         f"Out-of-fold accuracy {networks.oof_score_:.3f}",
         "eosinophil 8 33% 4 4",
         "skwbc 'a b'",
-        "make_cell_classifier('compact', cv=2, epochs=1, n_restarts=0, random_state=0)",
+        RECIPE_CALL,
         "build_compact_cnn",
         "scikit-learn",
         "tensorflow",
         "The seed is 0",
-        "Images that the members are least sure of",
+        "Most uncertain predictions",
     ):
         assert word in page.text
     for row in training_table(networks):
-        figures = [f"{row[name]:.3f}" for name in ("score", "loss", "val_accuracy")]
-        assert all(figure in page.text for figure in figures)
+        for name in ("score", "loss", "val_accuracy"):
+            assert f"{row[name]:.3f}" in page.text
     alts = " ".join(image["alt"] for image in page.all("img"))
     for word in (
         "Learning curves of 2 folds. The mean training loss",
         "Confusion matrix",
         "expected calibration error",
-        "of 2 members differ",
-        "Class activation maps over 8 images",
-        "random changes",
+        "of 2 members predict different classes",
+        "Class activation maps of 8 images",
+        "random augmentations",
     ):
         assert word in alts
 
 
-def test_what_the_report_of_an_evaluation_says(pages, hostile):
+def test_contents_of_an_evaluation_report(pages, hostile):
     ensemble, X, y, _ = hostile
     page = Page(pages / "hostile-evaluation.html")
     right = int((ensemble.predict(X) == y).sum())
     assert f"Accuracy {right / 24:.3f} {right} of 24; 95% interval" in page.text
-    assert "No image was taken for another class" in page.text
-    # What came from elsewhere is text, whatever it looks like.
+    assert "All predictions are correct." in page.text
+    # Labels and names are shown as text, even if they look like markup.
     assert all(label in page.text for label in HOSTILE)
     assert "<b>3</style>\\udcff.png" in page.text
 
 
-def test_the_training_in_python_is_the_same(pages, networks, cells):
-    page = Page(pages / "networks-training.html")
+@pytest.mark.parametrize("kind", ["networks", "hostile"])
+def test_python_snippet_repeats_the_training(
+    pages, networks, hostile, cells, kind, tmp_path, monkeypatch
+):
+    """Without a call of a recipe, the snippet clones the saved model."""
+    ensemble, X, y, _ = hostile
+    if kind == "networks":
+        ensemble, X, y = networks, cells.images, cells.target
+    page = Page(pages / f"{kind}-training.html")
     snippet = page.words[page.words.index("In Python") :]
     code = next(text for text in snippet if "model.fit" in text)
-    names = {"X": cells.images, "y": cells.target}
+    save_model(ensemble, tmp_path / "m.joblib")
+    monkeypatch.chdir(tmp_path)
+    names = {"X": X, "y": y}
     exec(code, names)
-    np.testing.assert_array_equal(names["model"].oof_proba_, networks.oof_proba_)
+    np.testing.assert_array_equal(names["model"].oof_proba_, ensemble.oof_proba_)
 
 
 @pytest.mark.parametrize("name", FOUR)
-def test_a_browser_shows_it_without_complaint(pages, name, tmp_path):
+def test_browser_shows_the_page_without_errors(pages, name, tmp_path):
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if browser is None:
         pytest.skip("there is no chromium on the path")
@@ -206,13 +217,33 @@ def test_a_browser_shows_it_without_complaint(pages, name, tmp_path):
 
 
 def twice(X, y):
-    """Image 0 again, flipped, and image 1 again, with another label."""
+    """Append image 0 flipped, and image 1 with a different label."""
     return np.concatenate([X, X[:1, ::-1], X[1:2]]), np.append(y, [y[0], y[2]])
 
 
 def watching():
-    trees = HistGradientBoostingClassifier(max_iter=3)
-    return KFoldEnsembleClassifier(make_pipeline(FlattenImages(), trees), cv=2)
+    trees = HistGradientBoostingClassifier(max_iter=3, random_state=0)
+    pipeline = make_pipeline(FlattenImages(), trees)
+    return KFoldEnsembleClassifier(pipeline, cv=2, random_state=0)
+
+
+class Learner(DummyClassifier):
+    """Guesses, with the history of a network that was evaluated at some epochs."""
+
+    history_ = {"loss": [3.0, 2.0, 1.0], "val_loss": [4.0, np.nan, 2.5]}
+    best_epoch_ = 3
+    patience, restore_best_weights = None, False
+
+
+def test_learning_curves_of_folds_evaluated_at_some_epochs(cells, tmp_path):
+    ensemble = KFoldEnsembleClassifier(Learner(), cv=2, random_state=0)
+    X, y = cells.images, cells.target
+    write_training_report(tmp_path / "r.html", ensemble.fit(X, y), X, y)
+    page = Page(tmp_path / "r.html")
+    (alt,) = (i["alt"] for i in page.all("img") if "Learning curves" in i["alt"])
+    assert "mean training loss changes from 3.000 to 1.000." in alt
+    assert "mean held-out loss changes from 4.000 to 2.500." in alt
+    assert "Learning curves: accuracy Not shown: ValueError: metric='acc" in page.text
 
 
 FAILED, CONTRADICTED = "Members that failed", "Most labels are contradicted"
@@ -226,7 +257,11 @@ FEW_IN_FOLD = "Folds with few held-out images of a class"
 NONE_IN_FOLD = "Folds with no training images of a class"
 CASES = {
     "guessing": (
-        lambda X, y: (KFoldEnsembleClassifier(DummyClassifier(), cv=2), X, y),
+        lambda X, y: (
+            KFoldEnsembleClassifier(DummyClassifier(), cv=2, random_state=0),
+            X,
+            y,
+        ),
         {FAILED, FEW},
     ),
     "watching": (lambda X, y: (watching(), X[:, ::2, ::2], y), {OPTIMISTIC, FEW}),
@@ -264,12 +299,12 @@ def test_warnings(case, cells, tmp_path):
     ensemble, X, y = make(cells.images, cells.target)
     write_training_report(tmp_path / "r.html", ensemble.fit(X, y), X, y)
     page = Page(tmp_path / "r.html")
-    # The other two may be true of so few cells as well.
+    # So few cells may cause these two warnings as well.
     assert titles <= page.warnings <= titles | {FAILED, CONTRADICTED}
     assert ("Warnings None." in page.text) == (not page.warnings)
 
 
-def test_files_are_read_when_they_are_shown(hostile, cells, tmp_path):
+def test_lazy_files_give_the_same_report(hostile, cells, tmp_path):
     ensemble, X, y, _ = hostile
     for k, image in enumerate(X):
         cv2.imwrite(str(tmp_path / f"{k}.png"), image[..., ::-1])
@@ -300,39 +335,41 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     page = Page(tmp_path / "r.html")
     assert "OnnxClassifier" in page.text
-    assert "Members' disagreement" in page.text
+    assert "Disagreement of members" in page.text
     assert "Not shown" not in page.text
 
 
 def test_images_on_other_scales_look_the_same(cells, tmp_path):
     y = np.repeat(["a", "b"], 12)
     grey = cells.images[..., :1]
-    seen = []
+    sources = []
     for X in (grey, grey.astype("uint16") * 257, grey / 255.0):
         write_evaluation_report(tmp_path / "r.html", linear().fit(X, y), X, y)
         images = Page(tmp_path / "r.html").all("img")
-        seen.append([i["src"] for i in images if i["alt"].startswith(("a: ", "b: "))])
-    assert len(set(seen[0])) == 16
-    assert seen[0] == seen[1] == seen[2]
+        sources.append(
+            [i["src"] for i in images if i["alt"].startswith(("a: ", "b: "))]
+        )
+    assert len(set(sources[0])) == 16
+    assert sources[0] == sources[1] == sources[2]
 
 
 def test_an_evaluation_predicts_once_and_returns_the_scores(hostile, tmp_path):
     ensemble, X, y, _ = hostile
-    asked = []
+    calls = []
 
     class Watched(KFoldEnsembleClassifier):
         def predict_proba_members(self, X):
-            asked.append(len(X))
+            calls.append(len(X))
             return super().predict_proba_members(X)
 
     watched = Watched.from_cross_validate({"estimator": ensemble.estimators_})
     wrong = np.roll(y, 1)
     scores = write_evaluation_report(tmp_path / "r.html", watched, X, wrong)
-    assert asked == [len(X)]
+    assert calls == [len(X)]
     assert scores == inspection.evaluate(watched, X, wrong)
 
 
-def test_a_picture_that_fails_costs_no_more_than_itself(hostile, tmp_path, monkeypatch):
+def test_a_figure_that_fails_is_replaced_by_the_reason(hostile, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("out of ink")
 
@@ -345,7 +382,7 @@ def test_a_picture_that_fails_costs_no_more_than_itself(hostile, tmp_path, monke
 
 
 @pytest.mark.parametrize("module", ["jinja2", "matplotlib"])
-def test_what_is_missing_is_named(hostile, module, tmp_path, monkeypatch):
+def test_missing_packages_are_named(hostile, module, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     for write in (write_training_report, write_evaluation_report):
         with pytest.raises(ImportError, match=rf"{module}.*'skwbc\[report\]'"):
@@ -356,30 +393,31 @@ def test_what_is_missing_is_named(hostile, module, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"X": np.zeros((24, 5))}, ValueError, "Reports are of images; for other data"),
+        (
+            {"X": np.zeros((24, 5))},
+            ValueError,
+            "Reports are for images; for other data",
+        ),
         ({"X": np.zeros((23, 24, 24, 3))}, ValueError, "inconsistent numbers"),
-        ({"y": ["other"] * 24}, ValueError, "does not know the labels ['other']"),
-        ({"names": ["a"]}, ValueError, "1 names for 24 images"),
-        ({"ensemble": linear()}, NotFittedError, "not fitted yet"),
+        ({"y": ["other"] * 24}, ValueError, "the labels ['other']"),
+        ({"names": ["a"]}, ValueError, "1 names for 24 samples"),
+        ({"estimator": linear()}, NotFittedError, "not fitted yet"),
         ({"path": "no/r.html"}, FileNotFoundError, "Create the folder first"),
     ],
 )
 def test_wrong_input(hostile, change, error, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ensemble, X, y, _ = hostile
-    given = {"path": "r.html", "ensemble": ensemble, "X": X, "y": y} | change
-    names = {"names": given.pop("names", None)}
+    arguments = {"path": "r.html", "estimator": ensemble, "X": X, "y": y} | change
     for write in (write_training_report, write_evaluation_report):
         with pytest.raises(error, match=re.escape(message)):
-            write(*given.values(), **names)
+            write(**arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_ensembles_that_were_not_fitted_on_these_images(hostile, tmp_path):
     ensemble, X, y, _ = hostile
-    with pytest.raises(
-        ValueError, match="23 images, but the ensemble was fitted on 24"
-    ):
+    with pytest.raises(ValueError, match="X has 23 entries.* fitted on 24 samples"):
         write_training_report(tmp_path / "r.html", ensemble, X[1:], y[1:])
     results = cross_validate(ensemble.estimator, X, y, cv=2, return_estimator=True)
     made = KFoldEnsembleClassifier.from_cross_validate(results)
