@@ -29,13 +29,18 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
+    return y, classes_of(y)
+
+
+def classes_of(y: np.ndarray) -> np.ndarray:
+    """Return the sorted classes of labels, at least two."""
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
             f"y holds the one class {classes.tolist()[0]!r}; a classifier needs "
             "samples of at least 2 classes."
         )
-    return y, classes
+    return classes
 
 
 def label_names(y: Any, classes: Any) -> list[str]:

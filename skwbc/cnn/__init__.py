@@ -1,11 +1,17 @@
-"""Convolutional networks as scikit-learn classifiers. The only room that needs Keras.
+"""Convolutional networks as scikit-learn classifiers; the only folder that needs Keras.
 
 Importing it imports Keras and its backend, which takes some seconds.
 """
 
-from skwbc.cnn._threads import share_cores
+import os
+import sys
 
-share_cores()
+# joblib and Dask limit the threads of their workers by OMP_NUM_THREADS. TensorFlow
+# ignores that variable and would start one thread per core in every worker. Its own
+# variable has to be set before it is imported; a value set by the user is kept.
+_threads = os.environ.get("OMP_NUM_THREADS", "")
+if _threads.isdigit() and int(_threads) and "tensorflow" not in sys.modules:
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _threads)
 
 from skwbc.cnn._architectures import build_article_cnn, build_compact_cnn  # noqa: E402
 from skwbc.cnn._classifier import CNNClassifier  # noqa: E402

@@ -1,4 +1,4 @@
-"""What a classifier of images checks of samples, weights and a validation set."""
+"""Checks of sample weights, class weights and validation sets."""
 
 from typing import Any, NamedTuple
 
@@ -36,32 +36,33 @@ def weigh(X: Any, y: np.ndarray, sample_weight: Any, class_weight: Any) -> tuple
     Returns
     -------
     tuple
-        Images, labels and weights (float32, or None if all weigh the same) of the
-        samples that are left.
+        Images, labels and weights (float32, or None if all are equal) of the samples
+        whose weight is not zero.
 
     Raises
     ------
     ValueError
-        If weights are negative, of another number than samples, or all zero.
+        If weights are negative or all zero, or their number differs from that of the
+        samples.
     """
     if sample_weight is None and class_weight is None:
         return X, y, None
     if sample_weight is not None and not np.any(sample_weight):
         raise ValueError(
-            "sample_weight is zero for all samples, so there is nothing to learn."
+            "sample_weight is zero for all samples, so there is nothing to train on."
         )
     weights = check_sample_weight(
         sample_weight, y, dtype=np.float32, ensure_non_negative=True, copy=True
     )
     if class_weight is not None:
-        of_classes = compute_sample_weight(class_weight, y)
-        if (of_classes < 0).any():
+        factors = compute_sample_weight(class_weight, y)
+        if (factors < 0).any():
             raise ValueError(f"class_weight={class_weight!r} has negative weights.")
-        weights = weights * of_classes
+        weights = weights * factors
         if not weights.any():
             raise ValueError(
-                f"With class_weight={class_weight!r} all samples weigh zero, so there "
-                "is nothing to learn."
+                f"With class_weight={class_weight!r} the weights of all samples are "
+                "zero, so there is nothing to train on."
             )
     kept = np.flatnonzero(weights)
     weights = weights.astype(np.float32)
@@ -78,7 +79,7 @@ def check_validation_set(
     image_shape: tuple[int, ...],
     classes: np.ndarray,
 ) -> ValidationSet | None:
-    """Check a validation set against what is trained on.
+    """Check a validation set against the training set.
 
     Parameters
     ----------
@@ -98,13 +99,13 @@ def check_validation_set(
     Returns
     -------
     ValidationSet or None
-        Without the samples of weight zero; None if none are left.
+        The samples whose weight is not zero; None if there are none.
 
     Raises
     ------
     ValueError
-        If only one of images and labels is given, they do not fit, or weights are
-        negative.
+        If only one of images and labels is given, they do not fit the training set,
+        or weights are negative.
     """
     if X_val is None and y_val is None:
         return None
@@ -119,7 +120,7 @@ def check_validation_set(
     weights = None
     if sample_weight_val is not None:
         if not np.any(sample_weight_val):
-            # A member of an ensemble may have got such a fold; nothing can be watched.
+            # The held-out fold of an ensemble's member may have no weight at all.
             check_consistent_length(X_val, sample_weight_val)
             return None
         weights = check_sample_weight(
@@ -132,7 +133,7 @@ def check_validation_set(
     unknown = np.setdiff1d(y_val, classes)
     if len(unknown):
         raise ValueError(
-            f"y_val has labels that y does not have: {unknown.tolist()}. The "
-            f"classes in y are {classes.tolist()}."
+            f"y_val has labels that are not in y: {unknown.tolist()}. The classes in y "
+            f"are {classes.tolist()}."
         )
     return ValidationSet(X_val, np.searchsorted(classes, y_val), weights)

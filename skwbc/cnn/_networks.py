@@ -1,18 +1,21 @@
-"""What a classifier has to know of the networks that builders give it."""
+"""Checks of networks, losses and outputs, and the encoding of targets for a loss."""
 
-import math
 import pkgutil
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
-# Layers that builders have returned, as long as somebody has them.
-_returned: "weakref.WeakSet[keras.layers.Layer]" = weakref.WeakSet()
-_remembering = threading.Lock()
+from skwbc.cnn._keras_compat import layers_of
+
+# How far beyond 0 and 1 a probability in half precision may be.
+_ROUNDING = 1e-2
+# Layers that builders have returned and that still exist.
+_earlier_layers: "weakref.WeakSet[keras.layers.Layer]" = weakref.WeakSet()
+_earlier_layers_lock = threading.Lock()
 
 
 def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
@@ -30,39 +33,39 @@ def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
     """
     if not isinstance(model, str):
         return model
-    wanted = "expected the import path of a function, as 'package.module:function'"
+    expected = "expected the import path of a function, as 'package.module:function'"
     if ":" not in model:
-        raise ValueError(f"model={model!r}; {wanted}.")
+        raise ValueError(f"model={model!r}; {expected}.")
     try:
-        found = pkgutil.resolve_name(model)
+        builder = pkgutil.resolve_name(model)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"model={model!r}; {wanted}. {error}.") from error
-    if not callable(found):
-        raise ValueError(f"model={model!r} is a {type(found).__name__}; {wanted}.")
-    return found
+        raise ValueError(f"model={model!r}; {expected}. {error}.") from error
+    if not callable(builder):
+        raise ValueError(f"model={model!r} is a {type(builder).__name__}; {expected}.")
+    return builder
 
 
 def check_network(network: Any, image_shape: tuple[int, ...], n_classes: int) -> None:
-    """Check that a builder returned a fresh network with an output for each class.
+    """Check that a builder returned a new network with one output per class.
 
-    A `keras.Sequential` that was not told what it takes is built.
+    A `keras.Sequential` without an input shape is built.
 
     Parameters
     ----------
     network : object
-        What the builder returned.
+        Returned by the builder.
     image_shape : tuple of int
         (height, width, channels).
     n_classes : int
-        For 2 classes a single output will do, too.
+        For 2 classes a single output is accepted, too.
 
     Raises
     ------
     TypeError
-        If it is no Keras model.
+        If it is not a Keras model.
     ValueError
-        If its output has another shape, or a layer of it that can be trained was in
-        a network before.
+        If its output has another shape, or one of its trainable layers was in an
+        earlier network.
     """
     if not isinstance(network, keras.Model):
         raise TypeError(
@@ -73,32 +76,32 @@ def check_network(network: Any, image_shape: tuple[int, ...], n_classes: int) ->
     shape = getattr(network, "output_shape", None)
     if shape is None:
         raise ValueError(
-            f"The network, a {type(network).__name__}, does not say what it takes and "
-            "gives. Make it by keras.Sequential or keras.Model(inputs, outputs), and "
-            "let it begin with keras.layers.Input(meta['image_shape_'])."
+            f"The network, a {type(network).__name__}, has no known output shape. Make "
+            "it with keras.Sequential or keras.Model(inputs, outputs), starting from "
+            "keras.layers.Input(meta['image_shape_'])."
         )
-    good = [(None, n_classes)] + [(None, 1)] * (n_classes == 2)
-    if shape not in good:
+    expected = [(None, n_classes)] + [(None, 1)] * (n_classes == 2)
+    if shape not in expected:
         raise ValueError(
             f"The network's output has shape {shape}, but {n_classes} classes need "
-            f"{' or '.join(map(str, good))}. Let the function that builds it take an "
-            "argument `meta` and use meta['n_classes_']."
+            f"{' or '.join(map(str, expected))}. Give the function that builds it an "
+            "argument `meta`, and use meta['n_classes_']."
         )
-    trained = [layer for layer in network._flatten_layers() if layer.trainable_weights]
-    with _remembering:
-        old = next((layer for layer in trained if layer in _returned), None)
-        _returned.update(trained)
-    if old is not None:
+    layers = [layer for layer in layers_of(network) if layer.trainable_weights]
+    with _earlier_layers_lock:
+        reused = [layer.name for layer in layers if layer in _earlier_layers]
+        _earlier_layers.update(layers)
+    if reused:
         raise ValueError(
-            f"The function that builds the network returned {old.name!r} a second "
-            "time. What it learnt of other images, such as those held out in another "
-            "fold, would not be forgotten. Make all layers inside the function, or set "
-            "trainable=False for those that stay."
+            f"The function that builds the network returned {reused[0]!r} a second "
+            "time. Its weights were trained on other images, such as those held out in "
+            "another fold. Make all layers inside the function, or set trainable=False "
+            "for those that are shared."
         )
 
 
 def check_loss(network: keras.Model) -> None:
-    """Check that the loss of a compiled network is one on probabilities.
+    """Check that the loss of a compiled network is computed from probabilities.
 
     Parameters
     ----------
@@ -108,27 +111,27 @@ def check_loss(network: keras.Model) -> None:
     Raises
     ------
     ValueError
-        If the loss takes the outputs for logits, or cannot learn from a single one.
+        If the loss expects logits, or does not work with a single output.
     """
     loss = _loss_of(network)
     is_single = network.output_shape[-1] == 1
     if getattr(loss, "from_logits", False):
         raise ValueError(
             f"The loss {type(loss).__name__} has from_logits=True, but the network has "
-            "to give probabilities. Let it end in a "
+            "to return probabilities. End it with a "
             f"{'sigmoid' if is_single else 'softmax'}, and leave from_logits out."
         )
-    of_several = ("categorical", "sparsecategorical")
-    if is_single and any(name.startswith(of_several) for name in _names_of(loss)):
+    categorical = ("categorical", "sparsecategorical")
+    if is_single and any(name.startswith(categorical) for name in _names_of(loss)):
         raise ValueError(
-            "The network has a single output, from which a categorical loss learns "
-            "nothing. Give loss='binary_crossentropy', or let the network end in a "
-            "softmax over both classes."
+            "The network has a single output, but a categorical loss needs one per "
+            "class. Set loss='binary_crossentropy', or end the network with a softmax "
+            "over both classes."
         )
 
 
 def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
-    """Encode classes as the output and the loss of a compiled network want them.
+    """Encode classes as the output and the loss of a compiled network need them.
 
     Parameters
     ----------
@@ -153,7 +156,7 @@ def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarra
 
 
 def _loss_of(network: keras.Model) -> Any:
-    """Return the loss of a network with one output, for which a list may stand."""
+    """Return the loss of a network with one output, which may be given in a list."""
     loss = network.loss
     while isinstance(loss, list | tuple | dict) and len(loss) == 1:
         (loss,) = loss.values() if isinstance(loss, dict) else loss
@@ -161,7 +164,7 @@ def _loss_of(network: keras.Model) -> Any:
 
 
 def _names_of(loss: Any) -> list[str]:
-    """Return all that a loss is called, its classes too, in plain small letters."""
+    """Return the names of a loss and its classes, lower case, no underscores."""
     if isinstance(loss, str):
         names = [loss]
     elif hasattr(loss, "__name__"):
@@ -172,46 +175,33 @@ def _names_of(loss: Any) -> list[str]:
     return [name.replace("_", "").lower() for name in names]
 
 
-def cosine_rates(
-    optimizer: keras.optimizers.Optimizer, steps: int, warmup_fraction: float
-) -> Iterator[float]:
-    """Give the learning rate of each training step, rising, then along a cosine.
-
-    The values are those of ``keras.optimizers.schedules.CosineDecay``, which
-    would become part of what is compiled, anew for each number of steps.
+def as_proba(outputs: np.ndarray) -> np.ndarray:
+    """Turn the outputs of a network into probabilities.
 
     Parameters
     ----------
-    optimizer : keras.optimizers.Optimizer
-        Its learning rate becomes the highest.
-    steps : int
-        Training steps in all.
-    warmup_fraction : float
-        Part of them in which it rises from zero.
+    outputs : ndarray of shape (n_samples, n_outputs)
+        From a softmax, or from one or several sigmoids.
 
     Returns
     -------
-    iterator of float
-        As many values as there are steps.
+    ndarray of shape (n_samples, n_classes)
+        Rows sum to one.
 
     Raises
     ------
     ValueError
-        If the optimizer has a schedule already.
+        If an output is not between 0 and 1.
     """
-    if not isinstance(optimizer.learning_rate, keras.Variable):
+    if np.any((outputs < -_ROUNDING) | (outputs > 1 + _ROUNDING)):
         raise ValueError(
-            "learning_rate_schedule='cosine' needs an optimizer whose learning rate is "
-            "a number; this one has a schedule of its own. Choose "
-            "learning_rate_schedule='constant' to follow that."
+            "The network has to return probabilities, from 0 to 1, but it returned "
+            f"{outputs.min():.3g} to {outputs.max():.3g}. End it with a softmax, or "
+            "with a sigmoid if it has a single output, and fit again."
         )
-    peak = float(optimizer.learning_rate)
-    warmup = round(warmup_fraction * steps)
-
-    def rates() -> Iterator[float]:
-        yield from (peak * step / warmup for step in range(warmup))
-        fall = max(steps - warmup, 1)
-        for step in range(steps - warmup):
-            yield peak * (1 + math.cos(math.pi * step / fall)) / 2
-
-    return rates()
+    if outputs.shape[1] == 1:
+        return np.hstack([1 - outputs, outputs])
+    total = outputs.sum(axis=1, keepdims=True)
+    # Several sigmoids may all be zero.
+    empty = total == 0
+    return np.where(empty, 1 / outputs.shape[1], outputs / np.where(empty, 1, total))

@@ -10,7 +10,8 @@ from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image
-from skwbc.inspection._samples import pixel_range, scale_pixels
+from skwbc.augmentation._images import pixel_range
+from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Networks on Keras' other backends."""
+"""Training, prediction and Grad-CAM on Keras' other backends."""
 
 import importlib.util
 import os
@@ -43,5 +43,5 @@ def test_train_predict_and_store(backend, tmp_path):
         check=True,
         env={**os.environ, "KERAS_BACKEND": backend},
     )
-    # The same seeds give the same networks there, too.
+    # Equal seeds give equal networks on these backends, too.
     assert np.abs(np.load(tmp_path / "proba.npy")).max() < 1e-4

@@ -1,4 +1,4 @@
-"""The network as a scikit-learn classifier of images."""
+"""CNNClassifier: training, prediction, parameters, checks and pickles."""
 
 import copy
 import pickle
@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.class_weight import compute_sample_weight
 
 from skwbc import (
     CNNClassifier,
@@ -24,7 +25,7 @@ from skwbc import (
     build_compact_cnn,
 )
 from skwbc._utils.progress import listening
-from skwbc.cnn._networks import cosine_rates
+from skwbc.cnn._training import cosine_rates
 
 
 def tiny(**params):
@@ -68,7 +69,7 @@ def test_tags_and_parameters():
     assert not hasattr(cnn, "initialize")
 
 
-def test_what_is_fitted(fitted, X, y):
+def test_fitted_attributes(fitted, X, y):
     assert fitted.classes_.tolist() == ["eosinophil", "monocyte", "neutrophil"]
     assert fitted.image_shape_ == (24, 24, 3)
     assert isinstance(fitted.model_, keras.Model)
@@ -80,7 +81,7 @@ def test_what_is_fitted(fitted, X, y):
     assert_allclose(fitted.model_.predict(X[:5], verbose=0), proba[:5], atol=1e-5)
 
 
-def test_one_image_and_many_agree(fitted, X):
+def test_predictions_do_not_depend_on_the_number_of_images(fitted, X):
     many = fitted.predict_proba(np.concatenate([X] * 6))  # More than one batch.
     assert_allclose(many[: len(X)], fitted.predict_proba(X), atol=1e-6)
     assert_allclose(fitted.predict_proba(X[3:4]), many[3:4], atol=1e-6)
@@ -95,9 +96,9 @@ def test_best_epoch_is_restored(fitted, X, y):
     assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
 
 
-def test_the_last_epoch_is_kept_on_request(X, y):
+def test_last_epoch_is_kept_on_request(X, y):
     last = tiny(epochs=6, patience=None, restore_best_weights=False)
-    # Labels that cannot be learnt: the first epochs are the best.
+    # With wrong labels in the validation set the first epochs are the best.
     wrong = np.roll(np.unique(y), 1)[np.searchsorted(np.unique(y), y)]
     last.fit(X[:16], y[:16], X_val=X[16:], y_val=wrong[16:])
     losses = last.history_["val_loss"]
@@ -105,9 +106,34 @@ def test_the_last_epoch_is_kept_on_request(X, y):
     proba = last.predict_proba(X[16:])
     chosen = proba[np.arange(8), np.searchsorted(last.classes_, wrong[16:])]
     assert -np.log(chosen).mean() == pytest.approx(losses[-1], rel=1e-4)
-    # Watching changes nothing then.
+    # The validation set then has no influence.
     alone = clone(last).fit(X[:16], y[:16])
     assert_array_equal(alone.predict_proba(X), last.predict_proba(X))
+
+
+def test_validation_set_that_decides_nothing_is_evaluated_now_and_then(X, y):
+    reported = []
+
+    def listener(event, epoch, logs, **_):
+        reported.append((epoch, "val_loss" in logs, "loss" in logs))
+
+    held_out = {"X_val": X[16:], "y_val": y[16:]}
+    cnn = tiny(epochs=25, patience=None, restore_best_weights=False)
+    with listening(listener):
+        cnn.fit(X[:16], y[:16], **held_out)
+    evaluated = np.isfinite(cnn.history_["val_loss"])
+    assert_array_equal(np.isfinite(cnn.history_["val_accuracy"]), evaluated)
+    assert np.isfinite(cnn.history_["loss"]).all()
+    assert len(evaluated) == 25 == cnn.best_epoch_
+    epochs = np.flatnonzero(evaluated)
+    assert epochs.tolist() == [0, 2, 5, 8, 10, 13, 16, 18, 21, 24]
+    assert reported == [(k + 1, flag, True) for k, flag in enumerate(evaluated)]
+    # With patience each epoch is evaluated, which changes neither weights nor metrics.
+    always = clone(cnn).set_params(patience=25).fit(X[:16], y[:16], **held_out)
+    losses = np.array(always.history_["val_loss"])
+    assert_array_equal(losses[evaluated], np.array(cnn.history_["val_loss"])[evaluated])
+    assert np.isfinite(losses).all()
+    assert_array_equal(always.predict_proba(X), cnn.predict_proba(X))
 
 
 @pytest.mark.parametrize(("kind", "flips"), [("rotations", [1]), ("dihedral", [1, -1])])
@@ -133,8 +159,8 @@ def test_test_time_augmentation_of_images_that_are_not_square(X, y, kind, flips)
     assert_allclose(turned.predict_proba(wide), expected, atol=1e-6)
 
 
-def test_stops_when_patience_is_over(X, y):
-    # With labels that cannot be learnt, the first epochs are the best.
+def test_training_stops_after_patience(X, y):
+    # With wrong labels in the validation set the first epochs are the best.
     wrong = np.roll(np.unique(y), 1)[np.searchsorted(np.unique(y), y)]
     cnn = tiny(epochs=40, patience=2)
     cnn.fit(X, y, X_val=X, y_val=wrong)
@@ -147,7 +173,7 @@ def test_stops_when_patience_is_over(X, y):
 
 
 def test_weighted_validation_set_in_lists(X, y):
-    # Weights choose which images the validation loss is of.
+    # The validation loss is that of the only image with a weight.
     weights = (np.arange(8) == 0).astype(float)
     cnn = tiny(epochs=2, patience=None, batch_size=16)
     cnn.fit(X.tolist(), y.tolist(), X_val=X[:8].tolist(), y_val=y[:8].tolist(),
@@ -165,7 +191,7 @@ def test_another_monitor(X, y):
     def mine(y_true, y_pred):
         return keras.ops.mean(y_pred)
 
-    with pytest.raises(ValueError, match="low or a high 'val_mine' is better is not"):
+    with pytest.raises(ValueError, match="does not know whether 'val_mine' should be"):
         tiny(monitor="val_mine", metrics=[mine]).fit(X, y, X_val=X, y_val=y)
 
 
@@ -183,8 +209,8 @@ def test_images_in_other_arrays(X, y, tmp_path):
             assert_array_equal(tiny(epochs=1).fit(images, y).predict_proba(X), plain)
 
 
-def test_loop_is_that_of_keras(X, y):
-    """The same weights as from ``keras.Model.fit`` on the same batches."""
+def test_training_equals_keras_fit(X, y):
+    """Weights are those of ``keras.Model.fit`` on the same batches."""
     cnn = tiny(model=linear, epochs=3)
     del cnn.model__filters
     cnn.fit(X, y)
@@ -197,14 +223,14 @@ def test_loop_is_that_of_keras(X, y):
             X[order], codes[order], batch_size=8, shuffle=False, verbose=0
         ).history
         assert cnn.history_["loss"][epoch] == pytest.approx(logs["loss"][0], rel=1e-4)
-    for ours, theirs in zip(
+    for trained, expected in zip(
         cnn.model_.get_weights(), network.get_weights(), strict=True
     ):
-        assert_allclose(ours, theirs, atol=1e-5)
+        assert_allclose(trained, expected, atol=1e-5)
 
 
 def tiny_twin(cnn, X, y):
-    """Build the network that `cnn` starts from, compiled by plain Keras."""
+    """Build the network from which `cnn` starts, compiled by Keras itself."""
     start = clone(cnn).set_params(optimizer__learning_rate=1e-30, epochs=1).fit(X, y)
     network = start.model_
     network.compile(keras.optimizers.RMSprop(0.02), "categorical_crossentropy")
@@ -225,7 +251,8 @@ def test_reproducible_without_touching_global_state(X, y):
     assert random.getstate() == states[0]
     assert_array_equal(np.random.get_state()[1], states[1])
     assert_array_equal(tf.random.uniform((3,)).numpy(), expected)
-    # Determinism of operations is not switched on for the whole process either.
+    # Unseeded operations still work: they raise an error if operations are
+    # deterministic in the whole process, which scikeras' random_state sets.
     tf.random.uniform((3,), seed=None)
     assert_array_equal(clone(model).fit(X, y).predict_proba(X), first)
     other = clone(model).set_params(cnnclassifier__random_state=1).fit(X, y)
@@ -241,7 +268,10 @@ def test_kinds_of_labels(X, cells, labels):
     y = labels[np.searchsorted(np.unique(cells.target), cells.target)]
     cnn = tiny(epochs=1).fit(X, y, X_val=X[:4], y_val=y[:4])
     assert cnn.classes_.tolist() == sorted(labels.tolist())
-    assert set(cnn.predict(X)) <= set(labels)
+    codes = np.searchsorted(cnn.classes_, y)
+    with_codes = tiny(epochs=1).fit(X, codes, X_val=X[:4], y_val=codes[:4])
+    assert_array_equal(cnn.predict(X), cnn.classes_[with_codes.predict(X)])
+    assert cnn.history_ == with_codes.history_
 
 
 @pytest.mark.parametrize(
@@ -267,29 +297,29 @@ def test_losses_for_two_classes(X, y, units, activation, loss):
         optimizer=keras.optimizers.Adam(0.01),
     )
     cnn.fit(X[two], y[two], X_val=X[two], y_val=y[two])
-    assert cnn.predict_proba(X[:3]).shape == (3, 2)
+    assert_allclose(cnn.predict_proba(X[:3]).sum(axis=1), 1)
     assert cnn.score(X[two], y[two]) > 0.8
-    # An optimizer given as an instance is not changed by fit.
+    # fit does not change an optimizer that is given as an instance.
     assert not cnn.optimizer.built
 
 
 @pytest.mark.parametrize(
     ("units", "loss", "message"),
     [
-        (1, keras.losses.BinaryCrossentropy(from_logits=True), "end in a sigmoid"),
-        (2, [keras.losses.CategoricalCrossentropy(from_logits=True)], "in a softmax"),
-        (2, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "in a soft"),
+        (1, keras.losses.BinaryCrossentropy(from_logits=True), "with a sigmoid"),
+        (2, [keras.losses.CategoricalCrossentropy(from_logits=True)], "a softmax"),
+        (2, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "a softmax"),
         (1, "categorical_crossentropy", "loss='binary_crossentropy'"),
         (1, keras.losses.SparseCategoricalCrossentropy(name="m"), "='binary_cross"),
     ],
 )
-def test_losses_that_do_not_fit_the_outputs(X, y, units, loss, message):
+def test_losses_that_do_not_match_the_outputs(X, y, units, loss, message):
     cnn = CNNClassifier(linear, loss=loss, model__units=units, epochs=1)
     with pytest.raises(ValueError, match=message):
         cnn.fit(X, y != "monocyte")
 
 
-def test_outputs_that_are_no_probabilities(X, y):
+def test_outputs_that_are_not_probabilities(X, y):
     cnn = CNNClassifier(linear, model__activation="sigmoid", epochs=1).fit(X, y)
     kernel, bias = cnn.model_.get_weights()
     cnn.model_.set_weights([0 * kernel, bias - 999])
@@ -297,7 +327,7 @@ def test_outputs_that_are_no_probabilities(X, y):
     cnn = CNNClassifier(linear, model__activation="linear", epochs=1, loss="mse")
     cnn.fit(X, y)
     cnn.model_.set_weights([0 * kernel, np.array([-1, 0, 2.0])])
-    with pytest.raises(ValueError, match="from 0 to 1, but it gave -1 to 2. Let it"):
+    with pytest.raises(ValueError, match="from 0 to 1, but it returned -1 to 2. End"):
         cnn.predict_proba(X[:2])
 
 
@@ -308,16 +338,19 @@ def test_weights_of_samples_and_classes(X, y):
     assert "monocyte" not in weighted.classes_
     dropped = tiny().fit(X[kept], y[kept])
     assert_allclose(weighted.predict_proba(X), dropped.predict_proba(X), atol=1e-4)
-    assert weights.sum() == 16  # Not changed in place.
+    assert weights.sum() == 16  # not changed in place
     heavy = {"eosinophil": 100.0, "monocyte": 0.01, "neutrophil": 0.01}
     cnn = tiny(class_weight=heavy, epochs=6).fit(X, y)
     assert (cnn.predict(X) == "eosinophil").mean() > 0.9
     balanced = tiny(class_weight="balanced", epochs=1).fit(X[4:], y[4:])
-    assert len(balanced.classes_) == 3
+    weights = compute_sample_weight("balanced", y[4:])
+    assert len(set(weights)) > 1
+    weighted = tiny(epochs=1).fit(X[4:], y[4:], sample_weight=weights)
+    assert_array_equal(balanced.predict_proba(X), weighted.predict_proba(X))
 
 
 @pytest.mark.parametrize("warmup", [0, 5, 12])
-def test_cosine_schedule_is_that_of_keras(warmup):
+def test_cosine_schedule_equals_that_of_keras(warmup):
     rates = cosine_rates(keras.optimizers.SGD(0.5), 12, warmup / 12)
     start, target = (0.0, 0.5) if warmup else (0.5, None)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -327,30 +360,36 @@ def test_cosine_schedule_is_that_of_keras(warmup):
     assert list(rates) == pytest.approx(expected, abs=1e-6)
 
 
-def test_two_schedules_are_one_too_many(X, y):
-    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
-    cnn = tiny(optimizer=keras.optimizers.SGD(decay), epochs=1)
-    del cnn.optimizer__learning_rate
-    assert cnn.fit(X, y).score(X, y) <= 1
+def test_optimizer_with_a_schedule_of_its_own(X, y):
+    def losses(rate):
+        cnn = tiny(optimizer=keras.optimizers.SGD(rate), epochs=2, batch_size=24)
+        del cnn.optimizer__learning_rate
+        return cnn, cnn.fit(X, y).history_["loss"]
+
+    # One step at the initial rate, and the next at nearly zero.
+    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 1, 1e-30)
+    cnn, with_decay = losses(decay)
+    assert with_decay == losses(0.1)[1]
+    assert with_decay != losses(1e-30)[1]
     with pytest.raises(ValueError, match="this one has a schedule of its own"):
         cnn.set_params(learning_rate_schedule="cosine").fit(X, y)
 
 
-def test_the_schedule_reaches_the_training(X, y):
-    # All steps are the rise, of which the first is at a rate of zero.
+def test_cosine_schedule_is_used(X, y):
+    # With a single step, which is the first of the rise, the rate is zero.
     cnn = tiny(model=linear, learning_rate_schedule="cosine", warmup_fraction=1,
                epochs=1, batch_size=24)  # fmt: skip
     del cnn.model__filters
     start = clone(cnn).set_params(optimizer__learning_rate=1e-30).fit(X, y)
-    for ours, theirs in zip(
+    for trained, initial in zip(
         cnn.fit(X, y).model_.get_weights(), start.model_.get_weights(), strict=True
     ):
-        assert_array_equal(ours, theirs)
+        assert_array_equal(trained, initial)
     moved = clone(cnn).set_params(learning_rate_schedule="constant").fit(X, y)
     assert not np.allclose(moved.predict_proba(X), start.predict_proba(X))
 
 
-def test_divergence_is_said(X, y):
+def test_divergence_warns(X, y):
     cnn = tiny(optimizer="sgd", optimizer__learning_rate=1e20, epochs=9)
     cnn.set_params(model=linear)
     del cnn.model__filters
@@ -359,7 +398,7 @@ def test_divergence_is_said(X, y):
     assert len(cnn.history_["loss"]) < 9
 
 
-def test_pickle_holds_what_prediction_needs(fitted, X, tmp_path):
+def test_pickle_has_only_what_prediction_needs(fitted, X, tmp_path):
     n_bytes = 4 * fitted.model_.count_params()
     assert len(pickle.dumps(fitted)) < n_bytes + 12_000
     joblib.dump(fitted, tmp_path / "cnn.joblib", compress=3)
@@ -377,8 +416,8 @@ def test_pickle_holds_what_prediction_needs(fitted, X, tmp_path):
     assert_array_equal(np.load(tmp_path / "p.npy"), fitted.predict_proba(X))
 
 
-def test_functions_that_a_file_cannot_name(X, y):
-    """They are refused before the training, and not taken for Keras' own."""
+def test_functions_that_are_not_registered(X, y):
+    """``fit`` refuses them before training, and does not load Keras' own instead."""
 
     def relu(x):
         return keras.ops.maximum(x, 0) / 2
@@ -395,7 +434,7 @@ def test_functions_that_a_file_cannot_name(X, y):
     epochs = []
     with listening(lambda event, **details: epochs.append(event)):
         for function, message in (
-            (relu, "relu', which is activation of the layer 'conv2d.*cannot be told"),
+            (relu, "activation of the layer 'conv2d.*relu'.*give Keras' own function"),
             (halved, "register_keras_serializable.*Could not locate function 'halved'"),
         ):
             with pytest.raises(ValueError, match=message) as raised:
@@ -414,35 +453,36 @@ def test_functions_that_a_file_cannot_name(X, y):
 
 @keras.saving.register_keras_serializable("tests")
 class Shift(keras.layers.Layer):
-    """A layer of which a file does not tell all, unless it is kept as a weight."""
+    """A layer that a file stores completely only if its shift is a weight."""
 
-    def __init__(self, by=0.0, told=False, **kwargs):
+    def __init__(self, by=0.0, as_weight=False, **kwargs):
         super().__init__(**kwargs)
-        self.by, self.told = by, told
+        self.by, self.as_weight = by, as_weight
 
     def build(self, shape):
         start = keras.initializers.Constant(self.by)
         self.weight = self.add_weight(shape=(), initializer=start, trainable=False)
 
     def call(self, x):
-        return x + (self.weight if self.told else self.by) * keras.ops.arange(3.0)
+        by = self.weight if self.as_weight else self.by
+        return x + by * keras.ops.arange(3.0)
 
     def get_config(self):
-        return {**super().get_config(), "told": self.told}
+        return {**super().get_config(), "as_weight": self.as_weight}
 
 
-def test_layers_that_a_file_does_not_tell(X, y):
-    def build(meta, told):
-        # Not told what it takes, either.
+def test_layers_that_a_file_does_not_store(X, y):
+    def build(meta, as_weight):
+        # The network has no input shape, either.
         pooling, head = keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)
         return keras.Sequential(
-            [pooling, head, Shift(9.0, told), keras.layers.Softmax()]
+            [pooling, head, Shift(9.0, as_weight), keras.layers.Softmax()]
         )
 
-    fit = CNNClassifier(build, model__told=True, epochs=1, random_state=0).fit(X, y)
-    assert fit.predict_proba(X)[:, 2].min() > 0.9
-    with pytest.raises(ValueError, match="not all that 'shift.* knows is in these"):
-        fit.set_params(model__told=False).fit(X, y)
+    cnn = CNNClassifier(build, model__as_weight=True, epochs=1, random_state=0)
+    assert cnn.fit(X, y).predict_proba(X)[:, 2].min() > 0.9
+    with pytest.raises(ValueError, match="'shift.* depends on something else"):
+        cnn.set_params(model__as_weight=False).fit(X, y)
 
 
 def test_activations_of_tensorflow(X, y):
@@ -460,7 +500,7 @@ def test_activations_of_tensorflow(X, y):
     assert_allclose(proba(tf.nn.relu), proba("relu"), atol=1e-5)
 
 
-def test_a_fit_that_fails_leaves_the_one_before(X, y):
+def test_failed_fit_keeps_the_earlier_one(X, y):
     cnn = tiny(epochs=1).fit(X, y)
     proba = cnn.predict_proba(X)
     few = y == "monocyte", y == "neutrophil"
@@ -478,21 +518,21 @@ def test_a_fit_that_fails_leaves_the_one_before(X, y):
 
 def test_in_several_threads(X, y):
     expected = tiny(epochs=1).fit(X, y).predict_proba(X)
-    got = {}
+    probabilities = {}
 
     def work(k):
-        got[k] = tiny(epochs=1).fit(X, y).predict_proba(X)
+        probabilities[k] = tiny(epochs=1).fit(X, y).predict_proba(X)
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert_array_equal(got[0], expected)
-    assert_array_equal(got[1], expected)
+    assert_array_equal(probabilities[0], expected)
+    assert_array_equal(probabilities[1], expected)
 
 
-def test_other_threads_that_draw_do_not_matter(X, y):
+def test_other_threads_that_draw_random_numbers(X, y):
     expected = tiny(epochs=1).fit(X, y).predict_proba(X)
     stop = threading.Event()
 
@@ -505,14 +545,13 @@ def test_other_threads_that_draw_do_not_matter(X, y):
     thread.start()
     try:
         for _ in range(3):
-            got = tiny(epochs=1).fit(X, y).predict_proba(X)
-            assert_array_equal(got, expected)
+            assert_array_equal(tiny(epochs=1).fit(X, y).predict_proba(X), expected)
     finally:
         stop.set()
         thread.join()
 
 
-def test_article_network_is_to_the_letter():
+def test_article_network():
     network = build_article_cnn({"image_shape_": (100, 100, 3), "n_classes_": 3})
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds == [
@@ -525,7 +564,7 @@ def test_article_network_is_to_the_letter():
 
 
 @pytest.mark.parametrize("build", [build_article_cnn, build_compact_cnn])
-def test_where_channels_are_does_not_follow_keras(build):
+def test_channels_are_last_whatever_the_setting_of_keras(build):
     meta = {"image_shape_": (9, 12, 3), "n_classes_": 3}
     usual = [w.shape for w in build(meta).weights]
     keras.config.set_image_data_format("channels_first")
@@ -558,7 +597,7 @@ def test_compact_network():
         ({"class_weight": {"monocyte": -1}}, "class_weight=.*has negative weights"),
         (
             {"class_weight": {"eosinophil": 0, "monocyte": 0, "neutrophil": 0}},
-            "class_weight=.*all samples weigh zero",
+            "class_weight=.*all samples are zero",
         ),
     ],
 )
@@ -567,7 +606,7 @@ def test_wrong_parameters(X, y, params, message):
         tiny(**params).fit(X, y)
 
 
-def test_parameters_that_do_not_exist():
+def test_unknown_parameters():
     with pytest.raises(TypeError, match="'epoch'.* Did you mean 'epochs'"):
         CNNClassifier(epoch=3)
     with pytest.raises(ValueError, match="'patients'.* Did you mean 'patience'"):
@@ -588,7 +627,7 @@ def test_wrong_data(X, y, fitted):
         cnn.fit(X, np.linspace(0, 1, 24))
     with pytest.raises(ValueError, match="got only X_val"):
         cnn.fit(X, y, X_val=X)
-    with pytest.raises(ValueError, match=r"y does not have: \['basophil'\]"):
+    with pytest.raises(ValueError, match=r"are not in y: \['basophil'\]"):
         cnn.fit(X, y, X_val=X[:1], y_val=["basophil"])
     with pytest.raises(ValueError, match="fitted on images of shape"):
         cnn.fit(X, y, X_val=X[:, 2:], y_val=y)
@@ -602,33 +641,33 @@ def test_wrong_data(X, y, fitted):
         fitted.predict(X[:, 2:])
 
 
-def test_images_that_are_not_finite_are_named(X, y, fitted):
+def test_images_with_nan_are_named(X, y, fitted):
     holed = X.copy()
     holed[[17, 19], 0] = np.nan
     weights = np.ones(24)
     weights[:3] = 0
     message = "infinity .* at positions 17, 19, counted from 0"
-    for given in None, weights:
+    for sample_weight in None, weights:
         with pytest.raises(ValueError, match=message):
-            tiny(batch_size=99).fit(holed, y, sample_weight=given)
+            tiny(batch_size=99).fit(holed, y, sample_weight=sample_weight)
     with pytest.raises(ValueError, match=message):
         fitted.predict(holed)
-    # Of a fold of an ensemble, too, which is trained on images 8 to 23.
+    # So are they when an ensemble trains a member on images 8 to 23.
     folds = [(np.arange(8, 24), np.arange(8))]
     for member in tiny(batch_size=99), make_pipeline(ImageAugmenter(), tiny()):
         with pytest.raises(ValueError, match=message):
             KFoldEnsembleClassifier(member, cv=folds).fit(holed, y)
 
 
-def test_a_held_out_fold_of_weight_zero_is_not_watched(X, y):
+def test_held_out_fold_of_weight_zero_is_ignored(X, y):
     weights = (np.arange(24) < 12).astype(float)
     rows = np.split(np.arange(24), [9, 12, 15])
     folds = [(rows[0], rows[3]), (rows[0], np.concatenate(rows[1:3]))]
     clf = KFoldEnsembleClassifier(tiny(epochs=2), cv=folds)
-    unwatched, watched = clf.fit(X, y, sample_weight=weights).estimators_
-    assert set(unwatched.history_) == {"loss", "accuracy"}
-    few = clone(watched).fit(X[:9], y[:9], X_val=X[9:12], y_val=y[9:12])
-    assert few.history_["val_loss"] == pytest.approx(watched.history_["val_loss"])
+    without, with_fold = clf.fit(X, y, sample_weight=weights).estimators_
+    assert set(without.history_) == {"loss", "accuracy"}
+    alone = clone(with_fold).fit(X[:9], y[:9], X_val=X[9:12], y_val=y[9:12])
+    assert alone.history_["val_loss"] == pytest.approx(with_fold.history_["val_loss"])
 
 
 def test_wrong_builders(X, y):
@@ -645,16 +684,18 @@ def test_wrong_builders(X, y):
         fit(lambda meta: linear(meta, units=5))
     with pytest.raises(TypeError, match="it returned NoneType"):
         fit(lambda meta: None)
-    with pytest.raises(ValueError, match="a Own, does not say .*Input.meta"):
+    with pytest.raises(
+        ValueError, match="a Own, has no known output shape.*Input.meta"
+    ):
         fit(lambda meta: Own())
     network = linear({"image_shape_": (24, 24, 3), "n_classes_": 3})
     fit(lambda meta: network)
     for again in network, keras.Sequential([network, keras.layers.Softmax()]):
         with pytest.raises(ValueError, match="'sequential.* a second time.*inside the"):
             fit(lambda meta, again=again: again)
-    # Nothing is learnt by what stays as it is.
+    # Layers that are not trained can be shared.
     network.trainable = False
     for _ in range(2):
         fit(lambda meta: keras.Sequential([network, keras.layers.Dense(3, "softmax")]))
-    with pytest.raises(TypeError, match="got a network.*makes it inside"):
+    with pytest.raises(TypeError, match="got a network.*function that builds it"):
         fit(linear({"image_shape_": (24, 24, 3), "n_classes_": 3}))

@@ -1,4 +1,4 @@
-"""Networks that begin with trained weights."""
+"""Networks that start from trained weights."""
 
 import keras
 import numpy as np
@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neighbors import KNeighborsClassifier
 
 from skwbc import CNNClassifier, build_compact_cnn
+from skwbc.cnn._keras_compat import seeded_build
 from skwbc.datasets import make_blood_cells
 
 
@@ -23,29 +24,29 @@ def features(network, images):
     return np.asarray(body(images))
 
 
-def test_they_know_blood_cells():
-    """Their features tell cells apart that random ones do not."""
+def test_features_separate_blood_cells():
+    """Those of trained weights do, those of random weights do not."""
     X, y = make_blood_cells(10, image_size=(96, 96), random_state=5)
     X_new, y_new = make_blood_cells(20, image_size=(96, 96), random_state=6)
     scores = []
     for weights in (None, "blood_cells"):
-        network = build_compact_cnn(
-            {"image_shape_": (96, 96, 3), "n_classes_": 3}, weights=weights
-        )
+        meta = {"image_shape_": (96, 96, 3), "n_classes_": 3}
+        with seeded_build(0):
+            network = build_compact_cnn(meta, weights=weights)
         nearest = KNeighborsClassifier(3).fit(features(network, X), y)
         scores.append(nearest.score(features(network, X_new), y_new))
     assert scores[1] > 0.9 > scores[0]
 
 
-def test_the_last_layer_is_drawn_and_the_rest_is_not():
-    one, other = build(), build()
-    *body, head, _ = zip(one.get_weights(), other.get_weights(), strict=True)
-    for mine, theirs in body:
-        assert_array_equal(mine, theirs)
+def test_last_layer_is_random():
+    first, second = build(), build()
+    *body, head, _ = zip(first.get_weights(), second.get_weights(), strict=True)
+    for pair in body:
+        assert_array_equal(*pair)
     assert not np.allclose(*head)
 
 
-def test_grey_images_are_as_rgb_ones():
+def test_grey_images_equal_grey_rgb_images():
     grey = np.random.default_rng(0).uniform(size=(3, 32, 32, 1))
     assert_allclose(
         features(build(1), grey),
@@ -54,13 +55,13 @@ def test_grey_images_are_as_rgb_ones():
     )
 
 
-def test_other_channels_begin_with_a_random_first_convolution():
+def test_other_channels_have_a_random_first_convolution():
     first, *_, last = zip(build(5).get_weights(), build(5).get_weights(), strict=True)
     assert not np.allclose(*first)
     assert last[0].shape == (2,)
 
 
-def test_a_file(tmp_path):
+def test_weights_from_a_file(tmp_path):
     from skwbc.cnn._pretrained import save_pretrained
 
     network = build(filters=(4, 8), weights=None)

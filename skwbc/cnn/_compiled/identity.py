@@ -1,138 +1,188 @@
-"""When two networks are the same but for the values of their variables.
+"""Recognising networks that differ only in the values of their variables.
 
-What TensorFlow compiles for one of them then does for the other as well.
+What TensorFlow compiles for one of them can then be used for the others. They have the
+same JSON config in Keras, after two corrections: names, which Keras counts up for each
+new layer, are replaced by numbers, and whatever the config does not contain, such as
+the device of a variable, is added. If a layer, a loss or another function is not Keras'
+own, the config has only its name, and nothing is shared.
 """
 
 import json
+import threading
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 import keras
 
-# Parts of a description that are no objects of a class.
-_PLAIN = {"__keras_tensor__", "__tuple__"}
-# Where a layer's name refers to a layer.
+from skwbc.cnn._keras_compat import layers_of
+
+# Values of "class_name" in a config that do not name a class.
+_MARKERS = {"__keras_tensor__", "__tuple__"}
+# Keys of a config with names of layers.
 _REFERENCES = {"keras_history", "input_layers", "output_layers"}
 
 
+class Kept:
+    """Compiled objects by the identity of their networks, the last used at the end.
+
+    Parameters
+    ----------
+    limit : int
+        Number of objects from which the least recently used one is dropped.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.RLock()
+        self._items: list[tuple[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def take(self, key: str) -> Any:
+        """Remove and return the object with a key, or None if there is none."""
+        with self._lock:
+            for position, (other, _) in enumerate(self._items):
+                if other == key:
+                    return self._items.pop(position)[1]
+        return None
+
+    def put(self, key: str, item: Any) -> None:
+        """Keep an object. There may be several with one key."""
+        with self._lock:
+            self._items.append((key, item))
+            del self._items[: -self._limit]
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        """Return the object with a key, which stays; make it if there is none."""
+        with self._lock:
+            item = self.take(key)
+            if item is None:
+                item = make()
+            self.put(key, item)
+            return item
+
+
+def runs_on_tensorflow(network: keras.Model) -> bool:
+    """Return whether TensorFlow runs a network, compiled and on a single device."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    # Keras has imported it.
+    import tensorflow as tf
+
+    return not (
+        network.run_eagerly
+        or tf.config.functions_run_eagerly()
+        or tf.distribute.has_strategy()
+        or network.distribute_strategy is not tf.distribute.get_strategy()
+    )
+
+
 def identity(network: keras.Model, *, compiled: bool) -> str | None:
-    """Return a text that is the same for networks that compute the same.
+    """Return a text that is equal for networks that compute the same.
 
     Parameters
     ----------
     network : keras.Model
-        A built network, on TensorFlow.
+        A built network.
     compiled : bool
-        Whether what it was compiled with matters, too.
+        Whether optimizer, loss and metrics have to be the same as well.
 
     Returns
     -------
     str or None
-        None if what the network computes need not follow from what its parts say of
-        themselves, as when they are not Keras' own.
+        None if the network cannot share what is compiled: it does not run on
+        TensorFlow, or its config does not determine what it computes.
     """
-    if not all(map(is_plain_layer, network._flatten_layers())):
+    if not runs_on_tensorflow(network):
         return None
-    description = json.loads(network.to_json())
-    settings = description.pop("compile_config", None)
+    layers = layers_of(network)
+    if not all(map(is_plain_layer, layers)):
+        return None
+    config = json.loads(network.to_json())
+    compile_config = config.pop("compile_config", None)
     if compiled:
-        settings = _describe_compilation(network, settings)
-        description["compile_config"] = settings
-    if not _is_plain(description):
+        config["compile_config"] = _describe_compilation(network, compile_config)
+    if not _is_plain(config):
         return None
-    names: dict[str, str] = {}
-    _number_layers(description["config"], names)
-    around = {
+    names = {layer.name: f"#{number}" for number, layer in enumerate(layers)}
+    not_in_config = {
         "custom_objects": sorted(
             (name, id(value))
             for name, value in keras.saving.get_custom_objects().items()
         ),
         "epsilon": keras.config.epsilon(),
         "floatx": keras.config.floatx(),
-        # Of a variable the description says neither.
         "variables": [(v.trainable, str(v.value.device)) for v in network.variables],
     }
-    return json.dumps([_rename(description, names), around], sort_keys=True)
+    return json.dumps([_rename(config, names), not_in_config], sort_keys=True)
 
 
 def is_plain_layer(layer: keras.layers.Layer) -> bool:
-    """Tell whether a layer is Keras' own, with no function of somebody else's.
+    """Return whether a layer is Keras' own and has no function from elsewhere.
 
-    Of a function the description has only the name.
+    A config has only the names of functions.
     """
     if isinstance(layer, keras.layers.Lambda) or hasattr(layer, "finalize_state"):
-        # The latter keep constants besides their variables, as Normalization does.
+        # The latter, such as Normalization, keep constants besides their variables.
         return False
-    parts = [v for v in vars(layer).values() if _is_function(v)]
-    return all(map(comes_from_keras, [type(layer), *parts]))
+    functions = [v for v in vars(layer).values() if isinstance(v, FunctionType)]
+    return all(map(comes_from_keras, [type(layer), *functions]))
 
 
-def comes_from_keras(part: Any, *others: str) -> bool:
-    """Tell whether a class or function is defined in Keras, or in other packages."""
-    return (part.__module__ or "").partition(".")[0] in ("keras", *others)
+def comes_from_keras(code: Any, *others: str) -> bool:
+    """Return whether a class or function is defined in Keras, or in other packages."""
+    return (code.__module__ or "").partition(".")[0] in ("keras", *others)
 
 
-def _is_function(value: Any) -> bool:
-    return isinstance(value, FunctionType)
-
-
-def _describe_compilation(network: keras.Model, settings: Any) -> Any:
-    """Leave out of what Keras says what may differ; name a loss of Keras' own."""
-    settings = dict(settings or {})
+def _describe_compilation(network: keras.Model, compile_config: Any) -> Any:
+    """Name a loss function of Keras, and leave out the values of variables."""
+    config = dict(compile_config or {})
     loss = network.loss
-    if _is_function(loss) and _is_of_keras(loss):
-        settings["loss"] = loss.__name__
-    optimizer = settings.get("optimizer")
+    if isinstance(loss, FunctionType) and _is_loss_of_keras(loss):
+        config["loss"] = loss.__name__
+    optimizer = config.get("optimizer")
     if isinstance(optimizer, dict):
-        config = dict(optimizer["config"])
+        settings = dict(optimizer["config"])
         # Keras counts up the name; the learning rate is a variable.
-        config.pop("name", None)
-        if isinstance(config.get("learning_rate"), float):
-            del config["learning_rate"]
-        settings["optimizer"] = {**optimizer, "config": config}
-    return settings
+        settings.pop("name", None)
+        if isinstance(settings.get("learning_rate"), float):
+            del settings["learning_rate"]
+        config["optimizer"] = {**optimizer, "config": settings}
+    return config
 
 
-def _is_of_keras(loss: FunctionType) -> bool:
+def _is_loss_of_keras(loss: FunctionType) -> bool:
     try:
         return keras.losses.get(loss.__name__) is loss
     except ValueError:
         return False
 
 
-def _is_plain(part: Any) -> bool:
-    """Tell whether all that a description names are objects of Keras' own classes."""
-    if isinstance(part, list):
-        return all(map(_is_plain, part))
-    if not isinstance(part, dict):
+def _is_plain(config: Any) -> bool:
+    """Return whether all classes in a config are Keras' own."""
+    if isinstance(config, list):
+        return all(map(_is_plain, config))
+    if not isinstance(config, dict):
         return True
-    if "class_name" in part and part["class_name"] not in _PLAIN:
-        module = part.get("module") or ""
+    if config.get("class_name", "__tuple__") not in _MARKERS:
+        module = config.get("module") or ""
         if module.partition(".")[0] != "keras":
             return False
-    return all(map(_is_plain, part.values()))
+    return all(map(_is_plain, config.values()))
 
 
-def _number_layers(config: dict[str, Any], names: dict[str, str]) -> None:
-    """Collect the names of a network and its layers, nested ones as well."""
-    names.setdefault(config["name"], f"#{len(names)}")
-    for layer in config.get("layers", ()):
-        _number_layers(layer["config"], names)
-    inner = config.get("layer")
-    if isinstance(inner, dict):
-        _number_layers(inner["config"], names)
-
-
-def _rename(part: Any, names: dict[str, str], key: str = "") -> Any:
-    """Replace names by numbers: Keras counts up the names of all it ever made."""
-    if isinstance(part, dict):
+def _rename(config: Any, names: dict[str, str], key: str = "") -> Any:
+    """Replace the names of layers in a config."""
+    if isinstance(config, dict):
         return {
-            # Data types have names, too.
+            # A data type may have the name of a layer.
             key: value if key == "dtype" else _rename(value, names, key)
-            for key, value in part.items()
+            for key, value in config.items()
         }
-    if isinstance(part, list | tuple):
-        return [_rename(value, names, key) for value in part]
-    if isinstance(part, str) and (key == "name" or key in _REFERENCES):
-        return names.get(part, part)
-    return part
+    if isinstance(config, list):
+        return [_rename(value, names, key) for value in config]
+    if isinstance(config, str) and (key == "name" or key in _REFERENCES):
+        return names.get(config, config)
+    return config

@@ -1,6 +1,5 @@
-"""Passing images forward through networks, compiled once for all that are alike."""
+"""Passing images through networks, compiled once per kind of network."""
 
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,31 +9,27 @@ import numpy as np
 
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
 from skwbc.cnn._batches import Batches
-from skwbc.cnn._compiled.identity import identity
+from skwbc.cnn._compiled.identity import Kept, identity
 from skwbc.cnn._views import View
 
-# Passes images through networks that are alike, and returns the outputs of each.
+# Passes images through networks of one kind, and returns the outputs of each.
 Forward = Callable[[Sequence[keras.Model], np.ndarray], list[np.ndarray]]
 
-# By network, and by what networks compute: one compiled pass serves all members of an
-# ensemble, and any number of images.
+_forwards = Kept(32)
+# Looking up the identity of a network takes longer than predicting one image.
 _of_network: "weakref.WeakKeyDictionary[keras.Model, Forward]"
 _of_network = weakref.WeakKeyDictionary()
-_of_kind: dict[str, Forward] = {}
-_compiling = threading.Lock()
-# Kinds that are kept at the most, for networks that may still come.
-_MOST = 32
 
 
 def predict_in_batches(
     networks: Sequence[keras.Model], X: Any, views: Sequence[View] = ()
 ) -> list[np.ndarray]:
-    """Return what networks give for the same images.
+    """Return the outputs of several networks for the same images.
 
     Parameters
     ----------
     networks : sequence of keras.Model
-        With one output each. Those that are alike are asked together.
+        With one output each. Those of one kind predict in one call.
     X : array-like of shape (n_samples, height, width, channels)
         Images.
     views : sequence of callable, default=()
@@ -45,56 +40,46 @@ def predict_in_batches(
     list of ndarray of shape (n_samples, n_outputs), float64
         One for each network.
     """
-    forward = _together(networks)
+    forward = _forward_for_all(networks)
     size = max(1, PREDICTION_BATCH // max(1, len(views)))
     outputs: list[list[np.ndarray]] = [[] for _ in networks]
     for images, *_ in Batches(X, np.zeros(len(X)), None, size=size).in_order():
         n_images = len(images)
         if views:
-            # In one pass, of which each costs something however few images it has.
+            # One call for all views: each call takes time, however few its images are.
             images = np.concatenate([view(images) for view in views])
-        for parts, seen in zip(outputs, forward(networks, images), strict=True):
+        for batches, output in zip(outputs, forward(networks, images), strict=True):
             if views:
-                seen = seen.reshape(len(views), n_images, -1).mean(axis=0)
-            parts.append(seen)
-    return [np.concatenate(parts).astype(np.float64) for parts in outputs]
+                output = output.reshape(len(views), n_images, -1).mean(axis=0)
+            batches.append(output)
+    return [np.concatenate(batches).astype(np.float64) for batches in outputs]
 
 
-def _together(networks: Sequence[keras.Model]) -> Forward:
-    """Return what passes images through these networks."""
-    each = [_pass_through(network) for network in networks]
-    if all(forward is each[0] for forward in each):
-        return each[0]
+def _forward_for_all(networks: Sequence[keras.Model]) -> Forward:
+    forwards = [_forward_for(network) for network in networks]
+    if all(forward is forwards[0] for forward in forwards):
+        return forwards[0]
     return lambda networks, images: [
         forward([network], images)[0]
-        for forward, network in zip(each, networks, strict=True)
+        for forward, network in zip(forwards, networks, strict=True)
     ]
 
 
-def _pass_through(network: keras.Model) -> Forward:
+def _forward_for(network: keras.Model) -> Forward:
     forward = _of_network.get(network)
     if forward is None:
-        with _compiling:
-            forward = _of_network[network] = _find(network)
+        key = identity(network, compiled=False)
+        forward = _forwards.get(key, lambda: _compile(network)) if key else _directly
+        _of_network[network] = forward
     return forward
 
 
-def _find(network: keras.Model) -> Forward:
-    if keras.backend.backend() != "tensorflow":
-        return _directly
+def _compile(network: keras.Model) -> Forward:
+    from skwbc.cnn._compiled.tensorflow import compile_prediction
 
-    from skwbc.cnn._compiled import tensorflow as _tensorflow
-
-    kind = identity(network, compiled=False)
-    if kind is None or not _tensorflow.is_plainly_run(network):
-        return _directly
-    if kind not in _of_kind:
-        while len(_of_kind) >= _MOST:
-            del _of_kind[next(iter(_of_kind))]
-        _of_kind[kind] = _tensorflow.compile_prediction(network) or _directly
-    return _of_kind[kind]
+    return compile_prediction(network) or _directly
 
 
 def _directly(networks: Sequence[keras.Model], images: np.ndarray) -> list[np.ndarray]:
     outputs = (network(images, training=False) for network in networks)
-    return [keras.ops.convert_to_numpy(each) for each in outputs]
+    return [keras.ops.convert_to_numpy(output) for output in outputs]

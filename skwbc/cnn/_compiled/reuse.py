@@ -1,106 +1,117 @@
-"""Compiling a network once for all fits of networks like it.
+"""Compiling a network once for all fits of networks of its kind, on TensorFlow.
 
-Compiling takes as long as ten epochs on some tens of images, and TensorFlow never quite
-gives back what it compiled. A fold ensemble or a grid search trains dozens of networks
-that differ in nothing but the values of their variables. So what was compiled is kept,
-without those values, and lent to the next such network.
+For each kind a copy of the network is made, and its training and evaluation steps are
+compiled. A fit borrows this copy: it fills the variables with the initial weights of
+its own network, trains, and copies the trained weights back. Between fits the variables
+are empty, so that a kept copy takes some MB whatever the size of the network. Two fits
+in different threads borrow different copies.
 """
 
-import gc
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 
-from skwbc.cnn._compiled.identity import identity
-from skwbc.cnn._compiled.trainer import CompiledTrainer, Trainer
-from skwbc.cnn._seeding import seeded_build
+from skwbc.cnn._batches import Batch
+from skwbc.cnn._compiled import tensorflow as _tensorflow
+from skwbc.cnn._compiled.identity import Kept, identity
+from skwbc.cnn._compiled.trainer import Logs, Trainer
+from skwbc.cnn._copies import bare_copy
+from skwbc.cnn._keras_compat import has_hidden_settings
 
-# Compiled networks that are kept at the most; without values each takes some MB.
-_MOST = 8
-# Bytes of networks after which to look for those that nobody has any more.
-_MUCH = 100_000_000
-_garbage = 0
-_counting = threading.Lock()
+_trainers = Kept(8)
 
 
-@contextmanager
-def trainer_for(network: keras.Model) -> Iterator[Trainer]:
-    """Lend a trainer that begins where `network` stands, and take its weights back.
+class CompiledTrainer(Trainer):
+    """Takes Keras' steps, compiled once for batches of any size.
+
+    Keras compiles a step for the first size of a batch and, for another size, a second
+    time for all sizes.
 
     Parameters
     ----------
     network : keras.Model
-        Compiled. After the block it has the weights that were trained; its optimizer
-        may be left as it was.
-
-    Yields
-    ------
-    Trainer
-        Its network is `network` or one like it, compiled for an earlier fit. To be used
-        within the block and by one thread.
+        Compiled, for TensorFlow; trained in place.
     """
-    _collect_garbage(network)
-    if keras.backend.backend() != "tensorflow":
-        yield Trainer(network)
-        return
 
-    from skwbc.cnn._compiled import tensorflow as _tensorflow
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__(network)
+        self._steps: dict[tuple, Callable[..., dict]] = {}
+        if not network.optimizer.built:
+            network.optimizer.build(network.trainable_variables)
 
-    if not _tensorflow.is_plainly_run(network):
-        yield Trainer(network)
-        return
-    key = _key(network)
+    def keep_weights(self) -> None:
+        """Keep a copy of the current weights."""
+        self._best = _tensorflow.copy_out(self.network.weights, self._best)
+
+    def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
+        logs: dict[str, Any] = {}
+        for number, batch in enumerate(batches):
+            step = self._compiled(kind, batch)
+            if number == 0:
+                # The metrics accumulate over the epoch and are read at its end.
+                self.network.reset_metrics()
+            logs = step(*(array for array in batch if array is not None))
+        return {name: float(value) for name, value in logs.items()}
+
+    def _make_metrics(self, batch: Batch) -> None:
+        """Make the variables of the metrics, or TensorFlow would compile a step twice.
+
+        A layer may draw random numbers here. Its state is restored, because a borrowed
+        trainer does not take this step again.
+        """
+        variables = self.network.non_trainable_variables
+        before = _tensorflow.copy_out(variables)
+        self.network.test_step(tuple(a if a is None else a[:1] for a in batch))
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    def _compiled(self, kind: str, batch: Batch) -> Callable[..., dict]:
+        arrays = [array for array in batch if array is not None]
+        key = (kind, *((array.shape[1:], array.dtype) for array in arrays))
+        if key not in self._steps:
+            if not self._steps:
+                self._make_metrics(batch)
+            self._steps[key] = _tensorflow.compile_step(
+                getattr(self.network, f"{kind}_step"),
+                arrays,
+                jit_compile=self.network.jit_compile,
+            )
+        return self._steps[key]
+
+
+@contextmanager
+def compiled_trainer_for(network: keras.Model) -> Iterator[CompiledTrainer]:
+    """Yield a compiled trainer, as :func:`trainer_for` does."""
+    key = None
+    if not has_hidden_settings(network):
+        key = identity(network, compiled=True)
     if key is None:
         yield CompiledTrainer(network)
         return
-    trainer = _kept.take(key) or _copy(network)
-    ours = trainer.network
+    trainer = _trainers.take(key) or _copy(network)
+    shared = trainer.network
     optimizer = _fresh_optimizer(network)
     try:
-        _tensorflow.fill(ours.variables, network.variables)
-        _tensorflow.fill(ours.optimizer.variables, optimizer.variables)
+        _tensorflow.fill(shared.variables, network.variables)
+        _tensorflow.fill(shared.optimizer.variables, optimizer.variables)
         _tensorflow.empty(optimizer.variables)
         yield trainer
-        network.set_weights(ours.get_weights())
+        network.set_weights(shared.get_weights())
     finally:
-        _tensorflow.empty([*ours.variables, *ours.optimizer.variables])
-    # Not after an error, which may have left it in any state.
-    _kept.put(key, trainer)
-
-
-class _Kept:
-    """Trainers that nobody uses, those used last at the end; for several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._trainers: list[tuple[str, CompiledTrainer]] = []
-
-    def take(self, key: str) -> CompiledTrainer | None:
-        with self._lock:
-            for number, (known, trainer) in enumerate(self._trainers):
-                if known == key:
-                    del self._trainers[number]
-                    return trainer
-        return None
-
-    def put(self, key: str, trainer: CompiledTrainer) -> None:
-        with self._lock:
-            self._trainers.append((key, trainer))
-            del self._trainers[:-_MOST]
-
-
-_kept = _Kept()
+        _tensorflow.empty([*shared.variables, *shared.optimizer.variables])
+    # Dropped after an error, which may have left it in any state.
+    _trainers.put(key, trainer)
 
 
 def _copy(network: keras.Model) -> CompiledTrainer:
-    """Make a trainer of its own, for the network may be somebody's who goes on."""
-    from skwbc.cnn._compiled import tensorflow as _tensorflow
-
-    with seeded_build(0):
-        copy = keras.models.model_from_json(network.to_json())
-    _tensorflow.fuse_updates(copy)
+    """Make a trainer of a copy: the network itself belongs to the caller."""
+    copy = bare_copy(network)
+    settings = keras.saving.deserialize_keras_object(network.get_compile_config())
+    if not network.jit_compile:
+        settings["optimizer"] = _tensorflow.fused(settings["optimizer"])
+    copy.compile(**settings)
     return CompiledTrainer(copy)
 
 
@@ -110,31 +121,3 @@ def _fresh_optimizer(network: keras.Model) -> keras.optimizers.Optimizer:
     fresh = type(optimizer).from_config(optimizer.get_config())
     fresh.build(network.trainable_variables)
     return fresh
-
-
-def _collect_garbage(network: keras.Model) -> None:
-    """Free earlier networks, once they are many MB.
-
-    They refer to themselves, and to Python they look small, so that it is in no hurry.
-    """
-    global _garbage
-    with _counting:
-        # One network is trained, and another one of its weights is kept for a while.
-        _garbage += 8 * network.count_params()
-        if _garbage < _MUCH:
-            return
-        _garbage = 0
-    gc.collect()
-
-
-def _key(network: keras.Model) -> str | None:
-    """Return what all networks have in common that one compiled network can stand for.
-
-    None if that cannot be told from how Keras describes the network.
-    """
-    methods = {"train_step", "test_step", "call", "compute_loss", "compute_metrics"}
-    altered = methods & vars(network).keys()
-    exempt = any("exclude_from" in name for name in vars(network.optimizer))
-    if altered or exempt:
-        return None
-    return identity(network, compiled=True)

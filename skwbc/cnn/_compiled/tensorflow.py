@@ -1,9 +1,15 @@
-"""What only TensorFlow needs or can do. Imported when Keras runs on it."""
+"""The only module that uses TensorFlow's own functions; imported when Keras runs on it.
+
+The one name that TensorFlow does not document is the handle of a variable (`_handle`).
+A compiled function takes handles as arguments, so that it works on the variables of any
+network, and an operation on a handle can change the shape of a variable, which frees
+its memory. The public ``tf.Variable`` methods do neither, and reading a variable by
+them takes ten times as long, which matters when a single image is predicted.
+"""
 
 import functools
 import math
 import sys
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Optimizers that treat each value by itself, and the number of values in one variable
-# from which a pass over memory takes longer than starting a compiled function.
+# Optimizers that update each value by itself, and the number of values in a variable
+# from which fusing the operations of an update saves time.
 _ELEMENTWISE = (
     keras.optimizers.SGD,
     keras.optimizers.RMSprop,
@@ -20,21 +26,11 @@ _ELEMENTWISE = (
     keras.optimizers.AdamW,
 )
 _LARGE = 1_000_000
-# Several networks are asked in one call unless each of them looking at a copy of the
-# images of its own would take more bytes than this; it is then too much memory for what
-# is gained. For how many different numbers of networks such calls are kept.
+# Several networks predict in one call, which is faster, unless a copy of the images per
+# network would take more bytes than this.
 _MOST_BYTES = 64 * 2**20
+# Numbers of networks for which such calls are kept.
 _MOST_COUNTS = 4
-
-
-def is_plainly_run(network: keras.Model) -> bool:
-    """Tell whether steps of a compiled network may be taken without Keras' trainer."""
-    return not (
-        network.run_eagerly
-        or tf.config.functions_run_eagerly()
-        or tf.distribute.has_strategy()
-        or network.distribute_strategy is not tf.distribute.get_strategy()
-    )
 
 
 def compile_step(
@@ -47,114 +43,116 @@ def compile_step(
     step : callable
         ``train_step`` or ``test_step`` of a network.
     batch : sequence of ndarray
-        Images, targets and, if there are any, weights: of the kind that it will get.
+        An example of images, targets and, if there are any, weights.
     jit_compile : bool
-        Whether by XLA.
+        Whether to compile by XLA.
 
     Returns
     -------
     callable
-        Takes the parts of a batch; returns the metrics so far.
+        Takes the arrays of a batch; returns the metrics so far.
     """
     compiled = tf.function(
-        lambda *parts: step((*parts, None)[:3]),
-        input_signature=[tf.TensorSpec((None, *p.shape[1:]), p.dtype) for p in batch],
+        lambda *arrays: step((*arrays, None)[:3]),
+        input_signature=[tf.TensorSpec((None, *a.shape[1:]), a.dtype) for a in batch],
         autograph=False,
-        # False would be an order to all functions inside.
+        # False would forbid it to all functions inside.
         jit_compile=jit_compile or None,
     ).get_concrete_function()
-    return lambda *parts: compiled(*map(tf.constant, parts))
+    return lambda *arrays: compiled(*map(tf.constant, arrays))
 
 
-def fuse_updates(network: keras.Model) -> None:
-    """Let a network's optimizer update each large variable in one pass over memory.
+def fused(optimizer: Any) -> Any:
+    """Return an optimizer that updates large variables in one pass over memory.
 
-    Keras writes an update as about ten operations, each a pass over gradient, variable
-    and state. For a wide dense layer that takes a fifth of the whole step.
+    Keras writes an update as about ten operations, each of which passes over gradient,
+    variable and state. For a wide dense layer that is a fifth of the whole step.
 
     Parameters
     ----------
-    network : keras.Model
-        Compiled. Its optimizer is left alone if that is not known to treat each value
-        by itself, or where this has not been tried.
+    optimizer : keras.optimizers.Optimizer
+        Its state is not copied.
+
+    Returns
+    -------
+    keras.optimizers.Optimizer
+        `optimizer` itself if it is not known to update each value by itself, or where
+        this has not been tried.
     """
-    optimizer = network.optimizer
-    gpus = tf.config.list_physical_devices("GPU")
-    if type(optimizer) not in _ELEMENTWISE or sys.platform != "linux" or gpus:
-        return
-    if network.jit_compile:
-        return
-    update = type(optimizer).update_step
-    # Or optimizer and function would keep each other alive.
-    itself = weakref.ref(optimizer)
+    kind = type(optimizer)
+    has_gpu = tf.config.list_physical_devices("GPU")
+    if kind not in _ELEMENTWISE or sys.platform != "linux" or has_gpu:
+        return optimizer
 
-    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if math.prod(variable.shape) < _LARGE or not tf.is_tensor(gradient):
-            update(itself(), gradient, variable, learning_rate)
-            return
+    class Fused(kind):  # type: ignore[misc, valid-type]
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+            update = super().update_step
+            if math.prod(variable.shape) < _LARGE or not tf.is_tensor(gradient):
+                update(gradient, variable, learning_rate)
+                return
+            function = tf.function(
+                lambda gradient: update(gradient, variable, learning_rate),
+                input_signature=[tf.TensorSpec(gradient.shape, gradient.dtype)],
+                autograph=False,
+                jit_compile=True,
+            )
+            # Without this TensorFlow would warn once several networks are compiled.
+            function.get_concrete_function()(gradient)
 
-        fused = tf.function(
-            lambda gradient: update(itself(), gradient, variable, learning_rate),
-            input_signature=[tf.TensorSpec(gradient.shape, gradient.dtype)],
-            autograph=False,
-            jit_compile=True,
-        )
-        # Called itself, it would warn that several networks were compiled.
-        fused.get_concrete_function()(gradient)
+    return Fused.from_config(optimizer.get_config())
 
-    optimizer.update_step = update_step
+
+def _handle(variable: Any) -> tf.Tensor:
+    return variable.value.handle
+
+
+def _read(handle: tf.Tensor, variable: Any) -> tf.Tensor:
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=variable.value.dtype)
+
+
+def _assign(variable: Any, value: tf.Tensor) -> None:
+    tf.raw_ops.AssignVariableOp(
+        resource=_handle(variable), value=value, validate_shape=False
+    )
 
 
 def empty(variables: Sequence[Any]) -> None:
-    """Give the memory of variables back; they are of no use before they are filled.
+    """Free the memory of variables, which have to be filled before they are used again.
 
-    TensorFlow keeps what a compiled function uses even when nobody has the function
-    or the variable any more.
+    TensorFlow keeps the variables of a compiled function even when neither can be
+    reached from Python any more.
     """
     for variable in variables:
-        nothing = tf.zeros((0,), variable.value.dtype)
-        _put(variable, nothing)
+        _assign(variable, tf.zeros((0,), variable.value.dtype))
 
 
 def fill(variables: Sequence[Any], sources: Sequence[Any]) -> None:
-    """Give variables, which may be empty, the values of others."""
+    """Copy the values of other variables to variables, which may be empty."""
     for variable, source in zip(variables, sources, strict=True):
-        _put(variable, _read(source))
+        _assign(variable, _read(_handle(source), source))
 
 
 def copy_out(
-    variables: Sequence[Any], out: Sequence[np.ndarray] | None = None
+    variables: Sequence[Any], out: list[np.ndarray] | None = None
 ) -> list[np.ndarray]:
-    """Return the values of variables, in the memory of earlier ones if there are."""
-    tensors = [_read(variable) for variable in variables]
+    """Return the values of variables, in the arrays of an earlier call if given."""
+    tensors = [_read(_handle(variable), variable) for variable in variables]
     if out is None:
         out = [np.empty(t.shape, t.dtype.as_numpy_dtype) for t in tensors]
     for tensor, array in zip(tensors, out, strict=True):
         np.copyto(array, tensor)
-    return list(out)
-
-
-def _read(variable: Any) -> tf.Tensor:
-    # A tenth of the time of the variable's own method, which matters for one image.
-    tensor = variable.value
-    return tf.raw_ops.ReadVariableOp(resource=tensor.handle, dtype=tensor.dtype)
-
-
-def _put(variable: Any, value: tf.Tensor) -> None:
-    tf.raw_ops.AssignVariableOp(
-        resource=variable.value.handle, value=value, validate_shape=False
-    )
+    return out
 
 
 def compile_prediction(
     network: keras.Model,
 ) -> Callable[[Sequence[keras.Model], np.ndarray], list[np.ndarray]] | None:
-    """Compile the forward pass of all networks that compute the same as this one.
+    """Compile the forward pass for all networks of the kind of this one.
 
     Parameters
     ----------
     network : keras.Model
-        It is not kept.
+        One of them; its values are not kept.
 
     Returns
     -------
@@ -167,41 +165,39 @@ def compile_prediction(
     def forward(handles: list, images: tf.Tensor) -> tf.Tensor:
         values = []
         for handle, variable in zip(handles, variables, strict=True):
-            dtype = variable.value.dtype
-            value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-            # A handle does not say it.
+            value = _read(handle, variable)
+            # A handle has no shape.
             value.set_shape(variable.shape)
             values.append(value)
         mapping = zip(variables, values, strict=True)
         with keras.StatelessScope(state_mapping=mapping):
             return network(images, training=False)
 
-    handles_of_one = [tf.TensorSpec((), tf.resource) for _ in variables]
-    images_of_all = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
-    one = tf.function(
-        forward, input_signature=[handles_of_one, images_of_all], autograph=False
+    handles_spec = [tf.TensorSpec((), tf.resource) for _ in variables]
+    images_spec = tf.TensorSpec((None, *network.input_shape[1:]), tf.float32)
+    predict_one = tf.function(
+        forward, input_signature=[handles_spec, images_spec], autograph=False
     ).get_concrete_function()
-    if one.captured_inputs:
+    if predict_one.captured_inputs:
         return None
 
-    # One call for all takes less time than a call for each, but memory for all.
     @functools.lru_cache(maxsize=_MOST_COUNTS)
     def compile_several(n_networks: int) -> Callable:
         return tf.function(
-            lambda handles, images: [one(of_one, images) for of_one in handles],
-            input_signature=[[handles_of_one] * n_networks, images_of_all],
+            lambda handles, images: [predict_one(each, images) for each in handles],
+            input_signature=[[handles_spec] * n_networks, images_spec],
             autograph=False,
         ).get_concrete_function()
 
     def predict(
         networks: Sequence[keras.Model], images: np.ndarray
     ) -> list[np.ndarray]:
-        handles = [[v.value.handle for v in net.variables] for net in networks]
-        seen = tf.constant(images)
+        handles = [[_handle(v) for v in network.variables] for network in networks]
+        batch = tf.constant(images)
         if len(networks) == 1 or len(networks) * images.nbytes > _MOST_BYTES:
-            outputs = [one(of_one, seen) for of_one in handles]
+            outputs = [predict_one(each, batch) for each in handles]
         else:
-            outputs = compile_several(len(networks))(handles, seen)
+            outputs = compile_several(len(networks))(handles, batch)
         return [output.numpy() for output in outputs]
 
     return predict
