@@ -1,8 +1,7 @@
 """Deciding, once, which samples each member is trained on and which it never sees."""
 
 import copy
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -106,17 +105,6 @@ def decide_splits(
     for fold, split in enumerate(splits, start=1):
         _check_split(fold, split, y)
     return splits
-
-
-def repetitions(splits: Sequence[Split]) -> list[int]:
-    """Tell of each split how often the same was there before."""
-    seen: Counter = Counter()
-    found = []
-    for train, held_out in splits:
-        key = train.tobytes(), held_out.tobytes()
-        found.append(seen[key])
-        seen[key] += 1
-    return found
 
 
 def routed_splitter(cv: Any) -> Any:

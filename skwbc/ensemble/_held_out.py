@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from skwbc.ensemble._averaging import mean_over_known
+from skwbc.ensemble._averaging import in_columns, mean_over_known
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._members import (
     FittedFold,
@@ -80,7 +80,7 @@ def score_held_out(
     -------
     HeldOutScores
     """
-    placed = [_in_columns(fold, classes) for fold in folds]
+    placed = [in_columns(f.proba, f.member.classes_, classes, 0.0) for f in folds]
     oof_proba = _average(placed, splits, folds, classes, len(y))
     seen = np.unique(np.concatenate([held_out for _, held_out in splits]))
 
@@ -103,13 +103,6 @@ def score_held_out(
     _warn_of_unknown_classes(classes, [fold.member for fold in folds])
     _warn_of_guessing(folds, held_out_labels)
     return HeldOutScores(oof_proba, oof_score, np.array(fold_scores))
-
-
-def _in_columns(fold: FittedFold, classes: np.ndarray) -> np.ndarray:
-    """Return a fold's probabilities for all classes, 0 for those it does not know."""
-    proba = np.zeros((len(fold.proba), len(classes)))
-    proba[:, np.searchsorted(classes, fold.member.classes_)] = fold.proba
-    return proba
 
 
 def _average(

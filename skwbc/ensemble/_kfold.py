@@ -6,17 +6,9 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.utils import (
-    check_random_state,
-    get_tags,
-)
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -31,34 +23,39 @@ from sklearn.utils.validation import (
 )
 
 from skwbc._utils.labels import as_labels
-from skwbc._utils.progress import report
+from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
 from skwbc._utils.sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
     StrOptions,
+    callback_context,
     fit_context,
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
 from skwbc.ensemble._averaging import average_members, most_probable
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
-from skwbc.ensemble._cross_validated import take_members
-from skwbc.ensemble._folds import decide_splits, repetitions, routed_splitter
+from skwbc.ensemble._folds import decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
-from skwbc.ensemble._members import (
-    FittedFold,
-    as_rows,
-    fit_one_fold,
-    predict_in_chunks,
+from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
+from skwbc.ensemble._parts import (
+    DescribedByMembers,
+    final_step,
+    takes_held_out_fold,
 )
-from skwbc.ensemble._pipelines import final_step
-from skwbc.ensemble._validation_set import HELD_OUT, takes_held_out_fold
+from skwbc.ensemble._together import as_rows, predict_in_chunks
+from skwbc.ensemble._validation_set import HELD_OUT
 
 
 class KFoldEnsembleClassifier(
-    Stamped, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Stamped,
+    CallbackSupportMixin,
+    DescribedByMembers,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Fit one clone of a classifier per fold and average their probabilities.
 
@@ -263,89 +260,92 @@ class KFoldEnsembleClassifier(
         """
         X = as_rows(X)
         sample_weight, groups = (
-            None if given is None else np.asarray(given)
-            for given in (sample_weight, groups)
+            None if value is None else np.asarray(value)
+            for value in (sample_weight, groups)
         )
         check_consistent_length(X, y, groups, sample_weight)
         y, self.classes_ = as_labels(y)
         watch = self._members_watch_their_fold()
-        if watch and (theirs := sorted(HELD_OUT & fit_params.keys())):
+        if watch and (held_out := sorted(HELD_OUT & fit_params.keys())):
             raise TypeError(
-                f"fit was given {theirs}, but each member is given the fold that was "
-                "held out from it. Set validation=False to give all of them the same."
+                f"fit was given {held_out}, but each member is given the fold that was "
+                "held out from it. Set validation=False to pass the same to all."
             )
         member_params, split_params, score_params = self._route(
             {"sample_weight": sample_weight, "groups": groups, **fit_params}
         )
-        seeds = (
-            None
-            if self.random_state is None
-            else check_random_state(self.random_state).randint(MAX_SEED, size=2)
-        )
-        self.splits_ = decide_splits(
-            self.cv, X, y, None if seeds is None else int(seeds[0]), split_params
-        )
+        seeds = [None, None]
+        if self.random_state is not None:
+            seeds = check_random_state(self.random_state).randint(MAX_SEED, size=2)
+        self.splits_ = decide_splits(self.cv, X, y, seeds[0], split_params)
+        context = callback_context(self, len(self.splits_))
+        with task(self, context, X=X, y=y):
+            folds = self._fit_folds(X, y, member_params, seeds[1], watch, context)
+            self.estimators_ = [fold.member for fold in folds]
+            self.n_restarts_ = [fold.n_restarts for fold in folds]
+            self.oof_proba_, self.oof_score_, self.fold_scores_ = score_held_out(
+                folds,
+                self.splits_,
+                self.classes_,
+                X,
+                y,
+                scoring=self.scoring,
+                params=score_params,
+            )
+            # In the order of `splits_`; prediction sets are made from it.
+            self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
+        return self
+
+    def _fit_folds(
+        self,
+        X: Any,
+        y: np.ndarray,
+        params: dict[str, Any],
+        seed: int | None,
+        watch: bool,
+        context: Any,
+    ) -> list[FittedFold]:
+        """Fit one member per split."""
         members = [clone(self.estimator) for _ in self.splits_]
         restart_seeds: list[int | None] = [None for _ in members]
-        if seeds is not None:
-            member_state = np.random.RandomState(seeds[1])
+        if seed is not None:
+            member_state = np.random.RandomState(seed)
             for member in members:
                 seed_nested_estimators(member, member_state)
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
-
-        # What only tells of progress does not make another member, but a split that is
-        # there twice is to have two.
+        # What only reports progress does not change a member, so the cache ignores it,
+        # but not the number of the fold: equal splits get a member each.
         fit = check_memory(self.memory).cache(
-            fit_one_fold, ignore=["fold", "n_folds", "caller", "context"]
+            fit_one_fold, ignore=["n_folds", "owner", "context"]
         )
-        rounds = repetitions(self.splits_)
-        context = self._init_callback_context(max_subtasks=len(members))
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        # Made ahead of time: they may not be made while the ensemble is pickled.
-        subtasks = [context.subcontext(task_name="fold") for _ in members]
+        # In advance: adding a subtask while joblib pickles the ensemble would fail.
+        subtasks = [subtask(context, "fold") for _ in members]
         jobs = [
             delayed(fit)(
                 member,
                 X,
                 y,
                 split,
-                member_params,
+                params,
                 watch=watch,
                 route=not routing_enabled(),
                 fold=fold,
                 n_folds=len(members),
                 n_restarts=self.n_restarts,
                 restart_seed=restart_seed,
-                repetition=rounds[fold - 1],
-                caller=self if subtask else None,
-                context=subtask or None,
+                owner=context and self,
+                context=of_fold,
             )
-            for fold, (member, split, restart_seed, subtask) in enumerate(
+            for fold, (member, split, restart_seed, of_fold) in enumerate(
                 zip(members, self.splits_, restart_seeds, subtasks, strict=True),
                 start=1,
             )
         ]
-        folds = []
-        for done in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
-            folds.append(done)
-            self._tell(len(folds), done, y)
-        self.estimators_ = [fold.member for fold in folds]
-        self.n_restarts_ = [fold.n_restarts for fold in folds]
-        held_out = score_held_out(
-            folds,
-            self.splits_,
-            self.classes_,
-            X,
-            y,
-            scoring=self.scoring,
-            params=score_params,
-        )
-        self.oof_proba_, self.oof_score_, self.fold_scores_ = held_out
-        # In the order of `splits_`; prediction sets are made from it.
-        self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        self._describe_input()
-        return self
+        folds: list[FittedFold] = []
+        for fitted in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
+            folds.append(fitted)
+            self._tell(len(folds), fitted, y)
+        return folds
 
     def predict_proba_members(self, X: Any) -> np.ndarray:
         """Return the class probabilities of every member.
@@ -505,13 +505,12 @@ class KFoldEnsembleClassifier(
         >>> KFoldEnsembleClassifier.from_cross_validate(results).predict(X[:2])
         array([0, 0])
         """
-        members, splits = take_members(results)
+        members, splits = take_fitted(results)
         ensemble = cls(clone(members[0]))
         ensemble.estimators_ = members
         ensemble.classes_ = np.unique(np.concatenate([m.classes_ for m in members]))
         if splits is not None:
-            ensemble.cv = ensemble.splits_ = splits
-        ensemble._describe_input()
+            ensemble.splits_ = splits
         return ensemble
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -580,11 +579,3 @@ class KFoldEnsembleClassifier(
                 f"{done.describe_restarts()}",
                 flush=True,
             )
-
-    def _describe_input(self) -> None:
-        """Take over what the members know of their input."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimators_[0], name):
-                setattr(self, name, getattr(self.estimators_[0], name))
-            elif hasattr(self, name):  # Of an earlier fit.
-                delattr(self, name)
