@@ -1,9 +1,69 @@
 """Combine the probabilities of members. Only NumPy is imported here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+
+class MeanOfMembers:
+    """Mixin for classifiers that average ``predict_proba`` of fitted `estimators_`."""
+
+    estimators_: list[Any]
+    classes_: np.ndarray
+    predict_proba: Callable[[Any], np.ndarray]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features, if the first member has this attribute."""
+        return self.estimators_[0].n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the features, if the first member has this attribute."""
+        return self.estimators_[0].feature_names_in_
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of the mean of the members' class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms, in the order of `classes_`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+
+        Raises
+        ------
+        ValueError
+            If the probabilities of all members are NaN for some sample.
+        """
+        proba = self.predict_proba(X)
+        if np.isnan(proba).any():
+            raise ValueError(
+                "Predicted probabilities are NaN for some samples. Training may have "
+                "diverged: check the warnings of fit, and fit again."
+            )
+        return self.classes_[proba.argmax(axis=1)]
 
 
 def in_columns(
@@ -83,34 +143,6 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
     total = np.tensordot(weights, np.where(known, proba, 0.0), axes=1)
     incomplete = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
     return mean_over_known(total, votes, incomplete)
-
-
-def most_probable(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the class with the highest probability of each sample.
-
-    Parameters
-    ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        Averaged probabilities.
-    classes : ndarray of shape (n_classes,)
-        The labels of the columns.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Labels.
-
-    Raises
-    ------
-    ValueError
-        If a probability is NaN.
-    """
-    if np.isnan(proba).any():
-        raise ValueError(
-            "Predicted probabilities are NaN for some samples. Training may have "
-            "diverged: check the warnings of fit, and fit again."
-        )
-    return classes[proba.argmax(axis=1)]
 
 
 def first_choices(proba: np.ndarray) -> np.ndarray:

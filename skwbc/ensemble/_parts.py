@@ -7,7 +7,6 @@ they offer, so Keras is not imported.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -173,19 +172,3 @@ def expected_image_shape(model: Any) -> tuple[int, int, int]:
         "takes. Expected a fitted model with an image_shape_ in one of its steps, as "
         "ImageAugmenter, ColourStatistics and CNNClassifier have it."
     )
-
-
-class DescribedByMembers:
-    """Mixin for meta-estimators that take the description of `X` from `estimators_`."""
-
-    estimators_: list[Any]
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features, if the first member has this attribute."""
-        return self.estimators_[0].n_features_in_
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the features, if the first member has this attribute."""
-        return self.estimators_[0].feature_names_in_

@@ -96,7 +96,7 @@ def _chunk_size(X: Any, n_samples: int) -> int:
 
 
 def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
-    """Return the probabilities of each of several classifiers for the same samples.
+    """Return the probabilities of several classifiers for the same samples.
 
     Parameters
     ----------

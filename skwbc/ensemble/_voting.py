@@ -25,9 +25,8 @@ from skwbc._utils.sklearn_compat import (
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import average_members, most_probable, stack_members
+from skwbc.ensemble._averaging import MeanOfMembers, average_members, stack_members
 from skwbc.ensemble._parts import (
-    DescribedByMembers,
     final_step,
     takes_held_out_fold,
     takes_lazy_arrays,
@@ -37,7 +36,7 @@ from skwbc.ensemble._validation_set import fit_member
 
 
 class SoftVotingClassifier(
-    Stamped, CallbackSupportMixin, DescribedByMembers, VotingClassifier
+    Stamped, CallbackSupportMixin, MeanOfMembers, VotingClassifier
 ):
     """Fit several classifiers on the same samples and average their probabilities.
 
@@ -99,9 +98,10 @@ class SoftVotingClassifier(
         "weights": ["array-like", None],
     }
     _takes_lazy_arrays = True
-    # What the methods of VotingClassifier read. Of its private methods this class calls
-    # `_validate_estimators` and defines `_collect_probas` anew, on which `transform`
-    # builds; there is no public way to change what it fits on.
+    # The methods of VotingClassifier read these. It offers no public way to change what
+    # its estimators are fitted on, so `fit` is written anew; from its private methods
+    # this class uses `_validate_estimators` and overrides `_collect_probas`, which
+    # `transform` calls.
     voting = "soft"
     flatten_transform = True
 
@@ -177,9 +177,9 @@ class SoftVotingClassifier(
                     y_val=y_val,
                     sample_weight_val=sample_weight_val,
                 )
-                seen = _as_taken([member], X)
-                with task(self, subtask(context, name), member, X=seen, y=y):
-                    fit_member(member, seen, y, params, route=not routing_enabled())
+                samples = _as_taken([member], X)
+                with task(self, subtask(context, name), member, X=samples, y=y):
+                    fit_member(member, samples, y, params, route=not routing_enabled())
             self.named_estimators_ = members
             self.estimators_ = list(members.values())
         return self
@@ -221,26 +221,6 @@ class SoftVotingClassifier(
             )
             for vote, probas in zip(votes, zip(*by_estimator, strict=True), strict=True)
         ]
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class with the highest mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Class labels.
-
-        Raises
-        ------
-        ValueError
-            If the probabilities of all classifiers are NaN for some sample.
-        """
-        return most_probable(self.predict_proba(X), self.classes_)
 
     def _takes_held_out_fold(self) -> bool:
         """Return whether some classifier can use a validation set."""
