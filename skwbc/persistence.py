@@ -47,7 +47,7 @@ def _one_warning(path: Path) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    about_versions = []
+    about_versions: list[Any] = []
     for each in caught:
         if isinstance(each.message, OtherVersionsWarning):
             about_versions.insert(0, each.message)  # It names all packages.

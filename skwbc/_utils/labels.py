@@ -57,7 +57,7 @@ def label_names(y: Any, classes: Any) -> list[str]:
 
 
 def true_names(y: Any, classes: Any, n_samples: int) -> list[str | None]:
-    """Return the names of true labels, or None for each sample without labels.
+    """Return the names of true labels, or a None per sample if there are no labels.
 
     Parameters
     ----------

@@ -134,14 +134,14 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
         A row in which not all classes have the same members is scaled to sum to one. A
         row without any probability is NaN.
     """
-    known = ~np.isnan(proba)
-    if known.all():
+    present = ~np.isnan(proba)
+    if present.all():
         return np.average(proba, axis=0, weights=weights)
     if weights is None:
         weights = np.ones(len(proba))
-    votes = np.tensordot(weights, known, axes=1)
-    total = np.tensordot(weights, np.where(known, proba, 0.0), axes=1)
-    incomplete = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
+    votes = np.tensordot(weights, present, axes=1)
+    total = np.tensordot(weights, np.where(present, proba, 0.0), axes=1)
+    incomplete = (present.any(axis=2) & ~present.all(axis=2)).any(axis=0)
     return mean_over_known(total, votes, incomplete)
 
 

@@ -134,15 +134,13 @@ def fit_one_fold(
     if watch:
         # A member cannot evaluate a class that it is not trained on. The rows are
         # copied, because steps that work in place may change them.
-        known = np.flatnonzero(np.isin(y_held_out, y_train))
-        if len(known):
-            fit_params["X_val"] = take(X_held_out, known, lazily=lazily)
-            fit_params["y_val"] = y_held_out[known]
+        rows = np.flatnonzero(np.isin(y_held_out, y_train))
+        if len(rows):
+            fit_params["X_val"] = take(X_held_out, rows, lazily=lazily)
+            fit_params["y_val"] = y_held_out[rows]
             weights = weights_of_final_step(member, params, route=route)
             if weights is not None and takes_validation_weights(member):
-                fit_params["sample_weight_val"] = safe_indexing(
-                    weights, held_out[known]
-                )
+                fit_params["sample_weight_val"] = safe_indexing(weights, held_out[rows])
 
     def attempt(member: Any, context: Any, event: str, **details: Any) -> FittedFold:
         with task(
