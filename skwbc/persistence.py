@@ -1,4 +1,4 @@
-"""Fitted models in files."""
+"""Save and load fitted models."""
 
 import os
 import warnings
@@ -14,23 +14,23 @@ from skwbc._utils.files import replacing
 from skwbc._utils.versions import (
     NewerFormatError,
     OtherVersionsWarning,
-    read_stamp,  # noqa: F401, by this address pickles name it
+    read_stamp,  # noqa: F401, pickles contain this address
 )
 
 
 def save_model(model: Any, path: str | os.PathLike) -> None:
     """Write a fitted estimator to a joblib file.
 
-    The file is written beside `path` and moved into place when it is whole, so a model
-    that stood there before is only ever replaced by a complete one. It holds the
-    networks' weights, but no optimizer state and no training data.
+    The file is written beside `path` and moved into place when it is complete, so an
+    interrupted save leaves an earlier model intact. The file contains the weights of
+    the networks, but neither optimizer state nor training data.
 
     Parameters
     ----------
     model : estimator
-        What to write.
+        The fitted model.
     path : str or path-like
-        The file. Its folder has to exist.
+        The file. Its folder must exist.
 
     Raises
     ------
@@ -43,33 +43,31 @@ def save_model(model: Any, path: str | os.PathLike) -> None:
 
 @contextmanager
 def _one_warning(path: Path) -> Iterator[None]:
-    """Make one warning of those that each estimator in a file gives for itself."""
+    """Merge the warnings about versions that every estimator in a file issues."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    of_versions = [
-        each.message
-        for each in caught
-        if isinstance(each.message, OtherVersionsWarning | InconsistentVersionWarning)
-    ]
+    about_versions: list[Any] = []
     for each in caught:
-        if each.message not in of_versions:
+        if isinstance(each.message, OtherVersionsWarning):
+            about_versions.insert(0, each.message)  # It names all packages.
+        elif isinstance(each.message, InconsistentVersionWarning):
+            about_versions.append(each.message)
+        else:
             warnings.warn_explicit(
                 each.message, each.category, each.filename, each.lineno
             )
-    if of_versions:
-        # Ours names all packages.
-        ours = [each for each in of_versions if isinstance(each, OtherVersionsWarning)]
-        first = (ours or of_versions)[0]
-        warnings.warn(f"{path}: {first}", OtherVersionsWarning, stacklevel=4)
+    if about_versions:
+        message = f"{path}: {about_versions[0]}"
+        warnings.warn(message, OtherVersionsWarning, stacklevel=4)
 
 
 def load_model(path: str | os.PathLike) -> Any:
     """Read a fitted classifier from a file written by :func:`save_model`.
 
     .. warning::
-        Such files are pickles: loading one can run any code that its author put there.
-        Load only files from people you trust.
+        Such files are pickles: loading one can run arbitrary code. Load only files from
+        people you trust.
 
     Parameters
     ----------
@@ -84,22 +82,22 @@ def load_model(path: str | os.PathLike) -> Any:
     Raises
     ------
     ValueError
-        If the file is no model, is damaged, or was written by a later skwbc in a format
-        that this one does not know.
+        If the file is not a model, is damaged, or was written by a later version of
+        skwbc in a format that this version cannot read.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
 
     Warns
     -----
     UserWarning
-        Once, if the file was written with other versions of skwbc, scikit-learn, Keras
-        or TensorFlow than those that are here; it names both.
+        Once, if the versions of skwbc, scikit-learn, Keras or TensorFlow that wrote the
+        file differ from the installed ones. It names both.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; expected a model file.")
     with open(path, "rb"):
-        pass  # What the system says of a missing or locked file is clear enough.
+        pass  # The error of the system for a missing or locked file is clear enough.
     try:
         with _one_warning(path):
             model = joblib.load(path)
@@ -108,17 +106,17 @@ def load_model(path: str | os.PathLike) -> Any:
     except NewerFormatError as error:
         raise ValueError(f"{path} cannot be read. {error}") from error
     except Exception as error:
-        # A damaged pickle can raise anything at all.
-        said = f"{type(error).__name__}: {error}"
+        # A damaged pickle can raise any exception.
+        reason = f"{type(error).__name__}: {error}"
         if isinstance(error, EOFError) and not path.stat().st_size:
-            said = "it is empty"
+            reason = "it is empty"
         raise ValueError(
-            f"{path} could not be read as a model: {said}. "
+            f"{path} could not be read as a model: {reason}. "
             "Expected a file written by `skwbc train` or skwbc.save_model."
         ) from error
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         raise ValueError(
-            f"{path} holds an object of type {type(model).__name__}, which is no "
+            f"{path} contains an object of type {type(model).__name__}, which is not a "
             "fitted classifier. Expected a file written by `skwbc train` or "
             "skwbc.save_model."
         )

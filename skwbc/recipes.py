@@ -1,4 +1,4 @@
-"""Recipes: augmentation, network and fold ensemble put together for cell images."""
+"""Ready-made ensembles of augmentation and networks for cell images."""
 
 from numbers import Integral
 from typing import Any
@@ -46,42 +46,43 @@ def make_cell_classifier(
     Parameters
     ----------
     recipe : {"compact", "article"}, default="compact"
-        "compact" learns from some tens of images a class. Its members are votes of two.
-        One, which counts twice, is a small batch-normalised network that begins with
-        weights from drawn blood cells, is trained with AdamW along a cosine to its end
-        on images that are turned, flipped, shifted and zoomed, and predicts an image
-        from four sides. The other is a logistic regression on the colours of the
-        cell. In both all classes weigh the same, however many images there are of
-        each. The folds are stratified. "article" is the article's procedure to the
-        letter: two convolutions and a wide dense layer, RMSprop, batches of 32, turning
-        and flipping, unstratified folds, at most 50 epochs, stopping after 10 without a
+        "compact" needs only some tens of images per class. Each member is a vote of two
+        classifiers. One, with twice the weight, is a small batch-normalised network
+        that starts from weights pretrained on drawn blood cells. It is trained for all
+        epochs with AdamW and a cosine learning rate on rotated, flipped, shifted and
+        zoomed images, and averages its predictions over four rotations. The other is a
+        logistic regression on the colours of the cell. Both balance the classes. The
+        folds are stratified. "article" follows the article exactly: two convolutions
+        and a wide dense layer, RMSprop, batches of 32, rotation and flipping, folds
+        that are not stratified, and at most 50 epochs, stopping after 10 without a
         better loss on the held-out fold.
     cv : int, cross-validation generator or iterable, default=5
-        The folds, a member for each. With the recipe "article" an int is a number of
+        The folds, with one member each. With the recipe "article" an int is a number of
         shuffled folds that are not stratified, as in the article. Folds of an int keep
-        groups together where ``fit`` is given some.
+        groups together if groups are passed to ``fit``.
     epochs : int, default=None
-        Epochs at the most; by default what the recipe says (compact 60, article 50).
+        Maximum number of epochs; by default 60 for "compact" and 50 for "article".
     n_jobs : int, default=None
-        Members to fit at a time.
+        Number of members to fit in parallel.
     n_restarts : int, default=0
-        How often at the most to train a member again that failed to learn. The article
-        has no such thing.
+        Maximum number of times to train a member again that failed to learn. The
+        article does not do that.
     random_state : int, RandomState instance or None, default=None
-        Seeds folds, augmentation and networks.
+        Seeds the folds, the augmentation and the networks.
     verbose : int, default=0
-        With 1 or more, print a line for each member that was fitted.
+        With 1 or more, print one line per fitted member.
 
     Returns
     -------
     KFoldEnsembleClassifier
-        It takes images of shape (n_samples, height, width, channels) with values from 0
-        to 255. The members of "article" are pipelines of ``augmenter``
-        (:class:`ImageAugmenter`) and ``cnn`` (:class:`CNNClassifier`). Those of
-        "compact" are :class:`SoftVotingClassifier` of such a pipeline, ``network``, and
-        another one, ``colours``, of ``statistics`` (:class:`ColourStatistics`),
-        ``scaler`` and ``linear``. So parameters are set and searched as
-        ``estimator__cnn__epochs`` and ``estimator__network__cnn__epochs``, and
+        An ensemble for images of shape (n_samples, height, width, channels) with values
+        from 0 to 255. The members of "article" are pipelines of ``augmenter``
+        (:class:`ImageAugmenter`) and ``cnn`` (:class:`CNNClassifier`). The members of
+        "compact" are :class:`SoftVotingClassifier` of two pipelines: ``network``, which
+        is built like that, and ``colours``, which has the steps ``statistics``
+        (:class:`ColourStatistics`), ``scaler`` and ``linear``. So the names of
+        parameters are ``estimator__cnn__epochs`` or
+        ``estimator__network__cnn__epochs``, and
         ``set_params(estimator__colours="drop")`` leaves the colours out.
 
     Examples
@@ -93,7 +94,7 @@ def make_cell_classifier(
     >>> clf.predict_proba(X[:3]).shape
     (3, 3)
     """
-    # Only here, so that the recipes can be looked at without importing Keras.
+    # Imported here, because this module must be importable without Keras.
     from skwbc.cnn import CNNClassifier, build_article_cnn, build_compact_cnn
 
     if recipe == "article":
@@ -135,7 +136,7 @@ def make_cell_classifier(
             epochs=epochs or 60,
             batch_size=16,
             patience=None,
-            # Chosen by the few images of a fold, the best epoch is a matter of luck.
+            # With the few images of a fold, choosing the best epoch adds mostly noise.
             restore_best_weights=False,
             test_time_augmentation="rotations",
             class_weight="balanced",

@@ -1,10 +1,10 @@
-"""How unsure an ensemble is, and whether it is as sure as it may be.
+"""Measures of uncertainty and calibration.
 
-The measures of disagreement take what
-``KFoldEnsembleClassifier.predict_proba_members`` returns: an array of shape (n_members,
-n_samples, n_classes), with NaN for a class that a member was never shown. Such a class
-is left out of that member's vote, as it is when the ensemble predicts.
-:func:`expected_calibration_error` takes what ``predict_proba`` returns, or
+The measures of disagreement take the return value of
+``KFoldEnsembleClassifier.predict_proba_members``: an array of shape (n_members,
+n_samples, n_classes), with NaN for a class that a member was not trained on. Such a
+class is left out of the vote of that member, as it is when the ensemble predicts.
+:func:`expected_calibration_error` takes the return value of ``predict_proba``, or
 ``oof_proba_``.
 """
 
@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import entr
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skwbc._utils.labels import encode_labels
@@ -29,8 +30,8 @@ __all__ = [
 def predictive_entropy(proba_members: Any) -> np.ndarray:
     """Return the entropy of the mean of the members' probabilities.
 
-    It is high where an image could be one class or another, be it because the members
-    say so or because they contradict each other [1]_.
+    It is high for an image that could belong to several classes, either because each
+    member is uncertain or because the members contradict each other [1]_.
 
     Parameters
     ----------
@@ -53,15 +54,16 @@ def predictive_entropy(proba_members: Any) -> np.ndarray:
     >>> predictive_entropy([[[1.0, 0.0]], [[0.0, 1.0]]]).round(3)
     array([0.693])
     """
-    return _entropy(average_members(check_members(proba_members)))
+    return entr(average_members(check_members(proba_members))).sum(axis=1)
 
 
 def mutual_information(proba_members: Any) -> np.ndarray:
-    """Return what knowing the member would tell of the class.
+    """Return the mutual information of the class and the member.
 
-    The entropy of the mean less the mean of the entropies: it is high where members are
-    sure and contradict each other, and zero where they agree, however unsure they are
-    [1]_. The first is cured by more training images, the second is not.
+    This is the entropy of the mean minus the mean of the entropies. It is high if the
+    members are certain and contradict each other, and zero if they agree, however
+    uncertain they are [1]_. More training images reduce disagreement, but not the
+    uncertainty on which members agree.
 
     Parameters
     ----------
@@ -87,14 +89,14 @@ def mutual_information(proba_members: Any) -> np.ndarray:
     array([0.])
     """
     proba = check_members(proba_members)
-    of_mean = _entropy(average_members(proba))
-    mean_of = _entropy(np.nan_to_num(proba)).mean(axis=0)
-    # Rounding, and members that do not know all classes, can take it below zero.
-    return np.maximum(of_mean - mean_of, 0.0)
+    entropy_of_mean = entr(average_members(proba)).sum(axis=1)
+    mean_of_entropies = entr(np.nan_to_num(proba)).sum(axis=2).mean(axis=0)
+    # Rounding, and members that lack a class, can make it negative.
+    return np.maximum(entropy_of_mean - mean_of_entropies, 0.0)
 
 
 def vote_disagreement(proba_members: Any) -> np.ndarray:
-    """Return the part of the members that do not vote for the most voted class.
+    """Return the fraction of members that do not vote for the most voted class.
 
     This is the variation ratio [1]_ of the members' first choices.
 
@@ -106,7 +108,7 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples,)
-        From 0, all agree, to below 1.
+        From 0 if all agree, to below 1.
 
     References
     ----------
@@ -137,39 +139,39 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
 def expected_calibration_error(
     y_true: Any, y_proba: Any, *, classes: Any, n_bins: int = 10
 ) -> float:
-    """Return how far the probabilities of the first choices are from their accuracy.
+    """Return the expected calibration error of the most probable classes.
 
     Samples are sorted into bins of equal width by the probability of their most
     probable class, the confidence. In each bin the mean confidence is compared with the
-    part of the samples whose first choice is right; what is returned is the mean of the
-    absolute differences, weighted by the number of samples in the bins [1]_ [2]_.
+    accuracy of these classes. The error is the mean of the absolute differences,
+    weighted by the number of samples in the bins [1]_ [2]_.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
         True labels, all of them in `classes`.
     y_proba : array-like of shape (n_samples, n_classes)
-        Class probabilities. Rows with NaN, as `oof_proba_` of a fold ensemble has for
-        samples that were never held out, are left out.
+        Class probabilities. Rows with NaN are left out, for instance those of
+        `oof_proba_` for samples that were never held out.
     classes : array-like of shape (n_classes,)
         The labels of the columns of `y_proba`: ``estimator.classes_``.
     n_bins : int, default=10
-        Bins between 0 and 1. A bin begins with its lower edge; the last one holds 1,
-        too.
+        Number of bins between 0 and 1. A bin includes its lower edge; the last one also
+        includes 1.
 
     Returns
     -------
     float
-        From 0, the classifier is as often right as it says, to 1.
+        From 0, if accuracy equals confidence in every bin, to 1.
 
     Raises
     ------
     ValueError
-        If lengths, labels or probabilities are not as described, or all rows have NaN.
+        If lengths, labels or probabilities are invalid, or all rows have NaN.
 
     See Also
     --------
-    skwbc.inspection.ReliabilityDisplay : The bins as a picture.
+    skwbc.inspection.ReliabilityDisplay : Plot of the bins.
 
     References
     ----------
@@ -194,9 +196,16 @@ def expected_calibration_error(
 class ConfidenceBins(NamedTuple):
     """Samples in bins by the probability of their most probable class.
 
-    All but the last are arrays of shape (n_bins,): the number of samples, and over them
-    the sum of the confidences and the number of right first choices. The last is how
-    many samples had no probabilities.
+    Attributes
+    ----------
+    counts : ndarray of shape (n_bins,)
+        Number of samples in each bin.
+    confidence : ndarray of shape (n_bins,)
+        Sum of their highest probabilities.
+    right : ndarray of shape (n_bins,)
+        How many of them are predicted correctly.
+    n_left_out : int
+        Number of samples without probabilities.
     """
 
     counts: np.ndarray
@@ -214,7 +223,7 @@ class ConfidenceBins(NamedTuple):
 def sort_by_confidence(
     y_true: Any, y_proba: Any, *, classes: Any, n_bins: int
 ) -> ConfidenceBins:
-    """Sort samples into bins, with parameters as :func:`expected_calibration_error`."""
+    """Sort samples into bins, for :func:`expected_calibration_error`."""
     proba = check_array(
         y_proba, dtype=float, ensure_all_finite="allow-nan", input_name="y_proba"
     )
@@ -222,20 +231,20 @@ def sort_by_confidence(
     if proba.shape[1] != len(classes):
         raise ValueError(
             f"y_proba has {proba.shape[1]} columns, but there are {len(classes)} "
-            "classes. Expected a column for each."
+            "classes. Expected one column per class."
         )
     truth = encode_labels(y_true, classes)
-    known = ~np.isnan(proba).any(axis=1)
-    proba, truth = proba[known], truth[known]
+    kept = ~np.isnan(proba).any(axis=1)
+    proba, truth = proba[kept], truth[kept]
     if not len(proba):
         raise ValueError(
-            "Each row of y_proba has NaN, so there is nothing to compare. Expected "
-            "probabilities for one sample at least."
+            "Each row of y_proba has NaN. Expected probabilities for at least one "
+            "sample."
         )
     if (proba < 0).any() or not np.allclose(proba.sum(axis=1), 1, atol=1e-3):
         raise ValueError(
-            "y_proba has rows that are no probabilities. Expected numbers from 0 that "
-            "sum to 1 over the classes."
+            "y_proba has rows that are not probabilities. Expected numbers of at least "
+            "0 that sum to 1 over the classes."
         )
     highest = proba.max(axis=1)
     right = proba.argmax(axis=1) == truth
@@ -244,12 +253,12 @@ def sort_by_confidence(
         np.bincount(bins, minlength=n_bins),
         np.bincount(bins, highest, minlength=n_bins),
         np.bincount(bins, right, minlength=n_bins),
-        int((~known).sum()),
+        int((~kept).sum()),
     )
 
 
 def check_members(proba_members: Any) -> np.ndarray:
-    """Return members' probabilities as an array, or say what is wrong with them."""
+    """Validate the probabilities of members, and return them as an array."""
     proba = np.asarray(proba_members, dtype=float)
     if proba.ndim != 3 or 0 in proba.shape:
         raise ValueError(
@@ -259,12 +268,7 @@ def check_members(proba_members: Any) -> np.ndarray:
     sums = np.nansum(proba, axis=2)
     if (proba < 0).any() or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError(
-            "Expected probabilities: numbers from 0 that sum to 1 over the classes of "
-            "each member and sample."
+            "Expected probabilities: numbers of at least 0 that sum to 1 over the "
+            "classes for each member and sample."
         )
     return proba
-
-
-def _entropy(proba: np.ndarray) -> np.ndarray:
-    logs = np.log(proba, out=np.zeros_like(proba), where=proba > 0)
-    return -(proba * logs).sum(axis=-1)

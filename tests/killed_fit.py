@@ -1,4 +1,4 @@
-"""Fits an ensemble of slow members; run, and killed, by test_ensemble_runs.py."""
+"""Fit an ensemble; test_ensemble_runs.py runs this script and kills it."""
 
 import sys
 import time
@@ -10,22 +10,27 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skwbc import KFoldEnsembleClassifier
 
+LOG = Path("fits.txt")
 
-class SlowTree(DecisionTreeClassifier):
-    """Writes a line when it is fitted, and takes its time."""
 
-    log = Path("fits.txt")
+class Tree(DecisionTreeClassifier):
+    """A tree that writes a line when it is fitted, and can hang then."""
+
+    # Not a parameter, because the cache of members depends on parameters.
+    hangs_at = 0
 
     def fit(self, X, y):
-        with open(self.log, "a") as file:
+        with LOG.open("a") as file:
             file.write(f"{X.shape}\n")
-        time.sleep(1)
+        while len(LOG.read_text().splitlines()) == self.hangs_at:
+            time.sleep(0.1)
         return super().fit(X, y)
 
 
-def main(memory, max_depth, output):
+def main(memory, max_depth, output, hangs_at):
+    Tree.hangs_at = int(hangs_at)
     X, y = load_iris(return_X_y=True)
-    tree = SlowTree(max_features=1, max_depth=int(max_depth))
+    tree = Tree(max_features=1, max_depth=int(max_depth))
     ensemble = KFoldEnsembleClassifier(tree, memory=memory or None, random_state=0)
     np.save(output, ensemble.fit(X, y).predict_proba(X))
 

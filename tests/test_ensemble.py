@@ -40,11 +40,11 @@ def iris():
 
 
 class Watcher(ClassifierMixin, BaseEstimator):
-    """Remembers what its fit was given."""
+    """Records the arguments of its fit."""
 
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
         self.classes_ = np.unique(y)
-        self.seen_ = (X, y, sample_weight, X_val, y_val)
+        self.arguments_ = (X, y, sample_weight, X_val, y_val)
         return self
 
     def predict_proba(self, X):
@@ -68,7 +68,9 @@ def test_members_are_those_of_a_plain_loop(iris):
     assert_array_equal(ensemble.predict_proba(X), np.mean(probas, axis=0))
     assert_array_equal(ensemble.oof_proba_, oof)
     assert ensemble.oof_score_ == np.mean(ensemble.classes_[oof.argmax(1)] == y)
-    assert set(ensemble.predict(X)) == set(y)
+    assert_array_equal(
+        ensemble.predict(X), ensemble.classes_[np.mean(probas, axis=0).argmax(axis=1)]
+    )
     assert ensemble.n_features_in_ == 4
 
 
@@ -85,10 +87,8 @@ def test_model_selection_of_scikit_learn(iris):
     pipeline = make_pipeline(StandardScaler(), LogisticRegression())
     ensemble = KFoldEnsembleClassifier(pipeline, cv=3, random_state=0)
     assert cross_val_score(ensemble, X, y, cv=3).mean() > 0.9
-    assert cross_val_predict(ensemble, X, y, cv=3, method="predict_proba").shape == (
-        150,
-        3,
-    )
+    proba = cross_val_predict(ensemble, X, y, cv=3, method="predict_proba")
+    assert np.mean(ensemble.fit(X, y).classes_[proba.argmax(axis=1)] == y) > 0.9
     grid = {"estimator__logisticregression__C": [1e-6, 1.0]}
     search = GridSearchCV(ensemble, grid, cv=3).fit(X, y)
     assert search.best_params_["estimator__logisticregression__C"] == 1.0
@@ -122,7 +122,7 @@ def test_random_state_decides_folds_and_members(iris, cv, n_jobs):
     assert not np.array_equal(first.splits_[0][1], other.splits_[0][1])
     seeds = [member.random_state for member in first.estimators_]
     assert len(set(seeds)) == len(seeds)
-    # What the user passed is left as it was.
+    # The arguments of the user are unchanged.
     assert tree.random_state is None
     assert getattr(cv, "random_state", None) is None
 
@@ -140,9 +140,9 @@ class TestHeldOutFold:
         for member, (train, held_out) in zip(
             ensemble.estimators_, ensemble.splits_, strict=True
         ):
-            assert_array_equal(member.seen_[0], X[train])
-            assert_array_equal(member.seen_[3], X[held_out])
-            assert_array_equal(member.seen_[4], y[held_out])
+            assert_array_equal(member.arguments_[0], X[train])
+            assert_array_equal(member.arguments_[3], X[held_out])
+            assert_array_equal(member.arguments_[4], y[held_out])
 
     @pytest.mark.parametrize("nested", [False, True])
     def test_in_a_pipeline_it_is_transformed_and_never_fitted_on(self, iris, nested):
@@ -153,11 +153,11 @@ class TestHeldOutFold:
         train, held_out = ensemble.splits_[1]
         scaler = StandardScaler().fit(X[train])
         last = ensemble.estimators_[1][-1]
-        seen = (last[-1] if nested else last).seen_
-        assert_allclose(seen[0], scaler.transform(X[train]), atol=1e-12)
-        assert_allclose(seen[3], scaler.transform(X[held_out]), atol=1e-12)
-        assert_array_equal(seen[4], y[held_out])
-        # Nothing of how that was done is left behind.
+        arguments = (last[-1] if nested else last).arguments_
+        assert_allclose(arguments[0], scaler.transform(X[train]), atol=1e-12)
+        assert_allclose(arguments[3], scaler.transform(X[held_out]), atol=1e-12)
+        assert_array_equal(arguments[4], y[held_out])
+        # The steps keep no trace of how that was done.
         assert "fit" not in vars(last[-1] if nested else last)
         assert clone(ensemble.estimators_[1]).fit(X, y).transform_input is None
 
@@ -181,7 +181,7 @@ class TestHeldOutFold:
     def test_withheld_or_demanded(self, iris):
         X, y = iris
         ensemble = KFoldEnsembleClassifier(Watcher(), validation=False).fit(X, y)
-        assert ensemble.estimators_[0].seen_[3] is None
+        assert ensemble.estimators_[0].arguments_[3] is None
         ensemble = KFoldEnsembleClassifier(LogisticRegression(), validation=True)
         with pytest.raises(ValueError, match="no parameters `X_val` and `y_val`"):
             ensemble.fit(X, y)
@@ -193,10 +193,10 @@ class TestHeldOutFold:
         ensemble = KFoldEnsembleClassifier(Watcher(), cv=split)
         with pytest.warns(UserWarning, match=r"fold 1: \['virginica'\]"):
             ensemble.fit(X, y)
-        assert set(ensemble.estimators_[0].seen_[4]) == {"setosa", "versicolor"}
+        assert set(ensemble.estimators_[0].arguments_[4]) == {"setosa", "versicolor"}
 
 
-def test_one_that_would_not_stop_early_is_given_no_fold(iris):
+def test_gradient_boosting_without_early_stopping_gets_no_fold(iris):
     X, y = iris
     steady = HistGradientBoostingClassifier(early_stopping=False, max_iter=2)
     vote = SoftVotingClassifier([("trees", steady)])
@@ -208,17 +208,15 @@ def test_one_that_would_not_stop_early_is_given_no_fold(iris):
             clone(ensemble).set_params(validation=True).fit(X, y)
 
 
-def test_a_validation_set_of_ones_own(iris):
+def test_a_validation_set_from_the_user(iris):
     X, y = iris
-    given = {"X_val": X[::2], "y_val": y[::2]}
     ensemble = KFoldEnsembleClassifier(Watcher(), cv=2)
     with pytest.raises(TypeError, match="Set validation=False"):
-        ensemble.fit(X, y, **given)
-    # As long as X, it is no less one's own.
-    given = {"X_val": X + 1, "y_val": y}
-    ensemble.set_params(validation=False).fit(X, y, **given)
+        ensemble.fit(X, y, X_val=X[::2], y_val=y[::2])
+    # It is not sliced by fold, even if it is as long as X.
+    ensemble.set_params(validation=False).fit(X, y, X_val=X + 1, y_val=y)
     for member in ensemble.estimators_:
-        assert_array_equal(member.seen_[3], X + 1)
+        assert_array_equal(member.arguments_[3], X + 1)
 
 
 def test_a_fold_without_a_class(iris):
@@ -243,7 +241,7 @@ def test_a_member_that_failed_to_learn_is_named(iris):
     X, y = iris
     X = X.copy()
     splits = list(KFold(3, shuffle=True, random_state=0).split(X))
-    X[splits[1][1]] = 0.0  # Nothing to tell the held-out samples of fold 2 by.
+    X[splits[1][1]] = 0.0  # The held-out samples of fold 2 are all alike.
     ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=splits)
     with pytest.warns(
         ConvergenceWarning, match=r"class: fold 2 \(0.\d+, gue[^,]*\)\. "
@@ -267,8 +265,8 @@ def test_repeated_and_partial_folds(iris):
     once = KFoldEnsembleClassifier(
         LogisticRegression(max_iter=500), cv=[(np.arange(0, 150, 2), [1, 51, 101])]
     ).fit(X, y)
-    seen = ~np.isnan(once.oof_proba_).any(axis=1)
-    assert_array_equal(np.flatnonzero(seen), [1, 51, 101])
+    has_proba = ~np.isnan(once.oof_proba_).any(axis=1)
+    assert_array_equal(np.flatnonzero(has_proba), [1, 51, 101])
     assert once.oof_score_ == once.fold_scores_[0]
 
 
@@ -283,8 +281,10 @@ def test_groups_stay_together_and_weights_are_sliced(iris):
             ensemble.estimators_, ensemble.splits_, strict=True
         ):
             assert not set(groups[train]) & set(groups[held_out])
-            assert_array_equal(member[-1].seen_[2], weights[train])
-    with pytest.raises(TypeError, match="No step of the pipeline takes"):
+            assert_array_equal(member[-1].arguments_[2], weights[train])
+    with pytest.raises(
+        TypeError, match=r"No step of the pipeline has \['sample_wieght'\]"
+    ):
         ensemble.fit(X, y, groups=groups, sample_wieght=weights)
 
 
@@ -328,7 +328,7 @@ def test_a_second_fit_forgets_the_first(iris):
 
 
 class Diverged(LogisticRegression):
-    """Says NaN if it is trained without the first sample of iris."""
+    """Predicts NaN if it is trained without the first sample of iris."""
 
     def fit(self, X, y):
         self.first_ = bool((X[0] == [5.1, 3.5, 1.4, 0.2]).all())
@@ -339,7 +339,7 @@ class Diverged(LogisticRegression):
         return proba if self.first_ else np.full_like(proba, np.nan)
 
 
-def test_members_that_say_nan(iris):
+def test_members_that_predict_nan(iris):
     X, y = iris
     cv = list(KFold(3, shuffle=True, random_state=0).split(X))
     ensemble = KFoldEnsembleClassifier(Diverged(max_iter=500), cv=cv)
@@ -350,18 +350,18 @@ def test_members_that_say_nan(iris):
     assert ensemble.oof_score_ == pytest.approx(ensemble.fold_scores_.mean())
     assert sorted(ensemble.fold_scores_)[0] == 0
     ensemble.estimators_ = [m for m in ensemble.estimators_ if not m.first_]
-    with pytest.raises(ValueError, match="but NaN"):
+    with pytest.raises(ValueError, match="probabilities are NaN for some samples"):
         ensemble.predict(X)
     vote = SoftVotingClassifier([("lost", Diverged(max_iter=500))]).fit(X[1:], y[1:])
-    with pytest.raises(ValueError, match="but NaN"):
+    with pytest.raises(ValueError, match="probabilities are NaN for some samples"):
         vote.predict(X)
 
 
-def test_members_that_know_other_classes_than_y(iris):
+def test_members_with_classes_that_are_not_in_y(iris):
     X, y = iris
     frozen = FrozenEstimator(LogisticRegression(max_iter=500).fit(X, y))
     rows = y != "setosa"
-    with pytest.raises(ValueError, match=r"\['setosa'\], which y has not"):
+    with pytest.raises(ValueError, match=r"\['setosa'\], which are not in y"):
         KFoldEnsembleClassifier(frozen, cv=2).fit(X[rows], y[rows])
     with pytest.raises(TypeError, match="no classes_ after fit"):
         KFoldEnsembleClassifier(GaussianMixture(3), cv=2).fit(X, y)
@@ -390,7 +390,7 @@ def test_ensembles_in_ensembles_keep_groups_together(iris):
         ({"cv": []}, "no split"),
         ({"cv": [([0, 50, 100], [])]}, "0 held out"),
         ({"cv": [([0, 50, 100], [1, 50])]}, "trains on 1 of its own held-out"),
-        ({"cv": [([0, 1], [60])]}, "one class"),
+        ({"cv": [([0, 1], [60])]}, "split 1 have only one class: 'setosa'"),
         ({"n_jobs": "two"}, "The 'n_jobs' parameter"),
     ],
 )
@@ -405,7 +405,7 @@ def test_wrong_data(iris):
     ensemble = KFoldEnsembleClassifier(LogisticRegression())
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         ensemble.fit(X, y[:-1])
-    with pytest.raises(ValueError, match="one class"):
+    with pytest.raises(ValueError, match="y has only one class: 'setosa'"):
         ensemble.fit(X[:9], y[:9])
     with pytest.raises(ValueError, match="continuous"):
         ensemble.fit(X, X[:, 0])
@@ -421,6 +421,6 @@ def test_an_error_in_a_member_names_the_fold(iris):
     assert "fold 1 of 3" in caught.value.__notes__[0]
 
 
-def test_verbose_prints_a_line_a_fold(iris, capsys):
+def test_verbose_prints_one_line_per_fold(iris, capsys):
     KFoldEnsembleClassifier(DummyClassifier(), cv=2, verbose=1).fit(*iris)
     assert capsys.readouterr().out.count("held-out accuracy") == 2

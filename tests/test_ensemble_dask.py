@@ -20,7 +20,7 @@ def cluster():
     """Two worker processes on this machine."""
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with (
-        # It leaves its workers' OMP_NUM_THREADS behind.
+        # The cluster leaves OMP_NUM_THREADS of its workers behind.
         mock.patch.dict(os.environ),
         distributed.LocalCluster(processes=True, **options) as local,
         distributed.Client(local) as client,
@@ -47,7 +47,7 @@ class TestDask:
             estimator__network__cnn__model__weights=None,
             estimator__network__cnn__batch_size=8,
         )
-        # One thread here as there, or sums would differ in their last bits.
+        # One thread as in the cluster, or sums would differ in their last bits.
         with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
             expected = clone(ensemble).fit(cells.images, cells.target)
         with parallel_config(backend="dask"):

@@ -15,7 +15,7 @@ from skwbc import KFoldEnsembleClassifier, make_cell_classifier
 
 
 class Moody(ClassifierMixin, BaseEstimator):
-    """Learns, or says the first class of everything, as its seed will have it."""
+    """Learns or, depending on its seed, predicts the first class for all samples."""
 
     def __init__(self, chance=0.5, random_state=None):
         self.chance = chance
@@ -48,7 +48,7 @@ def moody(chance=0.5, **params):
 
 
 def test_failed_members_are_trained_again_and_the_others_left_alone(iris, capsys):
-    with pytest.warns(ConvergenceWarning, match="let n_restarts train them again"):
+    with pytest.warns(ConvergenceWarning, match="set n_restarts to train them again"):
         without = moody(n_restarts=0).fit(*iris)
     assert without.n_restarts_ == [0] * 5
     learned = [member.learns_ for member in without.estimators_]
@@ -81,7 +81,7 @@ def test_all_attempts_fail(iris):
 
 
 def test_without_a_seed_members_get_fresh_ones(iris):
-    """Even those that were given one: it has failed."""
+    """Even those that have a seed, because it has failed."""
     seed = next(
         seed for seed in range(9) if np.random.RandomState(seed).uniform() >= 0.5
     )
@@ -99,7 +99,7 @@ def test_a_member_without_a_seed_would_fail_again(iris):
 
 
 class NoSeed(Moody):
-    """Never learns, and has nothing random."""
+    """Never learns, and has no random state."""
 
     def __init__(self):
         pass
@@ -114,7 +114,7 @@ def test_resumed_from_disk(iris, tmp_path):
     assert_array_equal(first.oof_proba_, again.oof_proba_)
 
 
-def test_the_recipe_passes_it_on():
+def test_recipes_pass_n_restarts_on():
     assert make_cell_classifier(n_restarts=2).n_restarts == 2
     assert make_cell_classifier("article").n_restarts == 0
     for make in (

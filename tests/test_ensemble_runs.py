@@ -1,4 +1,4 @@
-"""Fits that run in parallel, are watched, are killed and go on."""
+"""Fits that run in parallel, report progress, or are killed and continued."""
 
 import os
 import signal
@@ -22,6 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.fixes import parse_version
 
 from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc._utils.progress import listening
 
 WITH_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
 
@@ -32,7 +33,7 @@ def iris():
 
 
 class Counted(LogisticRegression):
-    """Notes each fit in a list of the class."""
+    """Records each fit in a list of the class."""
 
     fitted: ClassVar[list[int]] = []
 
@@ -44,22 +45,22 @@ class Counted(LogisticRegression):
 class TestMemory:
     @pytest.fixture
     def run(self, tmp_path):
-        """Start the script above in a folder of its own."""
+        """Start ``killed_fit.py`` in a temporary folder."""
 
-        def start(memory="memory", max_depth=3, output="proba.npy"):
+        def start(memory="memory", max_depth=3, output="proba.npy", hangs_at=0):
             script = Path(__file__).with_name("killed_fit.py")
-            arguments = [memory, str(max_depth), output]
+            arguments = [memory, str(max_depth), output, str(hangs_at)]
             return subprocess.Popen([sys.executable, script, *arguments], cwd=tmp_path)
 
         return start
 
-    def test_a_killed_fit_goes_on_where_it_was(self, run, tmp_path):
+    def test_a_killed_fit_continues_after_the_finished_members(self, run, tmp_path):
         log = tmp_path / "fits.txt"
 
         def fits():
             return len(log.read_text().splitlines()) if log.exists() else 0
 
-        killed = run()
+        killed = run(hangs_at=3)
         while fits() < 3:
             assert killed.poll() is None
             time.sleep(0.01)
@@ -74,9 +75,9 @@ class TestMemory:
         )
         before = fits()
         assert run(max_depth=2).wait() == 0
-        assert fits() == before + 5  # Another parameter, other members.
+        assert fits() == before + 5  # All members depend on the parameter.
 
-    def test_what_is_kept_depends_on_data_and_parameters(self, iris, tmp_path):
+    def test_the_cache_depends_on_data_and_parameters(self, iris, tmp_path):
         X, y = iris
 
         def fit(X=X, y=y, weights=None, seed=0, **params):
@@ -131,13 +132,13 @@ class TestParallel:
         network = CNNClassifier(threads_seen, epochs=1, model__where=os.getpid())
         ensemble = KFoldEnsembleClassifier(network, cv=2, n_jobs=2, random_state=0)
         ensemble.fit(X, y)
-        seen = [member.model_.name for member in ensemble.estimators_]
+        names = [member.model_.name for member in ensemble.estimators_]
         share = max((os.cpu_count() or 1) // 2, 1)
-        assert seen == [f"threads_{share}"] * 2
+        assert names == [f"threads_{share}"] * 2
 
 
 def threads_seen(meta, where):
-    """Build a network whose name tells how many threads TensorFlow has for it."""
+    """Build a network whose name has the number of threads of TensorFlow."""
     import keras
     import tensorflow as tf
 
@@ -160,7 +161,7 @@ class TestCallbacks:
     @pytest.fixture
     def recorder(self):
         class Recorder:
-            """Notes where in the tree of tasks fits begin and end."""
+            """Records the tasks that begin and end."""
 
             max_propagation_depth = None
 
@@ -181,7 +182,7 @@ class TestCallbacks:
 
         return Recorder()
 
-    def test_folds_and_beneath_them_epochs(self, cells, recorder):
+    def test_folds_and_their_epochs(self, cells, recorder):
         network = CNNClassifier(model__filters=(4,), epochs=2)
         ensemble = KFoldEnsembleClassifier(network, cv=2, random_state=0)
         ensemble.set_callbacks(recorder).fit(cells.images / 255, cells.target)
@@ -201,6 +202,19 @@ class TestCallbacks:
         assert sorted(recorder.ended) == sorted(recorder.begun)
         assert recorder.running == 0
 
+    def test_a_listener_hears_of_the_same_events(self, cells):
+        events = []
+        ensemble = KFoldEnsembleClassifier(
+            CNNClassifier(model__filters=(4,), epochs=2), cv=2, random_state=0
+        )
+        with listening(lambda event, **details: events.append((event, details))):
+            ensemble.fit(cells.images / 255, cells.target)
+        names = ["fold_started", "epoch", "epoch", "fold_finished"] * 2
+        assert [name for name, _ in events] == names
+        assert events[4][1] == {"fold": 2, "n_folds": 2}
+        assert (events[6][1]["epoch"], events[6][1]["epochs"]) == (2, 2)
+        assert events[7][1]["score"] == ensemble.fold_scores_[1]
+
     def test_progress_bar_of_scikit_learn(self, iris, capsys):
         from sklearn.callback import ProgressBar
 
@@ -215,9 +229,7 @@ class TestCallbacks:
             assert "100%" in shown
 
 
-def test_without_callbacks_nothing_is_kept(iris):
+def test_without_callbacks_nothing_is_stored(iris):
     ensemble = KFoldEnsembleClassifier(LogisticRegression(max_iter=500)).fit(*iris)
-    kept = [name for name in vars(ensemble) if "callback" in name]
-    assert kept == []
-    kept = [name for name in vars(ensemble.estimators_[0]) if "callback" in name]
-    assert kept == []
+    for estimator in (ensemble, ensemble.estimators_[0]):
+        assert not [name for name in vars(estimator) if "callback" in name]

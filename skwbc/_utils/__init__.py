@@ -1,1 +1,1 @@
-"""Tools that all parts of the package use and that use none of them."""
+"""Tools that every folder of the package may use, and that import none of them."""

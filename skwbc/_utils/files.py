@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, whose they are, how large, what failed."""
+"""Write files atomically, check their owner and size, and describe errors."""
 
 import errno
 import os
@@ -10,30 +10,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-# Of an image file, 300 MB of RGB. One of a few kilobytes can claim to be far larger.
+# Largest image that is read: 300 MB of RGB. A file of a few kilobytes can claim more.
 MAX_PIXELS = 100_000_000
 
 
 @contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` when the block ends well.
+    """Yield a temporary path that replaces `path` when the block succeeds.
 
-    The temporary file lies in the folder of `path` and keeps its suffix, because
-    many writers choose the format by it. It is flushed to the disk before it is moved
-    into place, and gets the permissions of a file that it replaces. When the block
-    raises, the temporary file is removed and whatever stood at `path` is left as it
-    was. A link is left, too: what it leads to is replaced. A device or a pipe is
-    written to when the block ends.
+    The temporary file lies in the folder of `path` and keeps its suffix, because many
+    writers choose the format by it. It is flushed to the disk before it is moved into
+    place, and gets the permissions of the file that it replaces. If the block raises,
+    the temporary file is removed and `path` stays unchanged. If `path` is a link, its
+    target is replaced. A device or a pipe is written to when the block ends.
 
     Parameters
     ----------
     path : str or path-like
-        The file to be written. Its folder has to exist.
+        The file to write. Its folder must exist.
 
     Yields
     ------
     pathlib.Path
-        Where to write.
+        The path to write to.
 
     Raises
     ------
@@ -42,7 +41,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     IsADirectoryError
         If `path` is a folder.
     OSError
-        If it cannot be written. It names `path`, not the temporary file.
+        If the file cannot be written. The error names `path`, not the temporary file.
     """
     path = Path(path)
     mode = _mode_of(path)
@@ -54,7 +53,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         try:
             yield temporary
         except OSError as error:
-            # Of a full disk the system names no file. What the block read stays named.
+            # If the disk is full, the system names no file. Errors about files that the
+            # block reads keep their names.
             names = (None, temporary, os.fspath(temporary))
             if error.errno is not None and error.filename in names:
                 raise _named(error, path) from error
@@ -91,22 +91,22 @@ def _copied(path: Path) -> Iterator[Path]:
 
 
 def _named(error: OSError, path: Path) -> OSError:
-    """Return the error as one of the file that the user knows."""
+    """Return the error with the path that the user passed."""
     return OSError(error.errno, error.strerror, os.fspath(path))
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Check that :func:`replacing` can begin, before there is anything to write.
+    """Check that a file can be written, before computing what goes into it.
 
     Parameters
     ----------
     path : str or path-like
-        The file to be written.
+        The file to write.
 
     Raises
     ------
     OSError
-        If it cannot be written. It names `path`.
+        If it cannot be written. The error names `path`.
     """
     path = Path(path)
     mode = _mode_of(path)
@@ -117,7 +117,7 @@ def check_writable(path: str | os.PathLike) -> None:
 
 
 def _mode_of(path: Path) -> int | None:
-    """Return kind and permissions of a file to be written; None if it is new."""
+    """Return kind and permissions of a file to write; None if it is new."""
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -129,7 +129,7 @@ def _mode_of(path: Path) -> int | None:
             ) from None
         return None
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
+        raise IsADirectoryError(f"{path} is a folder; expected the name of a file.")
     return mode
 
 
@@ -137,7 +137,7 @@ def _create_beside(path: Path) -> Path:
     file = Path(os.path.realpath(path))
     temporary = file.with_name(_temporary_name(file))
     try:
-        # Created here, and not by a library, so that it gets the user's own umask.
+        # `tempfile` would ignore the umask of the user.
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise _named(error, path) from error
@@ -145,7 +145,7 @@ def _create_beside(path: Path) -> Path:
 
 
 def _temporary_name(path: Path) -> str:
-    # Short, since what is added to a long name could make it too long.
+    # Short, because the additions could make a long name too long.
     return f".{path.stem[:16]}-{secrets.token_hex(8)}{path.suffix[:16]}"
 
 
@@ -160,8 +160,8 @@ def common_folder(names: Sequence[str]) -> str | None:
     Returns
     -------
     str or None
-        "" for relative paths that have none in common, None if some are relative,
-        others absolute, on other drives, or there are none.
+        "" if relative paths have no folder in common. None if absolute and relative
+        paths or several drives are mixed, or there are no paths.
     """
     try:
         return os.path.commonpath([os.path.dirname(name) for name in names])
@@ -170,35 +170,35 @@ def common_folder(names: Sequence[str]) -> str | None:
 
 
 def distrust(path: str | os.PathLike) -> str | None:
-    """Say why a file may have been written by somebody else than the user.
+    """Return why a file may have been written by another user.
 
     Parameters
     ----------
     path : str or path-like
-        The file; of a link, what it leads to.
+        The file; for a link its target.
 
     Returns
     -------
     str or None
-        What speaks against it; None if nothing does, and where files have no owners.
+        The reason; None if there is none, or if files have no owners on this system.
     """
     if not hasattr(os, "geteuid"):
         return None
-    found = os.stat(path)
-    if found.st_uid != os.geteuid():
-        return f"belongs to another user (number {found.st_uid})"
-    if found.st_mode & stat.S_IWOTH:
+    status = os.stat(path)
+    if status.st_uid != os.geteuid():
+        return f"belongs to another user (number {status.st_uid})"
+    if status.st_mode & stat.S_IWOTH:
         return "can be written by every user"
     return None
 
 
 def reason(error: Exception) -> str:
-    """Say in one line what failed, with the file first if the system names one.
+    """Describe an error in one line that begins with the file, if there is one.
 
     Parameters
     ----------
     error : Exception
-        What was raised.
+        The exception.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Class labels: checked, named, and as positions in the classes of a classifier."""
+"""Check class labels, name them, and encode them as positions of classes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sklearn.utils.validation import column_or_1d
 
 
 def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return class labels as an array, and their classes.
+    """Validate class labels, and return them with their classes.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
-        If `y` does not hold class labels, or holds only one class.
+        If `y` has values that are not class labels, or only one class.
     """
     y = column_or_1d(y, warn=True)
     check_classification_targets(y)
@@ -37,39 +37,58 @@ def classes_of(y: np.ndarray) -> np.ndarray:
     classes = np.unique(y)
     if len(classes) < 2:
         raise ValueError(
-            f"y holds the one class {classes.tolist()[0]!r}; a classifier needs "
+            f"y has only one class: {classes.tolist()[0]!r}; a classifier needs "
             "samples of at least 2 classes."
         )
     return classes
 
 
 def label_names(y: Any, classes: Any) -> list[str]:
-    """Return what to call labels, equal ones by the name of the class.
+    """Return labels as text, equal labels as the text of their class.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Labels; 1.0 and True are the class 1. Others than the classes are allowed.
+        Labels; 1.0 and True equal the class 1. Labels outside `classes` are allowed.
     classes : sequence of length n_classes
-        What the classifier knows.
+        The classes of the classifier.
 
     Returns
     -------
     list of str
     """
-    known = {label: str(label) for label in classes}
-    return [known.get(label, str(label)) for label in np.asarray(y).tolist()]
+    names = {label: str(label) for label in classes}
+    return [names.get(label, str(label)) for label in np.asarray(y).tolist()]
+
+
+def true_names(y: Any, classes: Any, n_samples: int) -> list[str | None]:
+    """Return the names of true labels, or a None per sample if there are no labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,), or None
+        Labels, as for :func:`label_names`.
+    classes : sequence of length n_classes
+        The classes of the classifier.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    list of str or None
+    """
+    return [None] * n_samples if y is None else list(label_names(y, classes))
 
 
 def encode_labels(y: Any, classes: Any) -> np.ndarray:
-    """Turn labels into positions in the classes of a classifier.
+    """Encode labels as positions in the classes of a classifier.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Labels; of another type than the classes if they are equal.
+        Labels. They may differ from the classes in type if they are equal.
     classes : array-like of shape (n_classes,)
-        What the classifier knows.
+        The classes of the classifier.
 
     Returns
     -------
@@ -78,15 +97,15 @@ def encode_labels(y: Any, classes: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the classifier does not know a label.
+        If a label is not among the classes.
     """
-    known = np.asarray(classes).tolist()
-    positions = {label: k for k, label in enumerate(known)}
+    classes = np.asarray(classes).tolist()
+    positions = {label: k for k, label in enumerate(classes)}
     labels = column_or_1d(y).tolist()
     unknown = sorted({str(label) for label in labels if label not in positions})
     if unknown:
         raise ValueError(
             f"The classifier does not know the labels {unknown}; its classes are "
-            f"{[str(label) for label in known]}."
+            f"{[str(label) for label in classes]}."
         )
     return np.array([positions[label] for label in labels], dtype=np.intp)

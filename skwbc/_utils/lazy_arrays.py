@@ -1,4 +1,4 @@
-"""Rows of something that are read when they are asked for."""
+"""Arrays whose rows are read on demand."""
 
 import copy
 import mmap
@@ -7,27 +7,27 @@ from typing import Any
 
 import numpy as np
 
-# Samples that a network predicts at a time. Chunks are whole batches of them.
+# Number of samples that a network predicts at a time. Chunks are whole batches.
 PREDICTION_BATCH = 64
 
 
 class LazyArray:
-    """An array-like whose rows are read, decoded or computed when they are needed.
+    """An array-like whose rows are read, decoded or computed on demand.
 
-    Selecting rows gives another lazy array over the same source; converting to an array
-    reads. Subclasses say where rows come from.
+    Selecting rows returns another lazy array over the same source; converting to an
+    array reads the rows. Subclasses define the source.
 
     Parameters
     ----------
     n_rows : int
-        Rows of the source.
+        Number of rows of the source.
 
     Attributes
     ----------
     shape : tuple of int
         (n_selected_rows, ...).
     dtype : dtype
-        Of what is read.
+        Type of the rows.
     ndim : int
         Length of `shape`.
     """
@@ -62,12 +62,12 @@ class LazyArray:
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype})"
 
     def __getitem__(self, key: Any) -> Any:
-        """Return one row, read, for an int, and a lazy selection for all else.
+        """Return the row for an int, and a lazy selection for any other key.
 
         Parameters
         ----------
         key : int, slice, boolean mask or array-like of int
-            Selects along the first axis. As in NumPy it may come in a tuple before an
+            Selection along the first axis. As in NumPy it may be followed by an
             ellipsis.
 
         Returns
@@ -101,14 +101,14 @@ class LazyArray:
 
 
 class ArrayRows(LazyArray):
-    """Rows of an array or memory map, copied out of it when they are asked for.
+    """Rows of an array or memory map, copied out of it on demand.
 
     Parameters
     ----------
     array : ndarray
-        At least two axes. It is neither copied nor changed.
+        Array with at least two axes. It is neither copied nor changed.
     rows : array-like of int
-        Which rows, in which order.
+        Indices of the rows, in order.
     """
 
     def __init__(self, array: np.ndarray, rows: Any) -> None:
@@ -126,24 +126,24 @@ class ArrayRows(LazyArray):
 
 
 def as_index(key: Any) -> np.ndarray:
-    """Return an array-like index as an array; an empty list is no array of floats."""
+    """Return an array-like index as an array, of integers even if it is empty."""
     return np.asarray(key) if len(key) else np.empty(0, np.intp)
 
 
 def select_rows(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of an array or a lazy array without copying them yet."""
+    """Return rows of an array or a lazy array that are copied on demand."""
     return ArrayRows(X, rows) if isinstance(X, np.ndarray) else X[rows]
 
 
 def positions_of(X: Any, rows: Any) -> np.ndarray:
-    """Tell of rows of an array-like which rows of the caller's array they are.
+    """Return the positions of rows in the array that they were selected from.
 
     Parameters
     ----------
     X : array-like
-        What :func:`select_rows` returned, or an array of the caller's.
+        Return value of :func:`select_rows`, or any array.
     rows : slice or ndarray of int
-        Which rows.
+        Rows of `X`.
 
     Returns
     -------
@@ -160,29 +160,29 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     Parameters
     ----------
     X : array-like
-        An array, a memory map, a :class:`LazyArray`, or somebody else's.
+        An array, a memory map, a :class:`LazyArray`, or that of another library.
     rows : slice or ndarray of int
-        Which rows.
+        Rows of `X`.
 
     Returns
     -------
     ndarray
-        A view only where `X` is an array in memory and `rows` a slice.
+        A view if `X` is an array in memory and `rows` a slice; otherwise a copy.
     """
     if not (isinstance(rows, slice) or isinstance(X, np.ndarray | LazyArray)):
-        # A data set of h5py, for one, takes positions only if they rise.
+        # A data set of h5py, for instance, takes positions only in rising order.
         rising, where = np.unique(rows, return_inverse=True)
         return np.asarray(X[rising])[where]
     if not isinstance(X, np.memmap):
         return np.asarray(X[rows])
     out = np.array(X[rows])
-    # Pages once read would count as this process's memory for as long as the file is
-    # mapped. Only those of a read-only map may be let go: others may hold changes.
+    # Pages that were read count as memory of this process as long as the file is
+    # mapped. Only those of a read-only map may be released: others may have changes.
     if X.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
         X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
     return out
 
 
 def is_lazy(X: Any) -> bool:
-    """Tell whether `X` is read from elsewhere than memory."""
+    """Return whether the rows of `X` are read on demand."""
     return isinstance(X, LazyArray | np.memmap)

@@ -1,11 +1,11 @@
-"""Libraries that not every user needs, imported where they are used."""
+"""Import libraries that not every user needs."""
 
 import importlib
 from types import ModuleType
 
 
 def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import `module`, or say which extra of skwbc brings it.
+    """Import a module, or raise an error that names the extra that installs it.
 
     Parameters
     ----------
@@ -14,12 +14,12 @@ def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
     extra : str
         The extra of this package that installs it.
     purpose : str
-        What it is needed for, as the beginning of a sentence.
+        Feature that needs it, as the beginning of a sentence.
 
     Raises
     ------
     ImportError
-        If it is not installed.
+        If the module is not installed.
     """
     try:
         return importlib.import_module(module)

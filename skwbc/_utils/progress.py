@@ -1,14 +1,17 @@
-"""Telling an interested caller how far a fit has come.
+"""Progress of a fit, reported to scikit-learn's callbacks and to a listener.
 
-Estimators report; whoever wrapped the fit in :func:`listening` is told. Nothing is
-stored on an estimator, so clones and pickles carry no callback. A listener hears what
-happens in its own thread: with ``n_jobs`` above 1 that is the end of each fold, but not
-the epochs, which pass in other processes.
+scikit-learn has callbacks from version 1.9 on, and they see folds, epochs and the
+estimators of a vote as a tree of tasks. A listener (:func:`listening`) works with every
+version, but hears only what happens in its own thread: with ``n_jobs`` above 1 that is
+the end of each fold and not the epochs, which run in other processes. Code that fits
+states each event once, as a :func:`task`, and both hear of it. Estimators do not store
+the listener, so clones and pickles do not carry it.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
+from typing import Any
 
 Listener = Callable[..., None]
 
@@ -17,7 +20,7 @@ _listener: ContextVar[Listener | None] = ContextVar("skwbc_listener", default=No
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call ``listener(event, **details)`` for all that is reported in the block.
+    """Call ``listener(event, **details)`` for each event reported in the block.
 
     Parameters
     ----------
@@ -34,8 +37,64 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def report(event: str, **details) -> None:
-    """Tell the current listener, if there is one."""
+def report(event: str | None, **details) -> None:
+    """Call the current listener, if there are an event and a listener."""
     listener = _listener.get()
-    if listener is not None:
+    if event and listener:
         listener(event, **details)
+
+
+def subtask(context: Any, name: str) -> Any:
+    """Return the context of a part of a task; None if there are no callbacks."""
+    return context and context.subcontext(task_name=name)
+
+
+@contextmanager
+def task(
+    owner: Any,
+    context: Any,
+    member: Any = None,
+    *,
+    X: Any = None,
+    y: Any = None,
+    started: str | None = None,
+    finished: str | None = None,
+    **details: Any,
+) -> Iterator[dict[str, Any]]:
+    """Run a block as a task, and report its begin and its end.
+
+    The end is not reported if the block raises.
+
+    Parameters
+    ----------
+    owner : estimator
+        The estimator whose ``fit`` runs the task.
+    context : CallbackContext or None
+        The place of the task in scikit-learn's tree of tasks, from
+        :func:`~skwbc._utils.sklearn_compat.callback_context` or :func:`subtask`. With
+        None only the listener is called.
+    member : estimator, default=None
+        The estimator that the block fits, if `owner` is a meta-estimator. The callbacks
+        are handed on to it.
+    X, y : array-like, default=None
+        The samples and labels of the task, for callbacks.
+    started, finished : str, default=None
+        Events for the listener.
+    **details : dict
+        Details of these events.
+
+    Yields
+    ------
+    dict
+        The details. The block may add to them before `finished` is reported.
+    """
+    report(started, **details)
+    if context:
+        handed_on = member is not None
+        with context.propagate_callback_context(member) if handed_on else nullcontext():
+            context.call_on_fit_task_begin(estimator=owner, X=X, y=y)
+            yield details
+        context.call_on_fit_task_end(estimator=owner, X=X, y=y)
+    else:
+        yield details
+    report(finished, **details)

@@ -1,4 +1,4 @@
-"""Random numbers without the global NumPy state."""
+"""Random seeds without the global state of NumPy."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ def draw_seed(random_state) -> int:
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        An int is returned as it is; a RandomState instance is advanced, as everywhere
-        in scikit-learn; None takes fresh entropy from the operating system, so that
+        An int is returned unchanged. A RandomState instance is advanced, as everywhere
+        in scikit-learn. None takes fresh entropy from the operating system, so that
         NumPy's global generator is neither read nor advanced.
 
     Returns
     -------
     int
-        A seed from 0 to 2**31 - 1, or the int that was given.
+        A seed from 0 to 2**31 - 1, or the int itself.
     """
     if random_state is None:
         return int(np.random.default_rng().integers(MAX_SEED))
@@ -40,7 +40,7 @@ def seed_nested_estimators(estimator, random_state: np.random.RandomState) -> bo
     Returns
     -------
     bool
-        Whether there is such a parameter.
+        Whether `estimator` has such a parameter.
     """
     seeds = {
         name: int(random_state.randint(MAX_SEED))

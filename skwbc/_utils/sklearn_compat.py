@@ -1,22 +1,34 @@
 """The one place where private names of scikit-learn are imported.
 
-Everything here is used by scikit-learn's own meta-estimators but carries no promise
-of stability, so a change between versions has to be mended in this file only.
+scikit-learn's own meta-estimators use them, but none of them is promised to stay. If a
+version lacks one, ``tests/test_private_names.py`` names it and this file is the place
+to replace it. The comments say why no public name does. The private methods that
+:class:`~skwbc.SoftVotingClassifier` has from scikit-learn's ``VotingClassifier`` are
+listed in that class.
 """
 
 from typing import Any
 
+from sklearn import get_config
+
+# The decorator of `fit`: checks the parameters before it and, from 1.9 on, tears
+# callbacks down after it. The public `validate_params` is for functions.
 from sklearn.base import _fit_context
+
+# Selects rows or columns of arrays, lists, data frames and sparse matrices alike.
+# Public functions such as `resample` use it, but also shuffle or copy.
 from sklearn.utils import _safe_indexing
-from sklearn.utils._metadata_requests import _routing_enabled
+
+# The vocabulary of `_parameter_constraints`, which has no public name at all.
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
     StrOptions,
     validate_params,
 )
-from sklearn.utils._repr_html.estimator import _VisualBlock
-from sklearn.utils.metaestimators import _BaseComposition
+
+# Counts the rows of anything that has rows, and checks and completes sample weights.
+# The public checks call both, but return neither.
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 try:
@@ -39,21 +51,31 @@ except ImportError:
             return _NoCallbacks()
 
 
-BaseComposition = _BaseComposition
-VisualBlock = _VisualBlock
+def callback_context(estimator: CallbackSupportMixin, n_subtasks: int = 0) -> Any:
+    """Open the tree of tasks of one ``fit``; None before scikit-learn 1.9.
+
+    The method is private, but scikit-learn documents it as the way to support
+    callbacks and has no other.
+    """
+    return estimator._init_callback_context(max_subtasks=n_subtasks) or None
+
+
+def routing_enabled() -> bool:
+    """Return whether metadata routing is enabled."""
+    return bool(get_config()["enable_metadata_routing"])
+
+
 check_sample_weight = _check_sample_weight
 fit_context = _fit_context
 num_samples = _num_samples
-routing_enabled = _routing_enabled
 safe_indexing = _safe_indexing
 
 __all__ = [
-    "BaseComposition",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
     "StrOptions",
-    "VisualBlock",
+    "callback_context",
     "check_sample_weight",
     "fit_context",
     "num_samples",

@@ -1,3 +1,3 @@
-"""The version of the package, which packaging tools read from here."""
+"""The version of the package, which the build reads from this file."""
 
 __version__ = "0.1.0"

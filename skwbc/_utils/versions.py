@@ -1,4 +1,4 @@
-"""Which versions wrote a pickle, and what to say when others read it."""
+"""Record the versions that wrote a pickle, and warn if others read it."""
 
 import sys
 import warnings
@@ -7,9 +7,9 @@ from functools import cache
 from importlib import metadata
 from typing import Any, cast
 
-# Counts up when an earlier skwbc could not read the pickles of a later one.
+# Increases whenever earlier versions of skwbc cannot read the new pickles.
 FORMAT = 1
-# Packages that decide what a model says, by the names to import and to install them.
+# Packages that affect predictions: names to import them by, and to install them by.
 _PACKAGES = {
     "skwbc": ("skwbc",),
     "sklearn": ("scikit-learn",),
@@ -20,17 +20,17 @@ _KEY = "_skwbc_written_by"
 
 
 class NewerFormatError(ValueError):
-    """A pickle is of a format that only a later version of this package reads."""
+    """Raised for a pickle in a format that only a later version can read."""
 
 
 class OtherVersionsWarning(UserWarning):
-    """A pickle was written with other versions of packages than those that are here."""
+    """Issued for a pickle that other versions of packages have written."""
 
 
 class Stamp:
-    """Goes first into each pickle of an estimator, and is there once for all of them.
+    """The first object in the pickle of an estimator, shared by all estimators in it.
 
-    When it is read it compares versions, before anything else of the estimator is.
+    Reading it compares the versions before the rest of the estimator is read.
     """
 
     def __reduce__(self):
@@ -41,9 +41,9 @@ STAMP = Stamp()
 
 
 class Stamped:
-    """Stamps the pickles of fitted estimators; mixed in before other classes.
+    """Mixin, before other classes, that stamps the pickles of fitted estimators.
 
-    Those that are not fitted predict nothing, and caches tell them by their pickles.
+    Pickles of unfitted estimators have no stamp, because caches compare them.
     """
 
     def __getstate__(self) -> dict[str, Any]:
@@ -58,17 +58,17 @@ class Stamped:
 
 
 def read_stamp(format_: int, written_by: Mapping[str, str]) -> Stamp:
-    """Compare what wrote a pickle with what is here.
+    """Compare the versions that wrote a pickle with the installed ones.
 
     Raises
     ------
     NewerFormatError
-        If this version cannot read it.
+        If this version of skwbc cannot read the format.
 
     Warns
     -----
     OtherVersionsWarning
-        If a package has another version here; what it predicts may differ.
+        If the version of a package differs, so that predictions may differ.
     """
     if format_ > FORMAT:
         raise NewerFormatError(
@@ -84,41 +84,40 @@ def read_stamp(format_: int, written_by: Mapping[str, str]) -> Stamp:
     ]
     if others:
         warnings.warn(
-            f"The model was written with {', '.join(others)}. It may predict otherwise "
-            "than there. Install those versions, or train it again.",
+            f"The model was written with {', '.join(others)}. Its predictions may "
+            "differ here. Install those versions, or train it again.",
             OtherVersionsWarning,
             stacklevel=2,
         )
     return STAMP
 
 
-# Where pickles look for it.
+# Pickles contain this address.
 read_stamp.__module__ = "skwbc.persistence"
 
 
 def versions(*, loaded_only: bool = False) -> dict[str, str]:
-    """Return the versions of the packages, without importing any.
+    """Return the versions of the packages without importing them.
 
     Parameters
     ----------
     loaded_only : bool, default=False
-        Leave out those that are not imported: a model is not made with them.
+        Leave out packages that are not imported: the model does not use them.
 
     Returns
     -------
     dict of str to str
-        By the names that they are imported by.
+        The versions, by the names to import the packages by.
     """
-    found = {
-        name: _version(name)
+    return {
+        name: version
         for name in _PACKAGES
-        if not loaded_only or name in sys.modules
+        if (not loaded_only or name in sys.modules) and (version := _version(name))
     }
-    return {name: version for name, version in found.items() if version}
 
 
 def _version(name: str) -> str | None:
-    # What is loaded may not be what is installed, as in a checkout.
+    # The loaded package may differ from the installed one, as in a checkout.
     loaded = getattr(sys.modules.get(name), "__version__", None)
     return loaded or _installed(name)
 

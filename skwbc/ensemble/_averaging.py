@@ -1,72 +1,157 @@
-"""What members say together. Nothing but NumPy is imported here."""
+"""Combine the probabilities of members. Only NumPy is imported here."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 
-def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average members' probabilities over those that know each class.
+class MeanOfMembers:
+    """Mixin for classifiers that average ``predict_proba`` of fitted `estimators_`."""
+
+    estimators_: list[Any]
+    classes_: np.ndarray
+    predict_proba: Callable[[Any], np.ndarray]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of features, if the first member has this attribute."""
+        return self.estimators_[0].n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the features, if the first member has this attribute."""
+        return self.estimators_[0].feature_names_in_
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of the mean of the members' class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms, in the order of `classes_`.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class with the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Class labels.
+
+        Raises
+        ------
+        ValueError
+            If the probabilities of all members are NaN for some sample.
+        """
+        proba = self.predict_proba(X)
+        if np.isnan(proba).any():
+            raise ValueError(
+                "Predicted probabilities are NaN for some samples. Training may have "
+                "diverged: check the warnings of fit, and fit again."
+            )
+        return self.classes_[proba.argmax(axis=1)]
+
+
+def in_columns(
+    proba: np.ndarray, known: np.ndarray, classes: np.ndarray, fill: float
+) -> np.ndarray:
+    """Place the probabilities of a member in columns for all classes.
 
     Parameters
     ----------
-    proba : ndarray of shape (n_members, n_samples, n_classes)
-        NaN where a member does not know a class, or has nothing to say of a sample.
-    weights : ndarray of shape (n_members,), default=None
-        What each member counts; by default all the same.
+    proba : array-like of shape (n_samples, n_known)
+        Probabilities of the member.
+    known : ndarray of shape (n_known,)
+        The classes that the member was fitted on.
+    classes : ndarray of shape (n_classes,)
+        All classes, sorted.
+    fill : float
+        Value for the other classes.
 
     Returns
     -------
     ndarray of shape (n_samples, n_classes)
-        Each class is averaged over the members that know it. A row in which they are
-        not the same members for all classes is scaled to sum to one; a row that no
-        member has anything to say of is NaN.
     """
-    known = ~np.isnan(proba)
-    if known.all():
-        return np.average(proba, axis=0, weights=weights)
-    if weights is None:
-        weights = np.ones(len(proba))
-    votes = np.tensordot(weights, known, axes=1)
-    total = np.tensordot(weights, np.where(known, proba, 0.0), axes=1)
-    partly = (known.any(axis=2) & ~known.all(axis=2)).any(axis=0)
-    return mean_over_known(total, votes, partly)
+    out = np.full((len(proba), len(classes)), fill)
+    out[:, np.searchsorted(classes, known)] = proba
+    return out
 
 
-def most_probable(proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the class with the highest probability of each sample.
+def stack_members(
+    members: Sequence[Any], probas: Sequence[np.ndarray], classes: np.ndarray
+) -> np.ndarray:
+    """Stack the probabilities of members that may not know all classes.
 
     Parameters
     ----------
-    proba : ndarray of shape (n_samples, n_classes)
-        Averaged probabilities.
+    members : sequence of length n_members
+        Fitted classifiers.
+    probas : sequence of ndarray of shape (n_samples, n_known_classes)
+        Probabilities of each.
     classes : ndarray of shape (n_classes,)
-        The labels of the columns.
+        All classes, sorted.
 
     Returns
     -------
-    ndarray of shape (n_samples,)
-        Labels.
-
-    Raises
-    ------
-    ValueError
-        If there is NaN, of which none is the highest.
+    ndarray of shape (n_members, n_samples, n_classes)
+        NaN for a class that a member was not fitted on.
     """
-    if np.isnan(proba).any():
-        raise ValueError(
-            "There are no probabilities for some samples, but NaN. Classifiers have "
-            "diverged in their training, perhaps: look for warnings of fit, and fit "
-            "again."
-        )
-    return classes[proba.argmax(axis=1)]
+    return np.stack(
+        [
+            in_columns(proba, member.classes_, classes, np.nan)
+            for member, proba in zip(members, probas, strict=True)
+        ]
+    )
 
 
-def first_choices(proba: np.ndarray) -> np.ndarray:
-    """Return which class each member finds most probable.
+def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Average probabilities over the members that know each class.
 
     Parameters
     ----------
     proba : ndarray of shape (n_members, n_samples, n_classes)
-        NaN where a member does not know a class, which it cannot choose then.
+        NaN where a member was not fitted on a class, or has no probability.
+    weights : ndarray of shape (n_members,), default=None
+        Weight of each member; by default all are equal.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+        A row in which not all classes have the same members is scaled to sum to one. A
+        row without any probability is NaN.
+    """
+    present = ~np.isnan(proba)
+    if present.all():
+        return np.average(proba, axis=0, weights=weights)
+    if weights is None:
+        weights = np.ones(len(proba))
+    votes = np.tensordot(weights, present, axes=1)
+    total = np.tensordot(weights, np.where(present, proba, 0.0), axes=1)
+    incomplete = (present.any(axis=2) & ~present.all(axis=2)).any(axis=0)
+    return mean_over_known(total, votes, incomplete)
+
+
+def first_choices(proba: np.ndarray) -> np.ndarray:
+    """Return the class that each member finds most probable.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (n_members, n_samples, n_classes)
+        NaN where a member was not fitted on a class, which it cannot choose then.
 
     Returns
     -------
@@ -76,8 +161,25 @@ def first_choices(proba: np.ndarray) -> np.ndarray:
     return np.nan_to_num(proba, nan=-1.0).argmax(axis=2)
 
 
+def count_agreeing(proba_members: np.ndarray, proba: np.ndarray) -> np.ndarray:
+    """Count the members whose first choice is that of the ensemble.
+
+    Parameters
+    ----------
+    proba_members : ndarray of shape (n_members, n_samples, n_classes)
+        Probabilities of each member.
+    proba : ndarray of shape (n_samples, n_classes)
+        Probabilities of the ensemble.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), int
+    """
+    return (first_choices(proba_members) == proba.argmax(axis=1)).sum(axis=0)
+
+
 def mean_over_known(
-    total: np.ndarray, votes: np.ndarray, partly: np.ndarray
+    total: np.ndarray, votes: np.ndarray, incomplete: np.ndarray
 ) -> np.ndarray:
     """Divide summed probabilities by the number of members that know each class.
 
@@ -86,10 +188,10 @@ def mean_over_known(
     total : ndarray of shape (n_samples, n_classes)
         Sums over the members.
     votes : ndarray of shape (n_samples, n_classes)
-        How many members each sum is of, or the sum of their weights.
-    partly : ndarray of shape (n_samples,), bool
-        Where some member does not know all classes. Only these rows can fail to sum
-        to one and are scaled; the others stay the exact mean.
+        Number of members in each sum, or the sum of their weights.
+    incomplete : ndarray of shape (n_samples,), bool
+        Whether some member was not fitted on all classes. Only these rows can fail to
+        sum to one and are scaled; the others remain the exact mean.
 
     Returns
     -------
@@ -97,6 +199,6 @@ def mean_over_known(
         NaN in rows without any vote.
     """
     mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)
-    mean[partly] /= mean[partly].sum(axis=1, keepdims=True)
+    mean[incomplete] /= mean[incomplete].sum(axis=1, keepdims=True)
     mean[~votes.any(axis=1)] = np.nan
     return mean

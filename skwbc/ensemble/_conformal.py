@@ -1,4 +1,4 @@
-"""Prediction sets: the classes that held-out samples do not speak against."""
+"""Cross-conformal prediction sets, calibrated on the held-out samples."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def true_class_proba(
     folds: "Sequence[FittedFold]", splits: "Sequence[Split]", y: np.ndarray
 ) -> list[np.ndarray]:
-    """Return what each member says of the true classes of its held-out samples.
+    """Return the probabilities that members give the true classes of held-out samples.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def true_class_proba(
     Returns
     -------
     list of ndarray of shape (n_held_out,), float64
-        0 for a class that the member was not shown.
+        0 for a class that the member was not fitted on.
     """
     scores = []
     for fold, (_, held_out) in zip(folds, splits, strict=True):
@@ -40,7 +40,7 @@ def true_class_proba(
 def prediction_sets(
     ensemble: Any, chunks: Iterable[np.ndarray], coverage: Any
 ) -> np.ndarray:
-    """Decide for new samples which classes the held-out ones do not speak against.
+    """Return the classes that each new sample may have at the given coverage.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def prediction_sets(
         Fitted.
     chunks : iterable of ndarray of shape (n_members, n_rows, n_classes)
         The members' probabilities for new samples, some rows at a time; NaN for a class
-        that a member was not shown.
+        that a member was not fitted on.
     coverage : float
         As in ``KFoldEnsembleClassifier.predict_set``.
 
@@ -59,7 +59,7 @@ def prediction_sets(
     Raises
     ------
     ValueError
-        If `coverage` is out of range, or nothing was held out.
+        If `coverage` is out of range, or there are no held-out probabilities.
     """
     if not isinstance(coverage, int | float | np.floating) or not 0 < coverage < 1:
         raise ValueError(
@@ -68,13 +68,13 @@ def prediction_sets(
         )
     if not hasattr(ensemble, "_held_out_true_proba"):
         raise ValueError(
-            "This ensemble has no probabilities of held-out samples, from which "
-            "prediction sets are made. Make it with fit, not from_cross_validate, and "
-            "train it again if an earlier version of skwbc saved it."
+            "This ensemble has no held-out probabilities, which prediction sets are "
+            "computed from. Use fit instead of from_cross_validate, and train it again "
+            "if an earlier version of skwbc saved it."
         )
     held_out = [np.sort(scores) for scores in ensemble._held_out_true_proba]
     n_held_out = sum(map(len, held_out))
-    # In whole samples; the little that is added stands against rounding.
+    # In whole samples; 1e-9 guards against rounding.
     too_few = math.floor((1 - coverage) * (n_held_out + 1) + 1e-9)
     sets = []
     for proba in chunks:

@@ -1,8 +1,7 @@
-"""Deciding, once, which samples each member is trained on and which it never sees."""
+"""Decide the folds: which samples each member is trained on, which are held out."""
 
 import copy
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -21,19 +20,19 @@ Split = tuple[np.ndarray, np.ndarray]
 
 
 class ShuffledKFold(KFold):
-    """Shuffled folds that are not stratified, and keep groups together where there are.
+    """Shuffled folds that are not stratified, and keep groups together.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     random_state : int, RandomState instance or None, default=None
-        Decides which samples are in a fold.
+        Seeds the assignment of samples to folds.
     """
 
     __module__ = "skwbc.ensemble"  # where pickles look for it
 
-    # With metadata routing groups come here unless someone says otherwise.
+    # With metadata routing groups are requested by default.
     __metadata_request__split = {"groups": True}
 
     def __init__(self, n_splits: int = 5, *, random_state: Any = None) -> None:
@@ -49,7 +48,7 @@ class ShuffledKFold(KFold):
         y : array-like of shape (n_samples,), default=None
             Ignored.
         groups : array-like of shape (n_samples,), default=None
-            Groups of samples that are not parted.
+            Groups of samples that stay in one fold.
 
         Yields
         ------
@@ -69,15 +68,15 @@ def decide_splits(
     Parameters
     ----------
     cv : int, splitter, iterable of splits or None
-        An int means stratified, shuffled folds, which keep groups together where
-        `params` has them; None means 5 of them.
+        An int means stratified, shuffled folds, which keep groups together if `params`
+        has groups; None means 5 of them.
     X : array-like of shape (n_samples, ...)
-        Handed to the splitter as it is.
+        Passed to the splitter unchanged.
     y : ndarray of shape (n_samples,)
         Class labels.
     seed : int or None
-        Seeds the folds of an int, and a copy of a splitter that shuffles and has no
-        seed of its own.
+        Seeds the folds if `cv` is an int, and a copy of a splitter that shuffles
+        without a seed of its own.
     params : mapping of str to object
         For ``split``: `groups`.
 
@@ -90,7 +89,7 @@ def decide_splits(
     ------
     ValueError
         If a class has fewer samples than there are folds, or a split is empty,
-        overlaps itself, or has one class to train on.
+        overlaps itself, or has only one class to train on.
     """
     cv = 5 if cv is None else cv
     if isinstance(cv, Integral):
@@ -108,28 +107,17 @@ def decide_splits(
     return splits
 
 
-def repetitions(splits: Sequence[Split]) -> list[int]:
-    """Tell of each split how often the same was there before."""
-    seen: Counter = Counter()
-    found = []
-    for train, held_out in splits:
-        key = train.tobytes(), held_out.tobytes()
-        found.append(seen[key])
-        seen[key] += 1
-    return found
-
-
 def routed_splitter(cv: Any) -> Any:
-    """Return the splitter that says, with metadata routing, what ``split`` is given.
+    """Return the splitter that declares requests of ``split`` for metadata routing.
 
     Parameters
     ----------
     cv : int, splitter, iterable of splits or None
-        As for :func:`decide_splits`. Folds that are a number of them take groups.
+        As for :func:`decide_splits`. Folds given as an int request groups.
     """
     if cv is None or isinstance(cv, Integral):
         return StratifiedGroupKFold()
-    # Splits that are given are given nothing, and a generator yields them only once.
+    # Given splits request nothing, and a generator would yield them only once.
     return cv if hasattr(cv, "split") else StratifiedKFold()
 
 
@@ -140,15 +128,15 @@ def _stratified_folds(
     if counts.min() < n_splits:
         raise ValueError(
             f"Class {classes.tolist()[counts.argmin()]!r} has {counts.min()} samples, "
-            f"fewer than the {n_splits} folds, so a fold would lack it. Use fewer "
-            "folds, more samples, or pass a splitter of your own as cv."
+            f"fewer than the {n_splits} folds, so some fold would lack it. Use fewer "
+            "folds, add samples, or pass a splitter as cv."
         )
     kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
     return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
 
 
 def _seeded(cv: Any, seed: int | None) -> Any:
-    """Return a seeded copy of a splitter that would draw from global state."""
+    """Return a seeded copy of a splitter that would use NumPy's global state."""
     unseeded = getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True)
     if seed is None or not unseeded:
         return cv
@@ -157,32 +145,29 @@ def _seeded(cv: Any, seed: int | None) -> Any:
     return cv
 
 
-def _as_indices(part: Iterable, n_samples: int) -> np.ndarray:
-    """Return a part of a split as indices from 0 on."""
-    part = np.asarray(part)
-    # Sorts out whatever is no index, too.
-    return np.arange(n_samples)[part if len(part) else part.astype(np.intp)]
+def _as_indices(rows: Iterable, n_samples: int) -> np.ndarray:
+    """Return one side of a split as indices from 0 on."""
+    rows = np.asarray(rows)
+    # Indexing also refuses anything that is not an index.
+    return np.arange(n_samples)[rows if len(rows) else rows.astype(np.intp)]
 
 
 def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
     train, held_out = split
     if not len(train) or not len(held_out):
         raise ValueError(
-            f"Split {fold} has {len(train)} samples to train on and {len(held_out)} "
-            "held out; both need at least one."
+            f"Split {fold} has {len(train)} training samples and {len(held_out)} "
+            "held out; it needs at least one of each."
         )
-    trained_on = np.zeros(len(y), bool)
-    trained_on[train] = True
-    shared = held_out[trained_on[held_out]]
+    shared = np.intersect1d(train, held_out)
     if len(shared):
         raise ValueError(
-            f"Split {fold} trains on {len(shared)} of its own held-out samples (one of "
-            f"them is {shared[0]}); the two parts of a split must have no sample in "
-            "common."
+            f"Split {fold} trains on {len(shared)} of its own held-out samples (sample "
+            f"{shared[0]}, for instance); training and held-out samples must differ."
         )
     if (y[train] == y[train[0]]).all():
         raise ValueError(
-            f"The training part of split {fold} holds the one class "
+            f"The training samples of split {fold} have only one class: "
             f"{y[train].tolist()[0]!r}; each member needs at least 2. Use stratified "
             "or shuffled folds."
         )

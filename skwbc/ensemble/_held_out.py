@@ -1,15 +1,15 @@
-"""What the held-out folds say of the members: scores, and warnings of failed folds."""
+"""Score the members on their held-out folds, and warn of folds that failed."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from skwbc.ensemble._averaging import mean_over_known
+from skwbc.ensemble._averaging import in_columns, mean_over_known
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._members import (
     FittedFold,
@@ -21,31 +21,23 @@ from skwbc.ensemble._members import (
 
 
 class Answers(ClassifierMixin, BaseEstimator):
-    """A classifier whose answers are known: lets a scorer score probabilities."""
+    """A classifier with fixed probabilities, which lets a scorer score them."""
 
     def __init__(self, classes_: np.ndarray, proba: np.ndarray) -> None:
         self.classes_ = classes_
         self.proba = proba
 
     def fit(self, X: Any, y: Any) -> "Answers":
-        """Do nothing; scorers ask for the method."""
+        """Do nothing; scorers check that the method exists."""
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the answers."""
+        """Return the probabilities."""
         return self.proba
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable classes."""
         return self.classes_[self.proba.argmax(axis=1)]
-
-
-class HeldOutScores(NamedTuple):
-    """What the held-out folds give together, and each by itself."""
-
-    oof_proba: np.ndarray
-    oof_score: float
-    fold_scores: np.ndarray
 
 
 def score_held_out(
@@ -57,8 +49,8 @@ def score_held_out(
     *,
     scoring: str | Callable | None,
     params: Mapping[str, Any],
-) -> HeldOutScores:
-    """Gather and score the held-out probabilities, and warn of what is amiss.
+) -> tuple[np.ndarray, float, np.ndarray]:
+    """Gather and score the held-out probabilities, and warn of failed folds.
 
     Parameters
     ----------
@@ -73,62 +65,60 @@ def score_held_out(
     scoring : str, callable or None
         As in scikit-learn; None is accuracy.
     params : mapping of str to object
-        What the scorer requested of metadata; what has an entry for each sample is
+        The metadata that the scorer requests. Values with one entry per sample are
         sliced.
 
     Returns
     -------
-    HeldOutScores
+    oof_proba : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities.
+    oof_score : float
+        Their score.
+    fold_scores : ndarray of shape (n_splits,)
+        The score of each member on its held-out fold.
     """
-    placed = [_in_columns(fold, classes) for fold in folds]
-    oof_proba = _average(placed, splits, folds, classes, len(y))
-    seen = np.unique(np.concatenate([held_out for _, held_out in splits]))
 
     def score(proba: np.ndarray, rows: np.ndarray) -> float:
         if scoring is None:
-            # What a scorer gives, without checks of what is known to be in order.
+            # The scorer would refuse NaN, which counts as wrong here.
             return accuracy(classes, proba, y[rows])
-        theirs = {
-            name: take_rows(value, rows, len(y)) for name, value in params.items()
-        }
+        metadata = {n: take_rows(value, rows, len(y)) for n, value in params.items()}
         samples = take(X, rows, lazily=True)
-        return _score(scoring, Answers(classes, proba), samples, y[rows], theirs)
+        return _score(scoring, Answers(classes, proba), samples, y[rows], metadata)
 
-    oof_score = score(oof_proba[seen], seen)
-    held_out_labels = [y[held_out] for _, held_out in splits]
-    fold_scores = [
-        score(proba, held_out)
-        for proba, (_, held_out) in zip(placed, splits, strict=True)
-    ]
-    _warn_of_unknown_classes(classes, [fold.member for fold in folds])
-    _warn_of_guessing(folds, held_out_labels)
-    return HeldOutScores(oof_proba, oof_score, np.array(fold_scores))
-
-
-def _in_columns(fold: FittedFold, classes: np.ndarray) -> np.ndarray:
-    """Return a fold's probabilities for all classes, 0 for those it does not know."""
-    proba = np.zeros((len(fold.proba), len(classes)))
-    proba[:, np.searchsorted(classes, fold.member.classes_)] = fold.proba
-    return proba
+    held_out = [rows for _, rows in splits]
+    members = [fold.member for fold in folds]
+    probas = [in_columns(f.proba, f.member.classes_, classes, 0.0) for f in folds]
+    oof_proba = _average(probas, held_out, members, classes, len(y))
+    scored = np.unique(np.concatenate(held_out))
+    oof_score = score(oof_proba[scored], scored)
+    fold_scores = np.array(list(map(score, probas, held_out)))
+    _warn_of_unknown_classes(classes, members)
+    _warn_of_guessing(folds, [y[rows] for rows in held_out])
+    return oof_proba, oof_score, fold_scores
 
 
 def _average(
-    placed: Sequence[np.ndarray],
-    splits: Sequence[Split],
-    folds: Sequence[FittedFold],
+    probas: Sequence[np.ndarray],
+    held_out: Sequence[np.ndarray],
+    members: Sequence[Any],
     classes: np.ndarray,
     n_samples: int,
 ) -> np.ndarray:
-    """Average what was held out over the members that know a class; NaN if never."""
+    """Average over the members that know a class; NaN if a sample was never held out.
+
+    `probas` are 0 for a class that a member does not know. Sums take no more memory
+    with many folds, as an array of all members would.
+    """
     shape = (n_samples, len(classes))
     total, votes = np.zeros(shape), np.zeros(shape, int)
-    partly = np.zeros(n_samples, bool)
-    for proba, (_, held_out), fold in zip(placed, splits, folds, strict=True):
-        known = np.isin(classes, fold.member.classes_)
-        total[held_out] += proba
-        votes[held_out] += known
-        partly[held_out] |= not known.all()
-    return mean_over_known(total, votes, partly)
+    incomplete = np.zeros(n_samples, bool)
+    for proba, rows, member in zip(probas, held_out, members, strict=True):
+        is_known = np.isin(classes, member.classes_)
+        total[rows] += proba
+        votes[rows] += is_known
+        incomplete[rows] |= not is_known.all()
+    return mean_over_known(total, votes, incomplete)
 
 
 def _score(
@@ -138,22 +128,22 @@ def _score(
     y: np.ndarray,
     params: Mapping[str, Any],
 ) -> float:
-    """Score probabilities; NaN, with a warning, where that cannot be done."""
+    """Score probabilities; return NaN, with a warning, if the scorer fails."""
     try:
         return float(check_scoring(answers, scoring)(answers, X, y, **params))
     except Exception as error:
-        # The members are trained, and are not to be lost.
+        # The members are trained and must not be lost.
         warnings.warn(
             f"The scoring {scoring!r} cannot be computed on {len(y)} held-out samples, "
             f"so it is NaN: {type(error).__name__}: {error}",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return np.nan
 
 
 def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> None:
-    """Warn, once, of the members that were not shown some class."""
+    """Warn, once, of the members that were not trained on some class."""
     missing = {
         fold: np.setdiff1d(classes, member.classes_).tolist()
         for fold, member in enumerate(members, start=1)
@@ -163,31 +153,31 @@ def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> Non
     )
     if listing:
         warnings.warn(
-            "Some members were not trained on all classes, because the training part "
-            f"of their fold lacks them ({listing}). Each class is averaged over the "
-            "members that know it. Stratified folds would show every class to all.",
+            "Some members were not trained on all classes, because the training samples"
+            f" of their fold lack them ({listing}). Each class is averaged over the "
+            "members that know it. Use stratified folds to train all on every class.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
 def _warn_of_guessing(
     folds: Sequence[FittedFold], held_out_labels: Sequence[np.ndarray]
 ) -> None:
-    """Warn of members that do no better than saying the same class of all samples."""
-    failed = []
-    for number, (fold, labels) in enumerate(
-        zip(folds, held_out_labels, strict=True), start=1
-    ):
-        if fold.failed(labels):
-            score, guess = fold.accuracy(labels), guessing_accuracy(labels)
-            again = fold.describe_restarts()
-            failed.append(f"fold {number} ({score:.3f}, guessing {guess:.3f}{again})")
+    """Warn of members that do no better than predicting one class for all samples."""
+    failed = [
+        f"fold {number} ({fold.accuracy(labels):.3f}, guessing "
+        f"{guessing_accuracy(labels):.3f}{fold.describe_restarts()})"
+        for number, (fold, labels) in enumerate(
+            zip(folds, held_out_labels, strict=True), start=1
+        )
+        if fold.failed(labels)
+    ]
     if failed:
         warnings.warn(
             "Members that do no better on their held-out fold than guessing its most "
-            f"frequent class: {', '.join(failed)}. They may have failed to learn: look "
-            "at their training, or let n_restarts train them again with other seeds.",
+            f"frequent class: {', '.join(failed)}. They may have failed to learn. Check"
+            " their training, or set n_restarts to train them again with other seeds.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )

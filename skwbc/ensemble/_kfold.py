@@ -6,17 +6,9 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassifierMixin,
-    MetaEstimatorMixin,
-    clone,
-)
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import get_scorer, get_scorer_names
-from sklearn.utils import (
-    check_random_state,
-    get_tags,
-)
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -31,39 +23,43 @@ from sklearn.utils.validation import (
 )
 
 from skwbc._utils.labels import as_labels
-from skwbc._utils.progress import report
+from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
 from skwbc._utils.sklearn_compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
     StrOptions,
+    callback_context,
     fit_context,
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import average_members, most_probable
+from skwbc.ensemble._averaging import MeanOfMembers, average_members
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
-from skwbc.ensemble._cross_validated import take_members
-from skwbc.ensemble._folds import decide_splits, repetitions, routed_splitter
+from skwbc.ensemble._folds import decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
-from skwbc.ensemble._members import (
-    FittedFold,
-    as_rows,
-    fit_one_fold,
-    predict_in_chunks,
+from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
+from skwbc.ensemble._parts import (
+    final_step,
+    takes_held_out_fold,
 )
-from skwbc.ensemble._pipelines import final_step
-from skwbc.ensemble._validation_set import HELD_OUT, takes_held_out_fold
+from skwbc.ensemble._together import as_rows, predict_in_chunks
+from skwbc.ensemble._validation_set import HELD_OUT
 
 
 class KFoldEnsembleClassifier(
-    Stamped, CallbackSupportMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
+    Stamped,
+    CallbackSupportMixin,
+    MeanOfMembers,
+    MetaEstimatorMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Fit one clone of a classifier per fold and average their probabilities.
 
     Each member is trained on all folds but one. A member that can use a validation
-    set, for early stopping for instance, is given the fold that was held out from it.
+    set, for early stopping for instance, gets the fold that was held out from it.
     Predictions are the mean of the members' ``predict_proba`` [1]_.
 
     Parameters
@@ -73,78 +69,78 @@ class KFoldEnsembleClassifier(
         ``predict_proba``.
     cv : int, cross-validation generator or iterable, default=5
         The folds. An int is a number of stratified, shuffled folds, seeded by
-        `random_state`; they keep groups together where `groups` is given to ``fit``.
-        A splitter of which ``random_state`` is None is seeded by `random_state`, too.
-        An iterable yields ``(train, held_out)`` pairs of indices.
+        `random_state`; they keep groups together if `groups` is passed to ``fit``.
+        `random_state` also seeds a splitter whose own ``random_state`` is None. An
+        iterable yields ``(train, held_out)`` pairs of indices.
     validation : "auto" or bool, default="auto"
-        Whether members watch their held-out fold. With "auto" they do where ``fit`` of
-        the classifier, or of the last step of the pipeline, has the parameters `X_val`
-        and `y_val`: :class:`~skwbc.CNNClassifier` has, and so has scikit-learn's
-        ``HistGradientBoostingClassifier``. The steps of a pipeline that come before
-        are fitted without that fold and only transform it. True demands it, False
-        withholds it.
+        Whether members use their held-out fold as a validation set. With "auto" they do
+        if ``fit`` of the classifier, or of the last step of the pipeline, has the
+        parameters `X_val` and `y_val`, as in :class:`~skwbc.CNNClassifier` and
+        scikit-learn's ``HistGradientBoostingClassifier``. The other steps of a pipeline
+        are fitted without that fold and only transform it. True raises an error for a
+        classifier that does not take the fold; False never passes it.
     scoring : str, callable or None, default=None
-        What `oof_score_` and `fold_scores_` are, as in scikit-learn's model selection;
+        Metric of `oof_score_` and `fold_scores_`, as in scikit-learn's model selection;
         None is accuracy.
     n_jobs : int, default=None
-        Members to fit at a time, as everywhere in scikit-learn: None is 1 unless a
-        ``joblib.parallel_config`` says otherwise, -1 is all processors.
+        Number of members to fit in parallel. None means 1 unless in a
+        ``joblib.parallel_config`` context, -1 means all processors.
     memory : str or joblib.Memory, default=None
-        Where to keep finished members on disk. A fit that was killed and is started
-        again, with the same data, parameters and `random_state`, takes up with the
-        members that were finished. Any change of those trains anew.
+        Cache of finished members on disk. If a fit is killed and started again with the
+        same data, parameters and `random_state`, it continues after the members that
+        were finished. After any change all members are trained anew.
     n_restarts : int, default=0
-        How often at the most to train a member again, with other seeds, that does no
+        Maximum number of times to train a member again, with other seeds, if it does no
         better on its held-out fold than guessing its most frequent class. The most
-        accurate attempt is kept; that the held-out fold chose it makes its score a
-        little more optimistic. Members without a ``random_state`` are not trained
-        again: they would fail in the same way.
+        accurate attempt is kept. As the held-out fold chose it, its score is a little
+        more optimistic. Members without a ``random_state`` are not trained again: they
+        would fail in the same way.
     random_state : int, RandomState instance or None, default=None
-        Seeds the folds and every ``random_state`` parameter inside `estimator`, each
-        member's differently. With None the members keep the ``random_state`` they were
-        given, and the folds differ from fit to fit.
+        Seeds the folds and every ``random_state`` parameter inside `estimator`,
+        differently for each member. With None the members keep the ``random_state`` of
+        `estimator`, and the folds differ from fit to fit.
     verbose : int, default=0
-        With 1 or more, print one line for each member that was fitted.
+        With 1 or more, print one line per fitted member.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The fitted members, one a split.
+        The fitted members, one per split.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     splits_ : list of (ndarray, ndarray)
         Training and held-out indices of each member.
     oof_proba_ : ndarray of shape (n_samples, n_classes)
-        Out-of-fold probabilities: each sample's come from the members that were not
-        trained on it, averaged where there are several. NaN for a sample that was
-        never held out, or of which a member whose training diverged said NaN.
+        Out-of-fold probabilities: those of the members that were not trained on the
+        sample, averaged if there are several. NaN for a sample that was never held out,
+        or for which a member predicts NaN because its training diverged.
     oof_score_ : float
-        Score of `oof_proba_`, over the samples that were held out; NaN is wrong.
-        **Optimistic where a held-out fold stopped the training** or chose the epoch,
-        because it is then scored with weights that it chose. For an honest figure, run
-        ``cross_val_score(ensemble, X, y)``.
+        Score of `oof_proba_` over the samples that were held out; NaN counts as wrong.
+        **Optimistic if the held-out folds stopped the training** or chose the epoch,
+        because the weights that they chose are then scored on them. For an honest
+        estimate, run ``cross_val_score(ensemble, X, y)``.
     fold_scores_ : ndarray of shape (n_splits,)
         Score of each member on its held-out fold; as optimistic as `oof_score_`. NaN
-        where it cannot be computed, in a fold of one class for instance.
+        if it cannot be computed, for instance in a fold of one class.
     n_restarts_ : list of int
         How often each member was trained again.
     n_features_in_ : int
-        Number of features, if the members know it.
+        Number of features, if the members have this attribute.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if the members know them.
+        Names of the features, if the members have this attribute.
 
     Notes
     -----
-    `oof_score_` scores single members, of which the mean is better, and where a
-    held-out fold chose the weights it is optimistic. The default recipe of
-    :func:`make_cell_classifier` chooses nothing by its folds. On 76 real cells of three
-    classes its `oof_score_` is 0.829, the mean of ``cross_val_score(ensemble, X, y,
-    cv=5)`` 0.870 (folds from 0.75 to 1.00). The latter is the one to trust.
+    `oof_score_` scores single members, and their mean predicts better; on the other
+    hand it is optimistic if the held-out folds chose the weights. The default recipe of
+    :func:`make_cell_classifier` does not let its folds choose anything. On 76 real
+    cells of three classes its `oof_score_` is 0.829, and the mean of
+    ``cross_val_score(ensemble, X, y, cv=5)`` is 0.870 (folds from 0.75 to 1.00). The
+    latter estimates the accuracy on new cells.
 
     For members from scikit-learn the result does not depend on `n_jobs` or the backend
-    of joblib, down to the last bit. For networks that holds between runs with equal
-    numbers of threads; with other numbers the last bits of sums differ, and training
-    makes more of it.
+    of joblib, down to the last bit. Networks need equal numbers of threads for that:
+    otherwise the last bits of sums differ, and training amplifies the difference.
 
     See Also
     --------
@@ -222,19 +218,19 @@ class KFoldEnsembleClassifier(
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Training data, of any kind that the members take. It is indexed by fold,
-            and neither converted nor validated here.
+            Training data of any kind that the members take. It is indexed by fold, but
+            neither converted nor validated here.
         y : array-like of shape (n_samples,)
-            Class labels, at least two different ones.
+            Class labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Sliced by fold and given to ``fit`` of the members; in a pipeline to every
-            step that takes it.
+            Sample weights. They are sliced by fold and passed to ``fit`` of the
+            members; in a pipeline to every step that takes them.
         groups : array-like of shape (n_samples,), default=None
-            Groups of samples, patients for instance, for the splitter.
+            Groups of samples, for instance patients, for the splitter.
         **fit_params : dict
-            Further parameters for ``fit`` of the members. What has `n_samples`
-            entries is sliced by fold. With metadata routing enabled they follow the
-            requests of members and splitter.
+            Further parameters for ``fit`` of the members. Those with `n_samples`
+            entries are sliced by fold. With metadata routing enabled they follow the
+            requests of members, splitter and scorer.
 
         Returns
         -------
@@ -245,13 +241,13 @@ class KFoldEnsembleClassifier(
         ------
         ValueError
             If `y` has fewer than two classes, a class has fewer samples than `cv`
-            folds, a split is empty or overlaps itself, a member knows other classes
-            than `y` has, or `validation` is True and the members take no validation
+            folds, a split is empty or overlaps itself, a member has classes that are
+            not in `y`, or `validation` is True and the members do not take a validation
             set.
         TypeError
-            If a validation set is given although members watch their held-out fold.
+            If a validation set is passed although members use their held-out fold.
         Exception
-            Whatever a member raises, with a note that names the fold.
+            Any exception of a member, with a note that names the fold.
 
         Warns
         -----
@@ -259,93 +255,96 @@ class KFoldEnsembleClassifier(
             If a member does no better on its held-out fold than guessing the most
             frequent class, after `n_restarts`.
         UserWarning
-            If members were not shown some class.
+            If members were not trained on some class.
         """
         X = as_rows(X)
         sample_weight, groups = (
-            None if given is None else np.asarray(given)
-            for given in (sample_weight, groups)
+            None if value is None else np.asarray(value)
+            for value in (sample_weight, groups)
         )
         check_consistent_length(X, y, groups, sample_weight)
         y, self.classes_ = as_labels(y)
         watch = self._members_watch_their_fold()
-        if watch and (theirs := sorted(HELD_OUT & fit_params.keys())):
+        if watch and (held_out := sorted(HELD_OUT & fit_params.keys())):
             raise TypeError(
-                f"fit was given {theirs}, but each member is given the fold that was "
-                "held out from it. Set validation=False to give all of them the same."
+                f"fit was given {held_out}, but each member is given the fold that was "
+                "held out from it. Set validation=False to pass the same to all."
             )
         member_params, split_params, score_params = self._route(
             {"sample_weight": sample_weight, "groups": groups, **fit_params}
         )
-        seeds = (
-            None
-            if self.random_state is None
-            else check_random_state(self.random_state).randint(MAX_SEED, size=2)
-        )
-        self.splits_ = decide_splits(
-            self.cv, X, y, None if seeds is None else int(seeds[0]), split_params
-        )
+        seeds = [None, None]
+        if self.random_state is not None:
+            seeds = check_random_state(self.random_state).randint(MAX_SEED, size=2)
+        self.splits_ = decide_splits(self.cv, X, y, seeds[0], split_params)
+        context = callback_context(self, len(self.splits_))
+        with task(self, context, X=X, y=y):
+            folds = self._fit_folds(X, y, member_params, seeds[1], watch, context)
+            self.estimators_ = [fold.member for fold in folds]
+            self.n_restarts_ = [fold.n_restarts for fold in folds]
+            self.oof_proba_, self.oof_score_, self.fold_scores_ = score_held_out(
+                folds,
+                self.splits_,
+                self.classes_,
+                X,
+                y,
+                scoring=self.scoring,
+                params=score_params,
+            )
+            # In the order of `splits_`; prediction sets are made from it.
+            self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
+        return self
+
+    def _fit_folds(
+        self,
+        X: Any,
+        y: np.ndarray,
+        params: dict[str, Any],
+        seed: int | None,
+        watch: bool,
+        context: Any,
+    ) -> list[FittedFold]:
+        """Fit one member per split."""
         members = [clone(self.estimator) for _ in self.splits_]
         restart_seeds: list[int | None] = [None for _ in members]
-        if seeds is not None:
-            member_state = np.random.RandomState(seeds[1])
+        if seed is not None:
+            member_state = np.random.RandomState(seed)
             for member in members:
                 seed_nested_estimators(member, member_state)
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
-
-        # What only tells of progress does not make another member, but a split that is
-        # there twice is to have two.
+        # The cache ignores parameters that only serve to report progress. The number of
+        # the fold is not ignored, so that equal splits have different members.
         fit = check_memory(self.memory).cache(
-            fit_one_fold, ignore=["fold", "n_folds", "caller", "context"]
+            fit_one_fold, ignore=["n_folds", "owner", "context"]
         )
-        rounds = repetitions(self.splits_)
-        context = self._init_callback_context(max_subtasks=len(members))
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        # Made ahead of time: they may not be made while the ensemble is pickled.
-        subtasks = [context.subcontext(task_name="fold") for _ in members]
+        # In advance: adding a subtask while joblib pickles the ensemble would fail.
+        subtasks = [subtask(context, "fold") for _ in members]
         jobs = [
             delayed(fit)(
                 member,
                 X,
                 y,
                 split,
-                member_params,
+                params,
                 watch=watch,
                 route=not routing_enabled(),
                 fold=fold,
                 n_folds=len(members),
                 n_restarts=self.n_restarts,
                 restart_seed=restart_seed,
-                repetition=rounds[fold - 1],
-                caller=self if subtask else None,
-                context=subtask or None,
+                owner=context and self,
+                context=of_fold,
             )
-            for fold, (member, split, restart_seed, subtask) in enumerate(
+            for fold, (member, split, restart_seed, of_fold) in enumerate(
                 zip(members, self.splits_, restart_seeds, subtasks, strict=True),
                 start=1,
             )
         ]
-        folds = []
-        for done in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
-            folds.append(done)
-            self._tell(len(folds), done, y)
-        self.estimators_ = [fold.member for fold in folds]
-        self.n_restarts_ = [fold.n_restarts for fold in folds]
-        held_out = score_held_out(
-            folds,
-            self.splits_,
-            self.classes_,
-            X,
-            y,
-            scoring=self.scoring,
-            params=score_params,
-        )
-        self.oof_proba_, self.oof_score_, self.fold_scores_ = held_out
-        # In the order of `splits_`; prediction sets are made from it.
-        self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        self._describe_input()
-        return self
+        folds: list[FittedFold] = []
+        for fitted in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
+            folds.append(fitted)
+            self._report(len(folds), fitted, y)
+        return folds
 
     def predict_proba_members(self, X: Any) -> np.ndarray:
         """Return the class probabilities of every member.
@@ -358,7 +357,8 @@ class KFoldEnsembleClassifier(
         Returns
         -------
         ndarray of shape (n_members, n_samples, n_classes)
-            In the order of `classes_`. NaN for a class that a member was never shown.
+            In the order of `classes_`. NaN for a class that a member was not trained
+            on.
         """
         check_is_fitted(self)
         chunks = list(predict_in_chunks(self, X))
@@ -367,8 +367,8 @@ class KFoldEnsembleClassifier(
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean of the members' class probabilities.
 
-        A class that some members were never shown is averaged over those that were,
-        and the row is scaled to sum to one.
+        A class that some members were not trained on is averaged over the others, and
+        the row is scaled to sum to one.
 
         Parameters
         ----------
@@ -385,60 +385,24 @@ class KFoldEnsembleClassifier(
         chunks = [average_members(proba) for proba in members]
         return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of the mean of the members' class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Natural logarithms, in the order of `classes_`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class with the highest mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Class labels.
-
-        Raises
-        ------
-        ValueError
-            If no member has probabilities for a sample, but NaN.
-        """
-        # Not fitted is said by predict_proba, before `classes_` is looked at.
-        return most_probable(self.predict_proba(X), self.classes_)
-
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Return the classes that each sample may have, as many as it takes.
+        """Return the set of classes that each sample may have.
 
-        A set of one class is an answer, of several a doubt between them; an empty one
-        says that the sample is like none of the training samples. They are
-        cross-conformal prediction sets [1]_ [2]_: a class is in the set unless less
-        than ``1 - coverage`` of the held-out samples had so low a probability of their
-        true class from the member that did not train on them.
+        A set of several classes means that the ensemble cannot tell them apart for this
+        sample; an empty set means that the sample resembles none of the training
+        samples. These are cross-conformal prediction sets [1]_ [2]_: a class is left
+        out if fewer than ``1 - coverage`` of the held-out samples had such a low
+        probability of their true class, predicted by the member that was not trained on
+        them.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
             Samples, as given to ``fit``.
         coverage : float, default=0.9
-            How often the set has to hold the true class, above 0 and below 1. With
-            fewer than ``coverage / (1 - coverage)`` held-out samples, 9 for 0.9, every
-            set holds all classes.
+            Fraction of samples whose set should hold the true class, above 0 and below
+            1. With fewer than ``coverage / (1 - coverage)`` held-out samples (9 for
+            0.9) every set holds all classes.
 
         Returns
         -------
@@ -453,12 +417,11 @@ class KFoldEnsembleClassifier(
 
         Notes
         -----
-        Coverage means over new samples that are drawn like the training samples, of all
-        classes together: a rare class may be covered less. What is proven is
-        ``2 * coverage - 1``, less a term that falls with the number of samples a fold
-        [2]_; what is met in practice is about `coverage`. Members that stopped by their
-        held-out fold know it a little too well, which makes the sets a little too
-        small.
+        Coverage is the fraction over new samples that are drawn like the training
+        samples, of all classes together: a rare class may be covered less. The proven
+        bound is ``2 * coverage - 1``, less a term that falls with the number of samples
+        per fold [2]_; in practice coverage is close to `coverage`. If the held-out
+        folds stopped the training, the sets are a little too small.
 
         References
         ----------
@@ -474,23 +437,24 @@ class KFoldEnsembleClassifier(
     def from_cross_validate(cls, results: Mapping[str, Any]) -> Self:
         """Make an ensemble of the estimators that ``cross_validate`` has fitted.
 
-        Nothing is fitted again, so there are no out-of-fold probabilities and scores.
+        They are not fitted again, so there are no out-of-fold probabilities and scores.
+        `cv` stays at its default; `splits_` has the folds of `results`.
 
         Parameters
         ----------
         results : mapping
-            What ``cross_validate(..., return_estimator=True)`` returned for a
-            classifier. With ``return_indices=True`` the ensemble knows its splits.
+            Return value of ``cross_validate(..., return_estimator=True)`` for a
+            classifier. With ``return_indices=True`` the ensemble has `splits_`.
 
         Returns
         -------
         KFoldEnsembleClassifier
-            Fitted: it predicts with the mean of those estimators.
+            Fitted: it predicts the mean of these estimators.
 
         Raises
         ------
         ValueError
-            If `results` has no estimators, or they are no classifiers with
+            If `results` has no estimators, or they are not classifiers with
             ``predict_proba``.
 
         Examples
@@ -505,13 +469,12 @@ class KFoldEnsembleClassifier(
         >>> KFoldEnsembleClassifier.from_cross_validate(results).predict(X[:2])
         array([0, 0])
         """
-        members, splits = take_members(results)
+        members, splits = take_fitted(results)
         ensemble = cls(clone(members[0]))
         ensemble.estimators_ = members
         ensemble.classes_ = np.unique(np.concatenate([m.classes_ for m in members]))
         if splits is not None:
-            ensemble.cv = ensemble.splits_ = splits
-        ensemble._describe_input()
+            ensemble.splits_ = splits
         return ensemble
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -546,45 +509,37 @@ class KFoldEnsembleClassifier(
         if self.validation is True and not able:
             raise ValueError(
                 "validation=True, but `fit` of the estimator (or of the last step of "
-                "the pipeline) has no parameters `X_val` and `y_val`, or it stops "
-                "early by nothing (early_stopping=False). Use validation='auto', or "
-                "an estimator that takes a validation set."
+                "the pipeline) has no parameters `X_val` and `y_val`, or would ignore "
+                "them (early_stopping=False). Use validation='auto', or an estimator "
+                "that takes a validation set."
             )
         return able and self.validation is not False
 
     def _route(self, params: dict[str, Any]) -> tuple[dict, dict, dict]:
-        """Part ``fit`` parameters into the members', the splitter's, the scorer's."""
-        given = {name: value for name, value in params.items() if value is not None}
+        """Divide ``fit`` parameters among members, splitter and scorer."""
+        params = {name: value for name, value in params.items() if value is not None}
         if not routing_enabled():
-            groups = given.pop("groups", None)
+            groups = params.pop("groups", None)
             if groups is None:
-                return given, {}, {}
-            # An ensemble of ensembles keeps groups together within, too.
+                return params, {}, {}
+            # Ensembles inside an ensemble keep groups together, too.
             if has_fit_parameter(final_step(self.estimator), "groups"):
-                given["groups"] = groups
-            return given, {"groups": groups}, {}
-        routed = process_routing(self, "fit", **given)
+                params["groups"] = groups
+            return params, {"groups": groups}, {}
+        routed = process_routing(self, "fit", **params)
         score = {} if self.scoring is None else dict(routed.scorer.score)
         return dict(routed.estimator.fit), dict(routed.splitter.split), score
 
-    def _tell(self, fold: int, done: FittedFold, y: np.ndarray) -> None:
-        """Report a fold that is finished."""
+    def _report(self, fold: int, fitted: FittedFold, y: np.ndarray) -> None:
+        """Report that a fold is finished."""
         n_folds = len(self.splits_)
         held_out = self.splits_[fold - 1][1]
-        score = done.accuracy(y[held_out])
+        score = fitted.accuracy(y[held_out])
         report("fold_finished", fold=fold, n_folds=n_folds, score=score)
         if self.verbose:
             print(
                 f"[KFoldEnsembleClassifier] fold {fold} of {n_folds}: held-out "
-                f"accuracy {score:.3f}, {done.seconds:.1f} s"
-                f"{done.describe_restarts()}",
+                f"accuracy {score:.3f}, {fitted.seconds:.1f} s"
+                f"{fitted.describe_restarts()}",
                 flush=True,
             )
-
-    def _describe_input(self) -> None:
-        """Take over what the members know of their input."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimators_[0], name):
-                setattr(self, name, getattr(self.estimators_[0], name))
-            elif hasattr(self, name):  # Of an earlier fit.
-                delattr(self, name)

@@ -1,9 +1,10 @@
-"""How the held-out fold, and what else ``fit`` is given, reaches a member's steps.
+"""Hand the held-out fold and other ``fit`` parameters to the steps of a member.
 
-An estimator whose ``fit`` takes ``X_val`` and ``y_val`` is handed them directly. Where
-it is the last step of a pipeline, ``X_val`` goes through the ``transform`` of the
-steps before it, as soon as these are fitted. scikit-learn's metadata routing would do
-that, too, but has to be known to every estimator inside the steps.
+An estimator whose ``fit`` has ``X_val`` and ``y_val`` gets them directly. If it is the
+last step of a pipeline, ``X_val`` is first transformed by the steps before it, as soon
+as these are fitted. scikit-learn's metadata routing would do that, too
+(``Pipeline(transform_input=...)``), but fails if any estimator inside the steps does
+not support it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -15,35 +16,21 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from skwbc.ensemble._pipelines import final_step, steps_of, transform_by
+from skwbc.ensemble._parts import final_step, steps_of, transform_by
 
-# What ``fit`` may be given of a held-out fold.
+# Parameters of ``fit`` that belong to a held-out fold.
 HELD_OUT = frozenset({"X_val", "y_val", "sample_weight_val"})
 
 
-def takes_held_out_fold(estimator: Any) -> bool:
-    """Tell whether the estimator, or its final step, can watch a held-out fold.
-
-    It can if its ``fit`` has `X_val` and `y_val`, unless it says that it would not, as
-    scikit-learn's gradient boosting does by ``early_stopping=False``.
-    """
-    step = final_step(estimator)
-    if getattr(step, "early_stopping", None) is False:
-        return False
-    if hasattr(step, "_takes_held_out_fold"):
-        return step._takes_held_out_fold()
-    return has_fit_parameter(step, "X_val") and has_fit_parameter(step, "y_val")
-
-
 def takes_validation_weights(estimator: Any) -> bool:
-    """Tell whether ``fit`` of the estimator's final step has `sample_weight_val`."""
+    """Return whether ``fit`` of the final step has `sample_weight_val`."""
     return has_fit_parameter(final_step(estimator), "sample_weight_val")
 
 
 def weights_of_final_step(
     estimator: Any, params: Mapping[str, Any], *, route: bool
 ) -> Any:
-    """Return which of the ``fit`` parameters are the final step's sample weights.
+    """Return the sample weights of the final step among ``fit`` parameters.
 
     Parameters
     ----------
@@ -59,9 +46,10 @@ def weights_of_final_step(
     array-like or None
     """
     if not route:
-        # A router, such as a search, has none of its own.
+        # A router, such as a vote, has no request of its own and hands the weights on.
         request = getattr(get_routing_for_object(final_step(estimator)), "fit", None)
-        alias = getattr(request, "requests", {}).get("sample_weight")
+        requests = getattr(request, "requests", {"sample_weight": True})
+        alias = requests.get("sample_weight")
         name = "sample_weight" if alias is True else alias
         return params.get(name) if isinstance(name, str) else None
     prefix = ""
@@ -83,13 +71,14 @@ def fit_member(
     X, y : array-like
         The training fold.
     params : mapping of str to object
-        `X_val`, `y_val`, `sample_weight` and whatever else goes to ``fit``. In a
-        pipeline the held-out fold goes to the last step, any other to every step whose
-        ``fit`` has it, and a name such as ``step__sample_weight`` to that step alone.
+        Parameters of ``fit``: `X_val`, `y_val`, `sample_weight` and others. In a
+        pipeline the held-out fold goes to the last step, any other parameter to every
+        step whose ``fit`` has it, and one such as ``step__sample_weight`` to that step
+        alone.
     route : bool
-        Whether to say which steps of a pipeline get what. False where the user has
-        enabled metadata routing: then the steps have requests of their own, and only
-        the held-out fold is taken to the last one.
+        Whether to distribute the parameters over the steps of a pipeline. False if
+        metadata routing is enabled: the steps then have requests of their own, and only
+        the held-out fold is handed to the last one.
 
     Returns
     -------
@@ -99,7 +88,7 @@ def fit_member(
     Raises
     ------
     TypeError
-        If no step of a pipeline takes one of the parameters.
+        If a parameter is not accepted by any step of a pipeline.
     """
     if not isinstance(member, Pipeline):
         return member.fit(X, y, **params)
@@ -117,20 +106,20 @@ def fit_member(
 
 @contextmanager
 def _handing_on(pipeline: Pipeline, held_out: dict[str, Any]) -> Iterator[None]:
-    """Let the final step of a pipeline be fitted with the held-out fold as well.
+    """Fit the final step of a pipeline with the held-out fold as well in the block.
 
-    The pipeline calls its ``fit`` when the steps before it are fitted. This adds what
-    they make of the held-out fold to that call.
+    A pipeline calls ``fit`` of its final step when the other steps are fitted. For the
+    time of the block that method is replaced by one that transforms the held-out fold
+    by these steps, adds it to the parameters and calls the original method.
     """
     last = final_step(pipeline)
 
     def fit(X: Any, y: Any, **params: Any) -> Any:
-        # Only for this call, and not to be pickled with the step.
-        del last.fit
-        seen = dict(held_out)
-        if "X_val" in seen:
-            seen["X_val"] = _through_steps(pipeline, seen["X_val"])
-        return last.fit(X, y, **params, **seen)
+        del last.fit  # The replacement must not be pickled with the step.
+        transformed = dict(held_out)
+        if "X_val" in held_out:
+            transformed["X_val"] = _through_steps(pipeline, held_out["X_val"])
+        return last.fit(X, y, **params, **transformed)
 
     last.fit = fit
     try:
@@ -140,14 +129,14 @@ def _handing_on(pipeline: Pipeline, held_out: dict[str, Any]) -> Iterator[None]:
 
 
 def _through_steps(pipeline: Pipeline, X: Any) -> Any:
-    """Transform samples by all steps but the last one, which may be a pipeline, too."""
+    """Transform samples by all steps before the final one, also in nested pipelines."""
     *others, last = steps_of(pipeline)
     X = transform_by(others, X)
     return _through_steps(last, X) if isinstance(last, Pipeline) else X
 
 
 def _by_step(pipeline: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Name for each parameter the steps that take it."""
+    """Prefix each parameter by the names of the steps that take it."""
     named: dict[str, Any] = {}
     unclaimed = set(params)
     last = final_step(pipeline)
@@ -157,7 +146,7 @@ def _by_step(pipeline: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
             own = name.removeprefix(prefix) if alone else name
             if "__" in own:
                 continue
-            # A search or a vote hands on whatever it is given.
+            # A search or a vote hands on all parameters.
             takes = has_fit_parameter(step, own) or (
                 (alone or (step is last and own == "sample_weight"))
                 and _takes_anything(step)
@@ -165,7 +154,7 @@ def _by_step(pipeline: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
             if not takes:
                 continue
             unclaimed.discard(name)
-            # What is meant for one step comes before what is for all.
+            # A parameter for one step overrides one for all steps.
             if alone or f"{prefix}{own}" not in params:
                 named[f"{prefix}{own}"] = value
     _refuse(pipeline, unclaimed)
@@ -180,8 +169,8 @@ def _takes_anything(step: Any) -> bool:
 def _refuse(pipeline: Pipeline, names: Collection[str]) -> None:
     if names:
         raise TypeError(
-            f"No step of the pipeline takes {sorted(names)} in `fit`; its steps are "
-            f"{[name for name, _ in pipeline.steps]}. Name a step as in "
+            f"No step of the pipeline has {sorted(names)} in its `fit`; the steps are "
+            f"{[name for name, _ in pipeline.steps]}. Name a step, as in "
             "'step__parameter', or leave the parameter out."
         )
 

@@ -1,72 +1,75 @@
-"""Classifiers that see different things, and whose probabilities are averaged."""
+"""Soft voting that hands on a validation set."""
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, MetaEstimatorMixin, clone, is_classifier
+from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
+    has_fit_parameter,
 )
 
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy
+from skwbc._utils.progress import subtask, task
 from skwbc._utils.sklearn_compat import (
-    BaseComposition,
     CallbackSupportMixin,
-    VisualBlock,
+    callback_context,
     fit_context,
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import average_members, most_probable
-from skwbc.ensemble._members import as_rows
-from skwbc.ensemble._pipelines import takes_lazy_arrays
-from skwbc.ensemble._together import predict_proba_together
-from skwbc.ensemble._validation_set import (
-    fit_member,
+from skwbc.ensemble._averaging import MeanOfMembers, average_members, stack_members
+from skwbc.ensemble._parts import (
+    final_step,
     takes_held_out_fold,
-    takes_validation_weights,
+    takes_lazy_arrays,
 )
+from skwbc.ensemble._together import as_rows, predict_proba_together
+from skwbc.ensemble._validation_set import fit_member
 
 
 class SoftVotingClassifier(
-    Stamped, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseComposition
+    Stamped, CallbackSupportMixin, MeanOfMembers, VotingClassifier
 ):
     """Fit several classifiers on the same samples and average their probabilities.
 
-    It differs from scikit-learn's ``VotingClassifier(voting="soft")`` in what it hands
-    on: the held-out fold that a :class:`~skwbc.KFoldEnsembleClassifier` gives its
-    members goes to those classifiers that can watch one, sample weights reach the steps
-    of pipelines, and images that are read when they are needed stay so.
+    A ``VotingClassifier(voting="soft")`` of scikit-learn that differs in what it hands
+    on to its classifiers: those that can use a validation set get the held-out fold
+    that :class:`~skwbc.KFoldEnsembleClassifier` gives to its members, sample weights
+    reach the steps of pipelines, labels are not encoded, and images that are read on
+    demand are not loaded in advance.
 
     Parameters
     ----------
     estimators : list of (str, estimator) tuples
-        Classifiers with ``predict_proba``, or pipelines that end in one, and their
-        names. One that is set to "drop" is left out.
+        Names and classifiers with ``predict_proba``, or pipelines that end in one. A
+        classifier that is set to "drop" is left out.
     weights : array-like of shape (n_estimators,), default=None
-        What the probabilities of each count, 0 or more; None counts all the same.
+        Weight of each classifier in the mean, 0 or more. None weights all equally.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The fitted ones, without those that were dropped.
+        The fitted classifiers, without those that were dropped.
     named_estimators_ : dict
-        The same by name.
+        The fitted classifiers by name.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_features_in_ : int
-        Number of features, if the first estimator knows it.
+        Number of features, if the first classifier has this attribute.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, if the first estimator knows them.
+        Names of the features, if the first classifier has this attribute.
 
     See Also
     --------
-    make_cell_classifier : Its default recipe has a network and colours vote.
+    make_cell_classifier : Its default recipe is a vote of a network and of colours.
     sklearn.ensemble.VotingClassifier : The same without a validation set.
 
     Examples
@@ -95,6 +98,12 @@ class SoftVotingClassifier(
         "weights": ["array-like", None],
     }
     _takes_lazy_arrays = True
+    # The methods of VotingClassifier read these. It offers no public way to change what
+    # its estimators are fitted on, so `fit` is written anew; from its private methods
+    # this class uses `_validate_estimators` and overrides `_collect_probas`, which
+    # `transform` calls.
+    voting = "soft"
+    flatten_transform = True
 
     def __init__(
         self,
@@ -104,43 +113,6 @@ class SoftVotingClassifier(
     ) -> None:
         self.estimators = estimators
         self.weights = weights
-
-    @property
-    def named_estimators(self) -> dict[str, Any]:
-        """The parameter `estimators` as a dict by name."""
-        return dict(self.estimators)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters, also by the names of the estimators.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to include the estimators, and their parameters.
-
-        Returns
-        -------
-        dict
-            Parameter names mapped to their values.
-        """
-        return self._get_params("estimators", deep=deep)
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also of the estimators.
-
-        Parameters
-        ----------
-        **params : dict
-            Such as ``weights=[2, 1]``, ``name=estimator``, ``name="drop"`` or
-            ``name__parameter=value``.
-
-        Returns
-        -------
-        SoftVotingClassifier
-            The classifier itself.
-        """
-        self._set_params("estimators", **params)
-        return self
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -152,24 +124,29 @@ class SoftVotingClassifier(
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        **fit_params: Any,
     ) -> Self:
-        """Fit a clone of each estimator.
+        """Fit a clone of each classifier.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, ...)
-            Training data, of any kind that the estimators take.
+            Training data of any kind that the classifiers take.
         y : array-like of shape (n_samples,)
-            Class labels, at least two different ones.
+            Class labels of at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Given to all estimators, in pipelines to every step that takes it.
+            Sample weights for each classifier; in a pipeline for every step that takes
+            them.
         X_val : array-like of shape (n_val, ...), default=None
-            Validation data, for the estimators that take some. In a pipeline the steps
-            before the last one transform it.
+            Validation samples for the classifiers whose ``fit`` has `X_val` and
+            `y_val`. In a pipeline the fitted steps before the last one transform them.
         y_val : array-like of shape (n_val,), default=None
-            Their labels.
+            Labels of the validation samples.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights, for the estimators that take them.
+            Weights of the validation samples, for the classifiers that take them.
+        **fit_params : dict
+            Further parameters for ``fit`` of each classifier. With metadata routing
+            enabled they and `sample_weight` follow the requests of the classifiers.
 
         Returns
         -------
@@ -179,51 +156,36 @@ class SoftVotingClassifier(
         Raises
         ------
         ValueError
-            If `estimators` or `weights` are not as described, or `y` has fewer than two
-            classes.
+            If `estimators` or `weights` are invalid, or `y` has fewer than two classes.
         TypeError
-            If sample weights are given and an estimator does not take any.
+            If a classifier does not take one of the parameters.
         """
         chosen = self._check_estimators()
-        weights = self._check_weights()
+        self._weights = self._check_weights()
+        params_by_name = self._route({"sample_weight": sample_weight, **fit_params})
         X = as_rows(X)
         check_consistent_length(X, y, sample_weight)
         y, self.classes_ = as_labels(y)
-        validation = {
-            name: value
-            for name, value in (("X_val", X_val), ("y_val", y_val))
-            if value is not None
-        }
-        context = self._init_callback_context(max_subtasks=len(chosen))
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self.estimators_ = []
-        for name, estimator in chosen:
-            member = clone(estimator)
-            seen = _as_taken([member], X)
-            params = {} if sample_weight is None else {"sample_weight": sample_weight}
-            if takes_held_out_fold(member):
-                params |= {n: _as_taken([member], v) for n, v in validation.items()}
-                if sample_weight_val is not None and takes_validation_weights(member):
-                    params["sample_weight_val"] = sample_weight_val
-            task = context.subcontext(task_name=name)
-            with task.propagate_callback_context(member) if task else nullcontext():
-                task.call_on_fit_task_begin(estimator=self, X=seen, y=y)
-                fit_member(member, seen, y, params, route=not routing_enabled())
-            task.call_on_fit_task_end(estimator=self, X=seen, y=y)
-            self.estimators_.append(member)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        self._weights = weights / weights.sum()
-        names = [name for name, _ in chosen]
-        self.named_estimators_ = dict(zip(names, self.estimators_, strict=True))
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(self.estimators_[0], name):
-                setattr(self, name, getattr(self.estimators_[0], name))
-            elif hasattr(self, name):  # Of an earlier fit.
-                delattr(self, name)
+        context = callback_context(self, len(chosen))
+        with task(self, context, X=X, y=y):
+            members = {}
+            for name, estimator in chosen:
+                members[name] = member = clone(estimator)
+                params = params_by_name[name] | _validation_set(
+                    member,
+                    X_val=_as_taken([member], X_val),
+                    y_val=y_val,
+                    sample_weight_val=sample_weight_val,
+                )
+                samples = _as_taken([member], X)
+                with task(self, subtask(context, name), member, X=samples, y=y):
+                    fit_member(member, samples, y, params, route=not routing_enabled())
+            self.named_estimators_ = members
+            self.estimators_ = list(members.values())
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the weighted mean of the estimators' class probabilities.
+        """Return the weighted mean of the classifiers' class probabilities.
 
         Parameters
         ----------
@@ -236,124 +198,94 @@ class SoftVotingClassifier(
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        return self._predict_proba_together([self], X)[0]
+        return average_members(self._collect_probas(X), self._weights)
+
+    def _collect_probas(self, X: Any) -> np.ndarray:
+        probas = [each.predict_proba(_as_taken([each], X)) for each in self.estimators_]
+        return stack_members(self.estimators_, probas, self.classes_)
 
     @staticmethod
     def _predict_proba_together(
         votes: "Sequence[SoftVotingClassifier]", X: Any
     ) -> list[np.ndarray]:
-        """Return what several say of the same samples (see ``_together``)."""
+        """Return the probabilities of several votes (see ``_together``)."""
         if len({len(vote.estimators_) for vote in votes}) > 1:
             return [vote.predict_proba(X) for vote in votes]
-        seen = [
+        by_estimator = [
             predict_proba_together(members, _as_taken(members, X))
             for members in zip(*(vote.estimators_ for vote in votes), strict=True)
         ]
         return [
-            vote._average(of_vote)
-            for vote, of_vote in zip(votes, zip(*seen, strict=True), strict=True)
+            average_members(
+                stack_members(vote.estimators_, probas, vote.classes_), vote._weights
+            )
+            for vote, probas in zip(votes, zip(*by_estimator, strict=True), strict=True)
         ]
 
-    def _average(self, seen: Sequence[np.ndarray]) -> np.ndarray:
-        """Average what the estimators say, each of the classes that it knows."""
-        parts = np.full((len(seen), len(seen[0]), len(self.classes_)), np.nan)
-        for part, member, proba in zip(parts, self.estimators_, seen, strict=True):
-            # Not known to one that leaves out samples of zero weight.
-            part[:, np.searchsorted(self.classes_, member.classes_)] = proba
-        return average_members(parts, self._weights)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class with the highest mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Class labels.
-
-        Raises
-        ------
-        ValueError
-            If no estimator has probabilities for a sample, but NaN.
-        """
-        return most_probable(self.predict_proba(X), self.classes_)
-
-    def _sk_visual_block_(self):
-        """Tell scikit-learn's diagrams that the estimators are side by side."""
-        names, estimators = zip(*self.estimators, strict=True)
-        return VisualBlock("parallel", estimators, names=names)
-
     def _takes_held_out_fold(self) -> bool:
-        """Tell whether some estimator would watch a held-out fold."""
-        return any(
-            takes_held_out_fold(each) for _, each in self.estimators if _is_kept(each)
-        )
+        """Return whether some classifier can use a validation set."""
+        return any(takes_held_out_fold(each) for _, each in self._kept())
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        try:
-            inputs = [
-                get_tags(each).input_tags
-                for _, each in self.estimators
-                if _is_kept(each)
-            ]
-        except (TypeError, ValueError, AttributeError):
-            return tags  # That they are no list of estimators is for fit to say.
-        for name in ("two_d_array", "allow_nan", "sparse"):
-            setattr(tags.input_tags, name, all(getattr(each, name) for each in inputs))
-        tags.input_tags.pairwise = any(each.pairwise for each in inputs)
+        # `fit` reports invalid `estimators`.
+        with suppress(TypeError, ValueError, AttributeError):
+            inputs = [get_tags(each).input_tags for _, each in self._kept()]
+            tags.input_tags.two_d_array = all(each.two_d_array for each in inputs)
+            tags.input_tags.pairwise = any(each.pairwise for each in inputs)
         return tags
 
+    def _kept(self) -> list[tuple[str, Any]]:
+        """Return names and classifiers without those that were dropped."""
+        return [(name, each) for name, each in self.estimators if each != "drop"]
+
     def _check_estimators(self) -> list[tuple[str, Any]]:
-        """Return names and estimators without those that were dropped."""
-        try:
-            pairs = [(name, each) for name, each in self.estimators]
-            self._validate_names([name for name, _ in pairs])
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                "estimators has to be a list of pairs of a name and a classifier, each "
-                f"with a name of its own, got {self.estimators!r}. {error}"
-            ) from error
-        chosen = [(name, each) for name, each in pairs if _is_kept(each)]
-        if not chosen:
-            raise ValueError("estimators has to hold at least one classifier.")
-        for name, each in chosen:
-            if not (is_classifier(each) and hasattr(each, "predict_proba")):
+        self._validate_estimators()
+        for name, each in self._kept():
+            if not hasattr(each, "predict_proba"):
                 raise ValueError(
                     f"{name!r} is a {type(each).__name__}; expected a classifier with "
                     "predict_proba, or a pipeline that ends in one."
                 )
-        return chosen
+        return self._kept()
 
     def _check_weights(self) -> np.ndarray:
-        """Return the weights of the estimators that were not dropped."""
-        kept = [_is_kept(each) for _, each in self.estimators]
-        if self.weights is None:
-            return np.ones(sum(kept))
-        weights = np.asarray(self.weights, dtype=np.float64)
-        if (
-            weights.shape != (len(kept),)
-            or not np.isfinite(weights).all()
-            or (weights < 0).any()
-            or not weights[kept].any()
-        ):
+        """Return the weights of the classifiers that were not dropped, as fractions."""
+        kept = [each != "drop" for _, each in self.estimators]
+        weights = np.ones(len(kept))
+        if self.weights is not None:
+            weights = np.asarray(self.weights, dtype=float)
+        valid = weights.shape == (len(kept),) and (weights >= 0).all()
+        if not (valid and 0 < weights[kept].sum() < np.inf):
             raise ValueError(
-                f"weights={self.weights!r}: expected {len(kept)} numbers, one for each "
-                "of the estimators, none negative and not all of them zero."
+                f"weights={self.weights!r}: expected {len(kept)} numbers, one per "
+                "estimator, none of them negative and not all of them zero."
             )
-        return weights[kept]
+        return weights[kept] / weights[kept].sum()
+
+    def _route(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return the ``fit`` parameters of each classifier, by its name."""
+        params = {name: each for name, each in params.items() if each is not None}
+        if not routing_enabled():
+            return {name: params for name, _ in self.estimators}
+        routed = process_routing(self, "fit", **params)
+        return {name: routed[name].fit for name, _ in self.estimators}
 
 
-def _is_kept(estimator: Any) -> bool:
-    return not (isinstance(estimator, str) and estimator == "drop")
+def _validation_set(member: Any, **params: Any) -> dict[str, Any]:
+    """Return the parameters of a validation set that a classifier can use."""
+    if not takes_held_out_fold(member):
+        return {}
+    step = final_step(member)
+    return {
+        name: each
+        for name, each in params.items()
+        if each is not None and has_fit_parameter(step, name)
+    }
 
 
 def _as_taken(estimators: Sequence[Any], X: Any) -> Any:
-    """Return `X` as an array in memory if that is all that some estimator takes."""
+    """Return `X` as an array in memory if some estimator takes nothing else."""
     if is_lazy(X) and not all(map(takes_lazy_arrays, estimators)):
         return np.asarray(X)
     return X

@@ -621,7 +621,7 @@ def test_wrong_data(X, y, fitted):
         cnn.fit(X[..., 0], y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         cnn.fit(X, y[1:])
-    with pytest.raises(ValueError, match="one class 'a'"):
+    with pytest.raises(ValueError, match="only one class: 'a'"):
         cnn.fit(X, ["a"] * 24)
     with pytest.raises(ValueError, match="continuous"):
         cnn.fit(X, np.linspace(0, 1, 24))
