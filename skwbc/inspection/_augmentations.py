@@ -8,9 +8,8 @@ from sklearn.base import clone
 
 from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
-from skwbc.augmentation._images import check_images
+from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image
-from skwbc.augmentation._images import pixel_range
 from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def colours() -> KFoldEnsembleClassifier:
 
 
 def default_recipe() -> KFoldEnsembleClassifier:
-    """Make the default recipe with a small network, which begins from random weights."""
+    """Make the default recipe with a small network and random initial weights."""
     return make_cell_classifier(cv=2, epochs=2, random_state=0).set_params(
         estimator__network__cnn__model__filters=(4, 8),
         estimator__network__cnn__model__weights=None,
