@@ -147,8 +147,8 @@ def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
     [
         ("filename , group", "{key} ,p{half} \n{key},p{half}", "to only 2 g"),
         ("filename,group", "{key},é\n{key},e\u0301", "to only 1 g"),
-        ("filename,group,group", "{key},{half},x", "has 2 columns 'group'"),
-        ("filename,group,filename", "{key},A,{key}", "has 2 columns 'filename'"),
+        ("filename,group,group", "{key},{half},x", "one column 'group' (--"),
+        ("filename,group,filename", "{key},A,{key}", "one column 'filename'"),
         ("filename,group", "{key},A\n{key},B", "twice, in the groups 'A' and 'B'"),
         ("filename,group", "a/1.png,A\na/1.png,B\n{key},{half}", "to only 2 g"),
         # Other data sets have class folders and files of the same names.
@@ -200,7 +200,7 @@ def test_names_for_the_digits_of_raw_files(raw, model, tmp_path, capsys):
     names = "--class-names", "eosinophil, monocyte,neutrophil"
     code, _, err = run(capsys, "evaluate", model, *files)
     assert code == 2
-    assert "Name the digits 0, 1, 2 with --class-names A,B,C" in err
+    assert "--class-names A,B,C gives the digits 0, 1, 2 names" in err
     code, out, _ = run(capsys, "evaluate", model, *files, *names, "--json")
     assert code == 0
     assert [each["support"] for each in json.loads(out)["per_class"].values()] == [
@@ -235,7 +235,7 @@ def test_digits_are_classes_in_files_and_folders(raw, tmp_path, capsys, digits):
         capsys, "evaluate", tmp_path / "m.onnx", *files, "--class-names", "a,b,c"
     )
     assert code == 2
-    assert "Leave out --class-names" in err
+    assert "without it the digits are the classes" in err
 
 
 def test_evaluate(model, folder, capsys):
@@ -566,7 +566,7 @@ WRONG_USE = [
     ([*GROUPED, "no.csv"], "'no.csv' does not exist"),
     ([*GROUPED[:-1], "--group-column", "b"], "names a column of a table; add --groups"),
     ([*GROUPED, "{raw}/c.raw"], "could not be read as comma-separated"),
-    ([*GROUPED, "{raw}/labels.txt"], "expected 'filename' and 'group'"),
+    ([*GROUPED, "{raw}/labels.txt"], "expected one column 'filename'"),
     ([*GROUPED, "{raw}/other.csv"], "no group for 32 of 32 images: basophil/cell_"),
     ([*GROUPED, "{raw}/one.csv"], "only 1 group(s); 5 folds need"),
     ([*GROUPED, "{raw}/none.csv"], "'0001.png', 'A': expected class folder"),

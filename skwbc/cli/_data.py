@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from skwbc._utils.files import distrust
 from skwbc.datasets._checks import one_spelling
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
+
+Loaded = tuple[Any, tuple[int, int, int], int]
 
 # First bytes of pickles and of joblib's compressed pickles. For other files there is no
 # need to import Keras.
@@ -85,8 +87,8 @@ def labelled_images(
         if label_of and not {*map(one_spelling, cells.target_names)} <= label_of.keys():
             raise ValueError(
                 f"{labels} has the classes {cells.target_names.tolist()}, but the "
-                f"model has {[*map(str, model_classes)]}. "
-                f"{_advice_on_names(names, label_of)}"
+                f"model has {[*map(str, model_classes)]}. --class-names A,B,C gives "
+                "the digits 0, 1, 2 names; without it the digits are the classes."
             )
     else:
         if label_of:
@@ -116,30 +118,16 @@ def _classes_of_model(data: Path, label_of: dict[str, Any]) -> list[str]:
     return classes
 
 
-def _advice_on_names(names: list[str] | None, label_of: dict[str, Any]) -> str:
-    """Suggest how the classes of a .raw file can become those of the model."""
-    digits = all(name.isdecimal() for name in label_of)
-    if names is None:
-        return (
-            "Expected labels out of these."
-            if digits
-            else "Name the digits 0, 1, 2 with --class-names A,B,C."
-        )
-    if digits:
-        return "Leave out --class-names: the classes of the model are digits, too."
-    return "Give --class-names the names of the model's classes."
-
-
-class Loaded(NamedTuple):
-    """A model (KFoldEnsembleClassifier or OnnxClassifier), its images and members."""
-
-    ensemble: Any
-    image_shape: tuple[int, int, int]
-    n_members: int
-
-
 def load_model(path: Path, *, trust: bool) -> Loaded:
-    """Load an ONNX model without Keras, or a trusted joblib file."""
+    """Load an ONNX model without Keras, or a trusted joblib file.
+
+    Returns
+    -------
+    ensemble : KFoldEnsembleClassifier or OnnxClassifier
+    image_shape : tuple of int
+        (height, width, channels) of the images that it takes.
+    n_members : int
+    """
     return _load_onnx(path) if is_onnx(path) else _load_joblib(path, trust)
 
 
@@ -154,7 +142,7 @@ def _load_onnx(path: Path) -> Loaded:
             f"{path} takes {model.input_dtype_}, but the command reads images as "
             "uint8. Use it from Python, or export it with input_dtype='uint8'."
         )
-    return Loaded(model, model.image_shape_, model.n_members_)
+    return model, model.image_shape_, model.n_members_
 
 
 def _load_joblib(path: Path, trust: bool) -> Loaded:
@@ -179,7 +167,7 @@ def _load_joblib(path: Path, trust: bool) -> Loaded:
             f"{path} contains a {type(model).__name__}; expected an ensemble from "
             "`skwbc train`."
         )
-    return Loaded(model, expected_image_shape(model), len(model.estimators_))
+    return model, expected_image_shape(model), len(model.estimators_)
 
 
 def load_keras() -> None:

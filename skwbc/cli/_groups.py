@@ -58,16 +58,10 @@ class GroupTable:
                 table = csv.DictReader(file)
                 columns = [_plain(name) for name in table.fieldnames or []]
                 table.fieldnames = columns
-                for name in names:
-                    if columns.count(name) > 1:
-                        raise ValueError(
-                            f"{path} has {columns.count(name)} columns {name!r}; "
-                            "expected one. Rename or delete the others."
-                        )
-                if not {*names} <= {*columns}:
+                if any(columns.count(name) != 1 for name in names):
                     raise ValueError(
-                        f"{path} has the columns {columns}; expected {names[0]!r} and "
-                        f"{names[1]!r} (--group-column)."
+                        f"{path} has the columns {columns}; expected one column "
+                        f"{names[0]!r} and one column {names[1]!r} (--group-column)."
                     )
                 return [[_plain(row[name]) for name in names] for row in table]
         except (UnicodeDecodeError, csv.Error) as error:

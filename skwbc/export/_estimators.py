@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier
 from skwbc.cnn._copies import predicting_copy
-from skwbc.cnn._views import KINDS
+from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
 from skwbc.export._graph import OPSET, Value
 from skwbc.export._images import describe_colours, flatten, standardise
@@ -82,13 +82,12 @@ def _vote(vote: SoftVotingClassifier, X: Value) -> Value:
 @classify.register(CNNClassifier)
 def _network(cnn: CNNClassifier, X: Value) -> Value:
     images = X.cast(np.float32)
-    views = [images]
-    if cnn.test_time_augmentation:
-        views = _views_of(cnn.test_time_augmentation, images, cnn.image_shape_)
-        images = views[0].apply("Concat", *views[1:], axis=0)
+    views = views_of(cnn.test_time_augmentation, cnn.image_shape_)
+    if views:
+        images = _in_all_views(views, images, cnn.image_shape_)
     proba = X.graph.embed(_network_as_onnx(cnn), images)
     n_outputs = cnn.model_.output_shape[1]
-    if len(views) > 1:
+    if views:
         proba = proba.reshape(len(views), -1, n_outputs).mean(0)
     if n_outputs == 1:
         other = X.graph.constant(1.0) - proba
@@ -134,25 +133,17 @@ def average(
     return mean if has_class.all() else mean / mean.sum(1)
 
 
-def _views_of(kind: str, images: Value, image_shape: tuple[int, ...]) -> list[Value]:
-    """Rotate and flip as the classifier's ``views_of`` does, in the same order."""
-
-    def reverse(value: Value, axis: int) -> Value:
-        # From the last element to the one before the first.
-        start, end = [-1], [np.iinfo(np.int64).min]
-        return value.apply("Slice", start, end, [axis], [-1])
-
-    height, width = image_shape[:2]
-    views = []
-    for flip in KINDS[kind]:
-        flipped = images if flip == 1 else reverse(images, 2)
-        half = reverse(reverse(flipped, 1), 2)
-        if height != width:
-            views += [flipped, half]
-            continue
-        swapped = flipped.apply("Transpose", perm=[0, 2, 1, 3])
-        views += [flipped, reverse(swapped, 1), half, reverse(swapped, 2)]
-    return views
+def _in_all_views(
+    views: Sequence[View], images: Value, image_shape: tuple[int, ...]
+) -> Value:
+    """Stack the images in each view; a view only moves pixels to other places."""
+    height, width, n_channels = image_shape
+    pixels = images.reshape(0, -1, n_channels)
+    places = np.arange(height * width, dtype=np.int32).reshape(1, height, width)
+    first, *others = (
+        pixels.apply("Gather", view(places).ravel(), axis=1) for view in views
+    )
+    return first.apply("Concat", *others, axis=0).reshape(-1, *image_shape)
 
 
 def _network_as_onnx(cnn: CNNClassifier) -> onnx.ModelProto:

@@ -72,9 +72,11 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    values = {
-        key: _from_json(key, metadata) for key in (*_KEYS, _SCORES) if key in metadata
-    }
+    keys = [key for key in (*_KEYS, _SCORES) if key in metadata]
+    try:
+        values = {key: json.loads(metadata[key]) for key in keys}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its metadata are damaged: {error}") from error
     version = values.get("skwbc_format")
     if not isinstance(version, int):
         raise ValueError("its metadata do not give the version of the format")
@@ -101,13 +103,6 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     ):
         raise ValueError("its held-out probabilities do not match its members")
     return Details(classes, scores)
-
-
-def _from_json(key: str, metadata: Mapping[str, str]) -> Any:
-    try:
-        return json.loads(metadata[key])
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata {key!r} are damaged: {error}") from error
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -295,23 +295,17 @@ class OnnxClassifier:
     def _session(self) -> Session:
         params = (os.fspath(self.path), self.n_threads)
         params_of_session, session = self.__dict__.get("_opened", (None, None))
-        if params_of_session != params:
-            session = self._open()
-            self._opened = (params, session)
-        return session
-
-    def _open(self) -> Session:
-        threads = self.n_threads
-        if threads is not None and not (
-            isinstance(threads, int | np.integer) and threads > 0
-        ):
+        if params_of_session == params:
+            return session
+        path, threads = Path(self.path), self.n_threads
+        is_number = isinstance(threads, int | np.integer) and threads > 0
+        if threads is not None and not is_number:
             raise ValueError(
                 f"n_threads={threads!r}; expected a number of threads, or None."
             )
-        path = Path(self.path)
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; expected an ONNX file.")
-        return Session(path.read_bytes(), str(path), int(threads or 0))
+        session = Session(path.read_bytes(), str(path), int(threads or 0))
+        self._opened = (params, session)
+        return session
 
     def _predict(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield mean probabilities and those of the members, batch by batch."""
