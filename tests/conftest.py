@@ -5,6 +5,7 @@ import hypothesis
 import numpy as np
 import pytest
 from sklearn.utils import Bunch
+from threadpoolctl import threadpool_limits
 
 # A busy machine is no failure, and a failure has to repeat.
 hypothesis.settings.register_profile("calm", deadline=None, derandomize=True)
@@ -43,6 +44,13 @@ def X(cells):
 def y(cells):
     """Their labels."""
     return cells.target
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Limit threads: those of gradient boosting wait for one another on busy cores."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

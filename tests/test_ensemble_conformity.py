@@ -31,9 +31,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
-from threadpoolctl import threadpool_limits
 
 from skwbc import KFoldEnsembleClassifier
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Converges so far that weighted and repeated samples agree to 1e-9.
 LINEAR = LogisticRegression(solver="newton-cholesky", tol=1e-10)
@@ -44,13 +45,6 @@ MEMBERS = [
 ]
 FEW = "it fits 10 samples, with fewer samples of one class than there are folds"
 BINS = "gradient boosting computes the bins of features without sample weights"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Limit threads: those of gradient boosting wait for one another on busy cores."""
-    with threadpool_limits(1):
-        yield
 
 
 def expected_failures(ensemble):

@@ -1,3 +1,5 @@
+"""Files are replaced as a whole or not at all."""
+
 import errno
 import os
 import stat
@@ -34,7 +36,7 @@ def test_a_failure_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_where_nothing_can_be_written(tmp_path):
+def test_paths_that_cannot_be_written(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"), replacing(tmp_path):
         pass
     missing = tmp_path / "no" / "a.txt"
@@ -43,7 +45,7 @@ def test_where_nothing_can_be_written(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
-def test_links_and_permissions_stay(tmp_path):
+def test_links_and_permissions_are_preserved(tmp_path):
     path, link = tmp_path / "a.txt", tmp_path / "link.txt"
     path.write_text("old")
     path.chmod(0o640)
@@ -72,7 +74,7 @@ def test_a_pipe_is_written_to(tmp_path):
     assert os.listdir(tmp_path) == ["pipe.txt"]
 
 
-def test_names_as_long_as_they_can_be(tmp_path):
+def test_the_longest_possible_names(tmp_path):
     name = "a" * 251 + ".txt"
     check_writable(tmp_path / name)
     with replacing(tmp_path / name) as temporary:
@@ -80,7 +82,7 @@ def test_names_as_long_as_they_can_be(tmp_path):
     assert os.listdir(tmp_path) == [name]
 
 
-def test_errors_name_the_file_that_was_asked_for(tmp_path):
+def test_errors_name_the_requested_file(tmp_path):
     path = tmp_path / ("a" * 300 + ".txt")
     for write in (replacing(path).__enter__, lambda: check_writable(path)):
         with pytest.raises(OSError, match="a" * 300):

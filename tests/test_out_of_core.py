@@ -1,23 +1,29 @@
-"""Images that stay where they are: nothing in the package holds a copy of them all."""
+"""Images are read in batches: nothing in the package copies all of them at once."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skwbc import CNNClassifier, FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
-from skwbc.datasets import ImageFiles, load_image_folder, save_image_folder
+from skwbc.datasets import (
+    ImageFiles,
+    load_image_folder,
+    make_blood_cells,
+    save_image_folder,
+)
 
-# Of the 24 images of the fixture.
-MOST_AT_A_TIME = 8
+# A network evaluates and predicts 64 images at a time, and is trained on fewer.
+MOST_AT_A_TIME = 64
 
 
 class Watched:
-    """Notes how many images are read at a time."""
+    """Records how many images are read at a time."""
 
     most = 0
 
@@ -44,17 +50,22 @@ class WatchedFiles(ImageFiles):
         return super()._read(rows)
 
 
+@pytest.fixture(scope="module")
+def many():
+    """150 cells of three classes. Each half is more than one batch in every step."""
+    return make_blood_cells(50, image_size=(76, 76), random_state=0)
+
+
 @pytest.fixture(params=["array", "memory map", "files"])
-def images(request, cells, tmp_path):
+def images(request, many, tmp_path):
+    X, y = many
     Watched.most = 0
     if request.param == "array":
-        return cells.images.view(WatchedArray)
+        return X.view(WatchedArray)
     if request.param == "memory map":
-        np.save(tmp_path / "x.npy", cells.images)
+        np.save(tmp_path / "x.npy", X)
         return np.load(tmp_path / "x.npy", mmap_mode="r").view(WatchedMap)
-    return WatchedFiles(
-        save_image_folder(cells.images, cells.target, tmp_path), (24, 24)
-    )
+    return WatchedFiles(save_image_folder(X, y, tmp_path), (76, 76))
 
 
 def make():
@@ -64,50 +75,47 @@ def make():
         samplewise_center=True,
         random_state=0,
     )
-    cnn = CNNClassifier(
-        epochs=1, batch_size=MOST_AT_A_TIME, model__filters=(4, 8), random_state=0
-    )
+    cnn = CNNClassifier(epochs=1, batch_size=8, model__filters=(4, 8), random_state=0)
     return make_pipeline(augmenter, cnn)
 
 
 @pytest.fixture(scope="module")
-def expected(cells):
-    ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)
-    ensemble.fit(cells.images, cells.target)
-    return ensemble.oof_proba_, ensemble.predict_proba(cells.images)
+def expected(many):
+    X, y = many
+    ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0).fit(X, y)
+    return ensemble.oof_proba_, ensemble.predict_proba(X)
 
 
-def test_the_ensemble_reads_a_batch_at_a_time(images, cells, expected, monkeypatch):
-    monkeypatch.setattr("skwbc.augmentation._images._AT_A_TIME", 4 * 24 * 24 * 3 * 4)
-    for module in ("classifier", "_prediction"):
-        monkeypatch.setattr(f"skwbc.cnn.{module}.PREDICTION_BATCH", MOST_AT_A_TIME)
+def test_the_ensemble_reads_a_batch_at_a_time(images, many, expected):
     ensemble = KFoldEnsembleClassifier(make(), cv=2, random_state=0)
-    with config_context(working_memory=MOST_AT_A_TIME * 24 * 24 * 3 * 16 / 2**20):
-        ensemble.fit(images, cells.target)
+    with config_context(working_memory=MOST_AT_A_TIME * 76 * 76 * 3 * 16 / 2**20):
+        ensemble.fit(images, many[1])
         proba = ensemble.predict_proba(images)
     assert 0 < Watched.most <= MOST_AT_A_TIME
     assert_allclose(ensemble.oof_proba_, expected[0], atol=1e-5)
     assert_allclose(proba, expected[1], atol=1e-5)
 
 
-def test_zero_weights_copy_nothing(images, cells):
-    weights = np.ones(24)
+def test_zero_weights_copy_nothing(images, many):
+    weights = np.ones(150)
     weights[::4] = 0
     cnn = CNNClassifier(epochs=1, batch_size=8, model__filters=(4,), random_state=0)
-    cnn.fit(images, cells.target, weights)
+    cnn.fit(images, many[1], weights)
     assert 0 < Watched.most <= MOST_AT_A_TIME
 
 
-def test_scikit_learn_takes_lazy_images(images, cells):
-    y = cells.target
+def test_scikit_learn_takes_lazy_images(images, many):
+    X, y = many
     X_train, X_test, *_ = train_test_split(images, y, stratify=y, random_state=0)
-    assert X_train.shape == (18, 24, 24, 3)
     assert type(X_test) is type(images)
+    expected = train_test_split(X, y, stratify=y, random_state=0)
+    assert_array_equal(X_train, expected[0])
     linear = make_pipeline(FlattenImages(), LogisticRegression(C=1e-3))
-    assert cross_val_score(linear, images, y, cv=2).shape == (2,)
+    scores = cross_val_score(linear, images, y, cv=2)
+    assert_array_equal(scores, cross_val_score(linear, X, y, cv=2))
 
 
-def test_a_pipeline_with_steps_that_want_arrays_gets_arrays(cells):
+def test_a_pipeline_with_steps_that_need_arrays_gets_arrays(cells):
     X, y = cells.images, cells.target
     for flatten in (
         FlattenImages(),
@@ -118,7 +126,9 @@ def test_a_pipeline_with_steps_that_want_arrays_gets_arrays(cells):
             ImageAugmenter(rescale=1 / 255), flatten, LogisticRegression(C=1e-3)
         )
         ensemble = KFoldEnsembleClassifier(pipeline, cv=2, random_state=0).fit(X, y)
-        assert ensemble.predict(X).shape == (24,)
+        member, (train, _) = ensemble.estimators_[0], ensemble.splits_[0]
+        alone = clone(member).fit(X[train], y[train])
+        assert_array_equal(member.predict_proba(X), alone.predict_proba(X))
 
 
 class TestLazyFolder:
@@ -127,7 +137,7 @@ class TestLazyFolder:
         save_image_folder(cells.images, cells.target, tmp_path / "cells")
         return tmp_path / "cells"
 
-    def test_it_is_the_folder(self, folder):
+    def test_it_has_the_images_of_the_folder(self, folder):
         eager = load_image_folder(folder, image_size=(16, 20))
         lazy = load_image_folder(folder, image_size=(16, 20), lazy=True)
         assert isinstance(lazy.images, ImageFiles)
@@ -140,7 +150,7 @@ class TestLazyFolder:
         X, _ = load_image_folder(folder, lazy=True, return_X_y=True)
         assert X.shape == (24, 100, 100, 3)
 
-    def test_bad_files_are_found_before_they_are_needed(self, folder):
+    def test_bad_files_are_reported_before_they_are_read(self, folder):
         bad = folder / "monocyte" / "cell_99.png"
         bad.write_bytes(b"no picture")
         with pytest.raises(ValueError, match=r"1 of 25 images.*\n.*cell_99.png could"):

@@ -24,10 +24,10 @@ from skwbc import (
     ImageAugmenter,
     KFoldEnsembleClassifier,
     SoftVotingClassifier,
-    _versions,
     load_model,
     save_model,
 )
+from skwbc._utils import versions
 
 BUILDER = """
 import keras
@@ -57,7 +57,7 @@ def colours():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Return a folder with a module that builds networks."""
+    """A folder with a module that builds networks."""
     path = tmp_path_factory.mktemp("models")
     (path / "my_networks.py").write_text(BUILDER)
     return path
@@ -65,7 +65,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def fitted(folder, X, y):
-    """Return what can be written, by name."""
+    """Fitted estimators that can be written, by name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         import my_networks
@@ -86,14 +86,14 @@ def fitted(folder, X, y):
         return {name: each.fit(X, y) for name, each in unfitted.items()}
 
 
-def say(model, X):
+def output(model, X):
     if hasattr(model, "predict_proba"):
         return model.predict_proba(X)
     return np.asarray(model.transform(X))
 
 
-def test_a_fresh_process_says_the_same(fitted, folder, X, y):
-    """Plain, compressed and mapped; the loaded, and its clone that is fitted anew."""
+def test_a_fresh_process_computes_the_same(fitted, folder, X, y):
+    """From plain, compressed and mapped files, and with a clone that is fitted anew."""
     for name, model in fitted.items():
         joblib.dump(model, folder / f"{name}.plain")
         joblib.dump(model, folder / f"{name}.compressed", compress=("lzma", 3))
@@ -104,7 +104,7 @@ def test_a_fresh_process_says_the_same(fitted, folder, X, y):
         from sklearn.base import clone
         data = np.load("data.npz")
         X, y = data["X"], data["y"]
-        said = {}
+        outputs = {}
         for name in sys.argv[1:]:
             ways = {
                 "plain": joblib.load(name + ".plain"),
@@ -114,22 +114,22 @@ def test_a_fresh_process_says_the_same(fitted, folder, X, y):
             ways["again"] = clone(ways["mapped"]).fit(X, y)
             for way, model in ways.items():
                 if hasattr(model, "predict_proba"):
-                    said[name + "-" + way] = model.predict_proba(X)
+                    outputs[name + "-" + way] = model.predict_proba(X)
                 else:
-                    said[name + "-" + way] = np.asarray(model.transform(X))
-        np.savez("said.npz", **said)
+                    outputs[name + "-" + way] = np.asarray(model.transform(X))
+        np.savez("outputs.npz", **outputs)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    # As many threads as here: Dask leaves its workers' share in the environment of the
-    # process that starts them, and with another number sums differ in their last bits.
+    # With another number of threads sums differ in their last bits, and Dask leaves the
+    # number of its workers in the environment of the process that starts them.
     env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     subprocess.run([*command, *fitted], cwd=folder, check=True, env=env)
-    said = np.load(folder / "said.npz")
-    assert len(said) == 4 * len(fitted)
+    outputs = np.load(folder / "outputs.npz")
+    assert len(outputs) == 4 * len(fitted)
     for name, model in fitted.items():
-        expected = say(model, X)
+        expected = output(model, X)
         for way in ("plain", "compressed", "mapped", "again"):
-            assert_array_equal(said[f"{name}-{way}"], expected, f"{name}, {way}")
+            assert_array_equal(outputs[f"{name}-{way}"], expected, f"{name}, {way}")
 
 
 def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):
@@ -154,14 +154,14 @@ def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):
         ("no such:thing", "expected the import path"),
     ],
 )
-def test_no_builder_there(model, message, X, y):
+def test_wrong_builders(model, message, X, y):
     with pytest.raises(ValueError, match=message):
         cnn(model).fit(X, y)
 
 
 @pytest.fixture
 def written_elsewhere(fitted, tmp_path, monkeypatch):
-    """Return a file as other versions of everything would have written it."""
+    """A file as other versions of all packages would have written it."""
     with monkeypatch.context() as patch:
         for package in (skwbc, sklearn, keras, sys.modules["tensorflow"]):
             patch.setattr(package, "__version__", "0.0.7")
@@ -185,13 +185,12 @@ def test_other_versions_give_one_warning(written_elsewhere, fitted, X):
         "tensorflow": sys.modules["tensorflow"].__version__,
     }.items():
         assert f"{name} 0.0.7 (here {here})" in message
-    assert_array_equal(say(loaded, X), say(fitted["ensemble"], X))
-    # By joblib scikit-learn's estimators still have their own.
+    assert_array_equal(output(loaded, X), output(fitted["ensemble"], X))
+    # With joblib alone, estimators of scikit-learn issue their own warnings as well.
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         joblib.load(written_elsewhere)
-    ours = [w for w in caught if isinstance(w.message, _versions.OtherVersionsWarning)]
-    assert len(ours) == 1
+    assert sum(w.category is versions.OtherVersionsWarning for w in caught) == 1
 
 
 def test_the_same_versions_give_no_warning(fitted, tmp_path):
@@ -200,8 +199,8 @@ def test_the_same_versions_give_no_warning(fitted, tmp_path):
         joblib.load(tmp_path / "m.joblib")  # Warnings are errors.
 
 
-def test_what_is_not_fitted_has_no_versions(monkeypatch):
-    """Caches tell estimators by their pickles."""
+def test_pickles_of_unfitted_estimators_have_no_versions(monkeypatch):
+    """Caches compare these pickles."""
     before = joblib.hash(augmenter())
     monkeypatch.setattr(skwbc, "__version__", "0.0.7")
     assert joblib.hash(augmenter()) == before
@@ -209,7 +208,7 @@ def test_what_is_not_fitted_has_no_versions(monkeypatch):
 
 def test_a_newer_format(fitted, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(_versions, "FORMAT", 2)
+        patch.setattr(versions, "FORMAT", 2)
         patch.setattr(skwbc, "__version__", "9.1")
         save_model(fitted["pipeline"], tmp_path / "m.joblib")
     for load in (joblib.load, load_model):
@@ -220,11 +219,11 @@ def test_a_newer_format(fitted, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x05half", bytes(99)])
-def test_no_model(content, tmp_path):
+def test_files_without_a_model(content, tmp_path):
     path = tmp_path / "m.joblib"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="m.joblib could not be read as a model"):
         load_model(path)
     joblib.dump({"a": 1}, path)
-    with pytest.raises(ValueError, match="holds an object of type dict"):
+    with pytest.raises(ValueError, match="contains an object of type dict"):
         load_model(path)

@@ -1,4 +1,4 @@
-"""Prediction sets with a stated coverage."""
+"""Prediction sets have the requested coverage."""
 
 import warnings
 
@@ -20,7 +20,7 @@ from skwbc import KFoldEnsembleClassifier
 
 @pytest.fixture(scope="module")
 def doubtful():
-    """Three overlapping classes: 120 samples to train on, 3000 to try."""
+    """Three overlapping classes: 120 training samples and 3000 test samples."""
     X, y = make_classification(
         3120, n_informative=4, n_classes=3, class_sep=0.8, random_state=0
     )
@@ -44,10 +44,10 @@ def by_definition(ensemble, X, y, X_new, coverage):
             ensemble.estimators_, members, ensemble.splits_, strict=True
         ):
             for i in held_out:
-                known = member.classes_.tolist()
+                classes = member.classes_.tolist()
                 true = 0.0
-                if y[i] in known:
-                    true = member.predict_proba(X[[i]])[0, known.index(y[i])]
+                if y[i] in classes:
+                    true = member.predict_proba(X[[i]])[0, classes.index(y[i])]
                 as_strange += true <= np.nan_to_num(proba[new, k])
                 compared += 1
         sets[new, k] = (1 + as_strange) / (1 + compared) > 1 - coverage
@@ -59,7 +59,7 @@ def by_definition(ensemble, X, y, X_new, coverage):
     [
         5,
         RepeatedStratifiedKFold(n_splits=3, n_repeats=2, random_state=0),
-        # One sample is never held out, and one member does not know class "b".
+        # One sample is never held out, and one member lacks class "b".
         "one class missing",
     ],
 )
@@ -72,7 +72,7 @@ def test_by_definition(doubtful, cv):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         ensemble = KFoldEnsembleClassifier(LogisticRegression(), cv=cv).fit(X, y)
-    # None of them times 31 or 61 is whole, where rounding would decide.
+    # Not a multiple of 1/31 or 1/61, where rounding would decide.
     for coverage in (0.15, 0.5, 0.88):
         assert_array_equal(
             ensemble.predict_set(X_new, coverage),
@@ -80,7 +80,7 @@ def test_by_definition(doubtful, cv):
         )
 
 
-def test_coverage_is_what_was_asked_for(doubtful):
+def test_coverage_is_as_requested(doubtful):
     X, X_new, y, y_new = doubtful
     X, y = np.concatenate([X, X_new]), np.concatenate([y, y_new])
     covered = {0.7: [], 0.9: []}
@@ -91,13 +91,13 @@ def test_coverage_is_what_was_asked_for(doubtful):
         ensemble = KFoldEnsembleClassifier(LogisticRegression(), random_state=seed)
         ensemble.fit(X_train, y_train)
         column = np.searchsorted(ensemble.classes_, y_new)
-        for coverage, parts in covered.items():
+        for coverage, fractions in covered.items():
             sets = ensemble.predict_set(X_new, coverage)
-            parts.append(sets[np.arange(len(y_new)), column].mean())
+            fractions.append(sets[np.arange(len(y_new)), column].mean())
             assert sets.sum(axis=1).mean() < 2.5
-    for coverage, parts in covered.items():
-        # Twenty draws of 100 cells: the standard error is 0.01 and less.
-        assert np.mean(parts) == pytest.approx(coverage, abs=0.03)
+    for coverage, fractions in covered.items():
+        # Twenty draws of 100 samples: the standard error is at most 0.01.
+        assert np.mean(fractions) == pytest.approx(coverage, abs=0.03)
 
 
 def test_sets_grow_with_coverage(fitted, doubtful):
@@ -114,14 +114,14 @@ def test_sets_grow_with_coverage(fitted, doubtful):
     assert_array_equal(fitted.predict_set(X_new), fitted.predict_set(X_new, 0.9))
 
 
-def test_how_few_samples_can_leave_anything_out(doubtful):
+def test_how_many_samples_it_takes_to_leave_a_class_out(doubtful):
     X, X_new, y, _ = doubtful
-    for n, everything in ((8, True), (9, False)):
+    for n, all_classes in ((8, True), (9, False)):
         rows = np.r_[0:30]
         cv = [(rows[n:], rows[:n])]
         ensemble = KFoldEnsembleClassifier(LogisticRegression(), cv=cv)
         ensemble.fit(X[:30], y[:30])
-        assert ensemble.predict_set(X_new, 0.9).all() == everything
+        assert ensemble.predict_set(X_new, 0.9).all() == all_classes
 
 
 @pytest.mark.parametrize("coverage", [0, 1, 90, -0.1, np.nan, "0.9", None])
@@ -130,13 +130,13 @@ def test_wrong_coverage(fitted, doubtful, coverage):
         fitted.predict_set(doubtful[1][:2], coverage)
 
 
-def test_nothing_held_out(doubtful):
+def test_ensembles_without_held_out_probabilities(doubtful):
     X, X_new, y, _ = doubtful
     results = cross_validate(
         LogisticRegression(), X, y, cv=KFold(3), return_estimator=True
     )
     ensemble = KFoldEnsembleClassifier.from_cross_validate(results)
-    with pytest.raises(ValueError, match="not from_cross_validate"):
+    with pytest.raises(ValueError, match="instead of from_cross_validate"):
         ensemble.predict_set(X_new)
     with pytest.raises(NotFittedError):
         KFoldEnsembleClassifier(LogisticRegression()).predict_set(X_new)

@@ -1,4 +1,4 @@
-"""The parts put together, as users get them."""
+"""The recipes, as users get them."""
 
 import pickle
 
@@ -12,6 +12,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
+    StratifiedKFold,
     cross_val_predict,
     cross_val_score,
 )
@@ -30,7 +31,7 @@ from skwbc.ensemble._parts import expected_image_shape
 
 @pytest.fixture(scope="module")
 def quick():
-    """The default recipe with a network and a time that tests can afford."""
+    """The default recipe with a network that is small enough for tests."""
     classifier = make_cell_classifier(cv=2, epochs=2, random_state=0)
     return classifier.set_params(
         estimator__network__cnn__model__filters=(4, 8),
@@ -44,7 +45,7 @@ def fitted(quick, cells):
     return clone(quick).fit(cells.images, cells.target)
 
 
-def test_article_recipe_is_to_the_letter():
+def test_article_recipe_follows_the_article_exactly():
     article = make_cell_classifier("article")
     assert isinstance(article.cv, KFold)
     assert article.cv.shuffle
@@ -83,8 +84,8 @@ def test_folds_of_the_article_are_those_of_kfold(cells):
     made.fit(cells.images, cells.target)
     plain = clone(made).set_params(cv=KFold(4, shuffle=True))
     plain.fit(cells.images, cells.target)
-    for ours, theirs in zip(made.splits_, plain.splits_, strict=True):
-        assert_array_equal(ours[1], theirs[1])
+    for split, expected in zip(made.splits_, plain.splits_, strict=True):
+        assert_array_equal(split[1], expected[1])
     again = pickle.loads(pickle.dumps(made.cv))
     assert repr(again) == "ShuffledKFold(n_splits=4, random_state=None)"
 
@@ -105,18 +106,18 @@ def test_parameters_reach_the_parts():
         make_cell_classifier(epochs=0)
 
 
-def test_members_watch_their_fold_unaugmented(monkeypatch, quick, cells):
-    seen = []
+def test_members_get_their_fold_unaugmented(monkeypatch, quick, cells):
+    calls = []
     fit = CNNClassifier.fit
 
     def spy(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
-        seen.append((X, X_val, y_val))
+        calls.append((X, X_val, y_val))
         return fit(self, X, y, sample_weight, X_val=X_val, y_val=y_val)
 
     monkeypatch.setattr(CNNClassifier, "fit", spy)
     ensemble = clone(quick).fit(cells.images, cells.target)
     for (X, X_val, y_val), (train, held_out), member in zip(
-        seen, ensemble.splits_, ensemble.estimators_, strict=True
+        calls, ensemble.splits_, ensemble.estimators_, strict=True
     ):
         assert isinstance(X, AugmentedImages)
         assert len(X) == len(train)
@@ -147,13 +148,25 @@ def test_two_processes_give_what_one_gives(quick, fitted, cells):
 
 def test_model_selection_of_scikit_learn(quick, cells):
     X, y = cells.images, cells.target
-    assert len(cross_val_score(quick, X, y, cv=2)) == 2
-    assert cross_val_predict(quick, X, y, cv=2, method="predict_proba").shape == (24, 3)
+    folds = list(StratifiedKFold(2).split(X, y))
+    scores = cross_val_score(quick, X, y, cv=folds)
+    proba = cross_val_predict(quick, X, y, cv=folds, method="predict_proba")
+    for (train, test), score in zip(folds, scores, strict=True):
+        alone = clone(quick).fit(X[train], y[train])
+        assert_array_equal(proba[test], alone.predict_proba(X[test]))
+        assert score == alone.score(X[test], y[test])
     name = "estimator__network__cnn__epochs"
-    search = GridSearchCV(quick, {name: [1, 2]}, cv=2).fit(X, y)
-    assert search.best_params_[name] in (1, 2)
-    best = search.best_estimator_.estimators_[0].named_estimators_["network"][-1]
-    assert len(best.history_["loss"]) == search.best_params_[name]
+    search = GridSearchCV(quick, {name: [1, 3]}, cv=folds[:1], scoring=longer)
+    best = search.fit(X, y).best_estimator_
+    assert search.best_params_ == {name: 3}
+    network = best.estimators_[0].named_estimators_["network"][-1]
+    assert len(network.history_["loss"]) == 3
+
+
+def longer(ensemble, X, y):
+    """Score the number of epochs."""
+    network = ensemble.estimators_[0].named_estimators_["network"][-1]
+    return len(network.history_["loss"])
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -161,14 +174,27 @@ def test_images_that_are_not_rgb(quick, cells, channels):
     X = cells.images[..., [0, 1, 2, 0][:channels]]
     ensemble = clone(quick).fit(X, cells.target)
     assert expected_image_shape(ensemble) == (24, 24, channels)
-    assert ensemble.predict_proba(X).shape == (24, 3)
+    network = ensemble.estimators_[0].named_estimators_["network"][-1]
+    assert network.model_.input_shape == (None, 24, 24, channels)
 
 
-def test_the_default_weights_fit_grey_and_small_images(cells):
-    """The first convolution is made for one channel, the others stay."""
+def test_the_pretrained_weights_fit_grey_and_small_images(cells):
+    """The first convolution is adapted to one channel, the others are unchanged."""
     ensemble = make_cell_classifier(cv=2, epochs=1, random_state=0)
-    ensemble.fit(cells.images[..., :1], cells.target)
-    assert ensemble.predict(cells.images[..., :1]).shape == (24,)
+    networks = []
+    for channels in (1, 3):
+        X = cells.images[..., :channels]
+        # No step of the optimizer changes the weights.
+        ensemble.set_params(estimator__network__cnn__optimizer__learning_rate=0.0)
+        ensemble.fit(X, cells.target)
+        networks.append(ensemble.estimators_[0].named_estimators_["network"][-1].model_)
+    kernels = [
+        [layer.kernel.numpy() for layer in network.layers if hasattr(layer, "kernel")]
+        for network in networks
+    ]
+    assert [kernel.shape[2] for kernel, *_ in kernels] == [1, 3]
+    for grey, colour in zip(kernels[0][1:-1], kernels[1][1:-1], strict=True):
+        assert_array_equal(grey, colour)
 
 
 class TestFiles:
@@ -178,7 +204,7 @@ class TestFiles:
         assert_array_equal(
             loaded.predict_proba(cells.images), fitted.predict_proba(cells.images)
         )
-        # Two networks of 1,000 weights and what else there is, but no images.
+        # Two networks of 1,000 weights and their pipelines, but no images.
         assert (tmp_path / "m.joblib").stat().st_size < 1.5 * cells.images.nbytes
         assert expected_image_shape(loaded) == (24, 24, 3)
 
@@ -196,7 +222,7 @@ class TestFiles:
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
 
-    def test_files_that_are_no_model(self, fitted, tmp_path):
+    def test_files_that_are_not_a_model(self, fitted, tmp_path):
         path = tmp_path / "m.joblib"
         with pytest.raises(FileNotFoundError, match="m.joblib"):
             load_model(path)
@@ -210,9 +236,9 @@ class TestFiles:
         with pytest.raises(ValueError, match="could not be read as a model"):
             load_model(path)
         joblib.dump({"a": 1}, path)
-        with pytest.raises(ValueError, match="type dict, which is no fitted"):
+        with pytest.raises(ValueError, match="type dict, which is not a fitted"):
             load_model(path)
 
-    def test_a_model_that_takes_no_images(self):
-        with pytest.raises(ValueError, match="does not say which images"):
+    def test_a_model_without_a_shape_of_images(self):
+        with pytest.raises(ValueError, match="does not record the shape"):
             expected_image_shape(make_cell_classifier().estimator)

@@ -1,4 +1,7 @@
-"""What members of an ensemble are asked together equals what each says alone."""
+"""Members that predict together predict the same as each alone."""
+
+import functools
+import pickle
 
 import keras
 import numpy as np
@@ -21,7 +24,7 @@ from skwbc import (
 
 
 class Scaler(ImageAugmenter):
-    """Learns how bright its own training images are, and divides by that."""
+    """Divides by the mean brightness of its own training images."""
 
     def fit(self, X, y=None):
         super().fit(X, y)
@@ -36,7 +39,7 @@ class Scaler(ImageAugmenter):
 
 
 class InPlace(TransformerMixin, BaseEstimator):
-    """Changes what it is given."""
+    """Changes its input."""
 
     def fit(self, X, y=None):
         return self
@@ -47,7 +50,7 @@ class InPlace(TransformerMixin, BaseEstimator):
 
 
 class Sceptic(SoftVotingClassifier):
-    """Never quite sure."""
+    """A vote with less certain probabilities."""
 
     def predict_proba(self, X):
         return super().predict_proba(X) / 2 + 0.5 / len(self.classes_)
@@ -66,10 +69,7 @@ MEMBERS = {
     "default recipe": make_cell_classifier(epochs=1).estimator,
     "article's recipe": make_cell_classifier("article", epochs=1).estimator,
     "one network": make_pipeline("passthrough", CENTRE, None, NETWORK),
-    "views": make_pipeline(
-        CENTRE,
-        VIEWS,
-    ),
+    "views": make_pipeline(CENTRE, VIEWS),
     "learnt from its fold": make_pipeline(
         ImageAugmenter(featurewise_center=True), NETWORK
     ),
@@ -85,22 +85,19 @@ MEMBERS = {
 
 @pytest.fixture(scope="module")
 def fitted(cells):
-    """Fit an ensemble of members by their name, once."""
-    known = {}
+    """Return a function that fits an ensemble of members by their name, once."""
 
+    @functools.cache
     def fit(name):
-        if name not in known:
-            ensemble = KFoldEnsembleClassifier(MEMBERS[name], cv=3, random_state=0)
-            known[name] = ensemble.fit(cells.images, cells.target)
-        return known[name]
+        ensemble = KFoldEnsembleClassifier(MEMBERS[name], cv=3, random_state=0)
+        return ensemble.fit(cells.images, cells.target)
 
     return fit
 
 
 @pytest.mark.parametrize("bound", [None, 0], ids=["in one call", "a call each"])
 @pytest.mark.parametrize("name", MEMBERS)
-def test_it_is_what_each_says(fitted, cells, name, bound, monkeypatch):
-
+def test_together_equals_alone(fitted, cells, name, bound, monkeypatch):
     from skwbc.cnn._compiled import tensorflow as _tensorflow
 
     if bound is not None:
@@ -114,14 +111,15 @@ def test_it_is_what_each_says(fitted, cells, name, bound, monkeypatch):
 
 
 def test_members_that_were_changed(fitted, cells):
-    """By hand, say: they are no longer alike."""
-    ensemble, images = fitted("default recipe"), cells.images[:5]
+    """Members that are no longer alike predict one by one."""
+    ensemble = pickle.loads(pickle.dumps(fitted("default recipe")))
+    images = cells.images[:5]
     before = ensemble.predict_proba_members(images)
     network, colours = ensemble.estimators_[1].estimators_
     network[-1].test_time_augmentation = None
     colours[0].radius = 0.5
-    del ensemble.estimators_[2].estimators_[1]
-    ensemble.estimators_[2]._weights = np.ones(1)
+    only_network = clone(ensemble.estimators_[2]).set_params(colours="drop")
+    ensemble.estimators_[2] = only_network.fit(cells.images, cells.target)
     after = ensemble.predict_proba_members(images)
     assert_array_equal(
         after, [member.predict_proba(images) for member in ensemble.estimators_]
@@ -131,12 +129,12 @@ def test_members_that_were_changed(fitted, cells):
 
 
 @pytest.mark.filterwarnings("ignore:Members that do no better")
-def test_members_that_know_other_classes(cells):
-    """Their networks have outputs of another number."""
-    unknown = cells.target == cells.target[0]
+def test_members_with_other_classes(cells):
+    """Their networks have another number of outputs."""
+    lacks = cells.target == cells.target[0]
     splits = [
         (np.arange(2, 24), [0, 1]),
-        (np.flatnonzero(~unknown), [*np.where(unknown)[0]]),
+        (np.flatnonzero(~lacks), np.flatnonzero(lacks)),
     ]
     member = make_pipeline(CENTRE, NETWORK)
     with pytest.warns(UserWarning, match="not trained on all classes"):
@@ -144,13 +142,15 @@ def test_members_that_know_other_classes(cells):
             cells.images, cells.target
         )
     together = ensemble.predict_proba_members(cells.images)
-    for seen, member in zip(together, ensemble.estimators_, strict=True):
-        known = np.isin(ensemble.classes_, member.classes_)
-        assert_array_equal(seen[:, known], member.predict_proba(cells.images))
-        assert np.isnan(seen[:, ~known]).all()
+    for proba, member in zip(together, ensemble.estimators_, strict=True):
+        has_class = np.isin(ensemble.classes_, member.classes_)
+        assert_array_equal(proba[:, has_class], member.predict_proba(cells.images))
+        assert np.isnan(proba[:, ~has_class]).all()
 
 
-def test_no_number_of_images_is_compiled_anew(fitted, cells, monkeypatch):
+def test_networks_are_not_compiled_for_each_number_of_images(
+    fitted, cells, monkeypatch
+):
     ensemble = fitted("default recipe")
     ensemble.predict_proba(cells.images[:1])
     traced = []

@@ -1,3 +1,5 @@
+"""Measures of uncertainty and calibration, against plain loops and known values."""
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -16,15 +18,15 @@ from skwbc.uncertainty import (
 
 @st.composite
 def member_probabilities(draw):
-    """Probabilities of up to 4 members, of which some do not know some classes."""
+    """Probabilities of up to 4 members, some of which lack some classes."""
     members, samples, classes = (draw(st.integers(1, 4)) for _ in range(3))
     weights = draw(arrays(float, (members, samples, classes),
                           elements=st.floats(0.01, 1)))  # fmt: skip
-    known = draw(arrays(bool, (members, classes)))
-    # Each member knows at least one class.
-    known[np.arange(members), draw(arrays(int, members, elements=st.integers(
+    has_class = draw(arrays(bool, (members, classes)))
+    # Each member has at least one class.
+    has_class[np.arange(members), draw(arrays(int, members, elements=st.integers(
         0, classes - 1)))] = True  # fmt: skip
-    weights[~np.repeat(known[:, np.newaxis], samples, axis=1)] = np.nan
+    weights[~np.repeat(has_class[:, np.newaxis], samples, axis=1)] = np.nan
     return weights / np.nansum(weights, axis=2, keepdims=True)
 
 
@@ -35,8 +37,8 @@ def test_average_against_plain_loops(proba):
     for sample in range(samples):
         row = []
         for label in range(classes):
-            said = [p for p in proba[:, sample, label] if not np.isnan(p)]
-            row.append(sum(said) / len(said) if said else 0.0)
+            values = [p for p in proba[:, sample, label] if not np.isnan(p)]
+            row.append(sum(values) / len(values) if values else 0.0)
         assert_allclose(average[sample], np.array(row) / sum(row), rtol=1e-9)
     if not np.isnan(proba).any():
         assert (average == proba.mean(axis=0)).all()
@@ -97,14 +99,14 @@ def test_calibration_error_against_plain_loops(n_samples, n_classes, n_bins, see
         if inside:
             confidence, right = np.mean(inside, axis=0)
             error += len(inside) / n_samples * abs(confidence - right)
-    found = expected_calibration_error(truth, proba, classes=names, n_bins=n_bins)
-    assert_allclose(found, error, atol=1e-9)
-    # Rows without probabilities have no say.
+    result = expected_calibration_error(truth, proba, classes=names, n_bins=n_bins)
+    assert_allclose(result, error, atol=1e-9)
+    # Rows without probabilities do not count.
     proba = np.vstack([proba, np.full(n_classes, np.nan)])
     again = expected_calibration_error(
         [*truth, "a"], proba, classes=names, n_bins=n_bins
     )
-    assert again == found
+    assert again == result
 
 
 def test_calibration_error_of_certainty():

@@ -141,8 +141,13 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
         weights = np.ones(len(proba))
     votes = np.tensordot(weights, present, axes=1)
     total = np.tensordot(weights, np.where(present, proba, 0.0), axes=1)
+    mean = np.divide(total, votes, out=np.full_like(total, np.nan), where=votes > 0)
+    # Only rows with members that lack a class can fail to sum to one. The others stay
+    # the exact mean.
     incomplete = (present.any(axis=2) & ~present.all(axis=2)).any(axis=0)
-    return mean_over_known(total, votes, incomplete)
+    mean[incomplete] = np.nan_to_num(mean[incomplete])
+    mean[incomplete] /= mean[incomplete].sum(axis=1, keepdims=True)
+    return mean
 
 
 def first_choices(proba: np.ndarray) -> np.ndarray:
@@ -176,29 +181,3 @@ def count_agreeing(proba_members: np.ndarray, proba: np.ndarray) -> np.ndarray:
     ndarray of shape (n_samples,), int
     """
     return (first_choices(proba_members) == proba.argmax(axis=1)).sum(axis=0)
-
-
-def mean_over_known(
-    total: np.ndarray, votes: np.ndarray, incomplete: np.ndarray
-) -> np.ndarray:
-    """Divide summed probabilities by the number of members that know each class.
-
-    Parameters
-    ----------
-    total : ndarray of shape (n_samples, n_classes)
-        Sums over the members.
-    votes : ndarray of shape (n_samples, n_classes)
-        Number of members in each sum, or the sum of their weights.
-    incomplete : ndarray of shape (n_samples,), bool
-        Whether some member was not fitted on all classes. Only these rows can fail to
-        sum to one and are scaled; the others remain the exact mean.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes)
-        NaN in rows without any vote.
-    """
-    mean = np.divide(total, votes, out=np.zeros_like(total), where=votes > 0)
-    mean[incomplete] /= mean[incomplete].sum(axis=1, keepdims=True)
-    mean[~votes.any(axis=1)] = np.nan
-    return mean

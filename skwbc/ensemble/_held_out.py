@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from skwbc.ensemble._averaging import in_columns, mean_over_known
+from skwbc.ensemble._averaging import average_members, in_columns
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._members import (
     FittedFold,
@@ -89,7 +89,7 @@ def score_held_out(
     held_out = [rows for _, rows in splits]
     members = [fold.member for fold in folds]
     probas = [in_columns(f.proba, f.member.classes_, classes, 0.0) for f in folds]
-    oof_proba = _average(probas, held_out, members, classes, len(y))
+    oof_proba = _average(folds, held_out, classes, len(y))
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
@@ -99,26 +99,19 @@ def score_held_out(
 
 
 def _average(
-    probas: Sequence[np.ndarray],
+    folds: Sequence[FittedFold],
     held_out: Sequence[np.ndarray],
-    members: Sequence[Any],
     classes: np.ndarray,
     n_samples: int,
 ) -> np.ndarray:
-    """Average over the members that know a class; NaN if a sample was never held out.
-
-    `probas` are 0 for a class that a member does not know. Sums take no more memory
-    with many folds, as an array of all members would.
-    """
-    shape = (n_samples, len(classes))
-    total, votes = np.zeros(shape), np.zeros(shape, int)
-    incomplete = np.zeros(n_samples, bool)
-    for proba, rows, member in zip(probas, held_out, members, strict=True):
-        is_known = np.isin(classes, member.classes_)
-        total[rows] += proba
-        votes[rows] += is_known
-        incomplete[rows] |= not is_known.all()
-    return mean_over_known(total, votes, incomplete)
+    """Average the held-out probabilities of each sample; NaN if there are none."""
+    by_member = np.full((len(folds), n_samples, len(classes)), np.nan)
+    for out, fold, rows in zip(by_member, folds, held_out, strict=True):
+        out[rows] = in_columns(fold.proba, fold.member.classes_, classes, np.nan)
+    average = average_members(by_member)
+    for fold, rows in zip(folds, held_out, strict=True):
+        average[rows[np.isnan(fold.proba).any(axis=1)]] = np.nan  # It has diverged.
+    return average
 
 
 def _score(

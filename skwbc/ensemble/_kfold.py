@@ -361,8 +361,7 @@ class KFoldEnsembleClassifier(
             on.
         """
         check_is_fitted(self)
-        chunks = list(predict_in_chunks(self, X))
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks, axis=1)
+        return np.concatenate(list(predict_in_chunks(self, X)), axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean of the members' class probabilities.
@@ -381,9 +380,7 @@ class KFoldEnsembleClassifier(
             In the order of `classes_`.
         """
         check_is_fitted(self)
-        members = predict_in_chunks(self, X)
-        chunks = [average_members(proba) for proba in members]
-        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        return np.concatenate(list(map(average_members, predict_in_chunks(self, X))))
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return the set of classes that each sample may have.
