@@ -206,7 +206,7 @@ def read_raw(
 
 
 class ImageFiles(LazyArray):
-    """A lazy array of images in files, each of which is decoded when it is read.
+    """A lazy array of images in files, which are decoded when they are read.
 
     Use it in place of an array of images: :class:`~skwbc.ImageAugmenter`,
     :class:`~skwbc.CNNClassifier` and :class:`~skwbc.KFoldEnsembleClassifier` read one

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -188,9 +189,7 @@ def _check_classes(classes: Sequence[str]) -> list[str]:
     return names
 
 
-def _check_counts(
-    n_per_class: int | Mapping[str, int], names: list[str]
-) -> dict[str, int]:
+def _check_counts(n_per_class: Any, names: list[str]) -> dict[str, int]:
     if not isinstance(n_per_class, Mapping):
         n_per_class = dict.fromkeys(names, n_per_class)
     if set(n_per_class) != set(names):
