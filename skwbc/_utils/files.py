@@ -6,6 +6,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -207,3 +208,19 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def one_spelling(name: str) -> str:
+    """Normalise accents: macOS stores them apart from their letters.
+
+    Parameters
+    ----------
+    name : str
+        A name, for example of a folder.
+
+    Returns
+    -------
+    str
+        Equal for names that look the same.
+    """
+    return unicodedata.normalize("NFC", name)

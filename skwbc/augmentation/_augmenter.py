@@ -31,7 +31,7 @@ class ImageAugmenter(ImageTransformer):
     ``transform`` is deterministic: it standardises. ``fit_transform``, which a pipeline
     calls in its ``fit``, returns :class:`AugmentedImages` if any of the options below
     is random. This array-like changes the images, and then standardises them, each time
-    a batch is drawn. So training images are changed, but images to predict are not.
+    a batch is drawn. So only training images are changed.
 
     The options have the same names and meaning as in Keras' retired
     ``ImageDataGenerator``; `stain_jitter` is for stained specimens. They are applied in

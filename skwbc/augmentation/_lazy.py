@@ -8,7 +8,22 @@ from skwbc._utils.lazy_arrays import LazyArray, as_index, positions_of, read_row
 from skwbc.augmentation._plan import AugmentationPlan, Draws
 
 
-class StandardisedImages(LazyArray):
+class _LazyImages(LazyArray):
+    """Images that a plan changes when they are read."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, images: Any, plan: AugmentationPlan) -> None:
+        super().__init__(len(images))
+        self._images = images
+        self._plan = plan
+
+    @property
+    def _row_shape(self) -> tuple[int, ...]:
+        return tuple(self._images.shape[1:])
+
+
+class StandardisedImages(_LazyImages):
     """A lazy array of images, standardised each time they are read.
 
     ``ImageAugmenter.transform`` returns it for images that are not in memory.
@@ -31,23 +46,12 @@ class StandardisedImages(LazyArray):
 
     __module__ = "skwbc.augmentation"  # where pickles look for it
 
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, images: Any, plan: AugmentationPlan) -> None:
-        super().__init__(len(images))
-        self._images = images
-        self._plan = plan
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return tuple(self._images.shape[1:])
-
     def _read(self, rows: np.ndarray) -> np.ndarray:
         positions = positions_of(self._images, rows)
         return self._plan.apply(read_rows(self._images, rows), positions=positions)
 
 
-class AugmentedImages(LazyArray):
+class AugmentedImages(_LazyImages):
     """A lazy array of images, augmented anew each time a batch of them is drawn.
 
     ``ImageAugmenter.fit_transform`` returns it, so the last step of a pipeline is
@@ -98,17 +102,9 @@ class AugmentedImages(LazyArray):
 
     __module__ = "skwbc"  # where pickles look for it
 
-    dtype = np.dtype(np.float32)
-
     def __init__(self, images: Any, plan: AugmentationPlan, seed: int) -> None:
-        super().__init__(len(images))
-        self._images = images
-        self._plan = plan
+        super().__init__(images, plan)
         self.seed = seed
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return tuple(self._images.shape[1:])
 
     def draw(self, indices: Any, rng: Any) -> np.ndarray:
         """Draw an augmented batch.

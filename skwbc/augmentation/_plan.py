@@ -1,7 +1,7 @@
 """From the options of an augmenter to changed and standardised images."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -223,39 +223,48 @@ def _zoom_range(value: Any) -> tuple[float, float]:
     """Return the factors from and to; a number z is short for 1 - z and 1 + z."""
     if isinstance(value, Real):
         return 1.0 - float(value), 1.0 + float(value)
-    factors = _numbers(value)
-    if len(factors) != 2 or not 0 < factors[0] <= factors[1]:
-        raise ValueError(
-            f"zoom_range={value!r}: expected a number from 0 to 1 (excluded), or a "
-            "pair of factors (from, to) with 0 < from <= to."
-        )
-    return float(factors[0]), float(factors[1])
+    expected = (
+        "a number from 0 to 1 (excluded), or a pair of factors (from, to) with "
+        "0 < from <= to"
+    )
+    return _pair("zoom_range", value, lambda low, high: 0 < low <= high, expected)
 
 
 def _brightness_range(value: Any) -> tuple[float, float]:
     """Return the factors from and to; None leaves brightness alone."""
     if value is None:
         return 1.0, 1.0
-    factors = _numbers(value)
-    if len(factors) != 2 or not 0 <= factors[0] <= factors[1]:
-        raise ValueError(
-            f"brightness_range={value!r}: expected None or a pair of factors (from, "
-            "to) with 0 <= from <= to, such as (0.8, 1.2)."
-        )
-    return float(factors[0]), float(factors[1])
+    expected = (
+        "None or a pair of factors (from, to) with 0 <= from <= to, such as (0.8, 1.2)"
+    )
+    return _pair(
+        "brightness_range", value, lambda low, high: 0 <= low <= high, expected
+    )
 
 
 def _stain_jitter(value: Any) -> tuple[float, float]:
     """Return the ranges of scale and shift; a single number stands for both."""
     if isinstance(value, Real):
         return float(value), float(value)
-    sizes = _numbers(value)
-    if len(sizes) != 2 or sizes.min() < 0 or sizes[0] >= 1:
-        raise ValueError(
-            f"stain_jitter={value!r}: expected a number from 0 to 1 (excluded), or a "
-            "pair (scale, shift) of numbers not below 0, the first of them below 1."
-        )
-    return float(sizes[0]), float(sizes[1])
+    expected = (
+        "a number from 0 to 1 (excluded), or a pair (scale, shift) of numbers not "
+        "below 0, the first of them below 1"
+    )
+    return _pair(
+        "stain_jitter",
+        value,
+        lambda scale, shift: 0 <= scale < 1 and shift >= 0,
+        expected,
+    )
+
+
+def _pair(
+    name: str, value: Any, is_valid: Callable[[float, float], bool], expected: str
+) -> tuple[float, float]:
+    pair = _numbers(value).tolist()
+    if len(pair) != 2 or not is_valid(*pair):
+        raise ValueError(f"{name}={value!r}: expected {expected}.")
+    return pair[0], pair[1]
 
 
 def _numbers(value: Any) -> np.ndarray:

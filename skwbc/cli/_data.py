@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skwbc._utils.files import distrust
-from skwbc.datasets._checks import one_spelling
+from skwbc._utils.files import distrust, one_spelling
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch

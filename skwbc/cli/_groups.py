@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from skwbc._utils.files import one_spelling
 from skwbc.cli._data import is_raw
-from skwbc.datasets._checks import one_spelling
 
 
 class GroupTable:

@@ -2,7 +2,14 @@
 
 Everything is measured in micrometres, so that cells keep their natural sizes relative
 to one another whatever the zoom. Shapes deposit amounts of four stains; the amounts
-become light only once, so overlapping cells darken each other as they do on glass.
+become light only once, so overlapping cells darken each other as they do on glass: by
+the Beer-Lambert law, with one optical density vector per stain as in [1]_.
+
+References
+----------
+.. [1] A. C. Ruifrok and D. A. Johnston, "Quantification of histochemical staining
+       by color deconvolution", Analytical and Quantitative Cytology and Histology,
+       23(4), 291-299, 2001.
 """
 
 from collections.abc import Callable
@@ -12,7 +19,6 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from skwbc.datasets._camera import photograph
 from skwbc.datasets._smear import (
     AZURE,
     EOSIN,
@@ -29,10 +35,20 @@ from skwbc.datasets._smear import (
     open_window,
 )
 
+# Optical density of a unit amount of each stain in red, green and blue.
+_OPTICAL_DENSITY = np.array(
+    [
+        [0.40, 0.64, 0.19],  # nuclear: the violet azure-eosin complex on DNA
+        [0.34, 0.26, 0.12],  # azure: grey blue
+        [0.06, 0.32, 0.25],  # eosin: orange pink
+        [0.08, 0.20, 0.21],  # haemoglobin taking up eosin: salmon
+    ]
+)
+
 
 @dataclass(frozen=True)
 class CellType:
-    """How one class of white cell looks; pairs are the ends of uniform ranges."""
+    """Look of one class of white cells; pairs are the ends of uniform ranges."""
 
     diameter: tuple  # micrometres
     nucleus: Callable  # (rng, window, radius) -> uint8 mask
@@ -42,7 +58,7 @@ class CellType:
     eosin: tuple  # cytoplasm
     outline: float = 0.05  # relative irregularity of the contour
     vacuoles: int = 0  # at most
-    granules: tuple = (0, 0)  # number a square micrometre
+    granules: tuple = (0, 0)  # number per square micrometre
     granule_radius: tuple = (0.15, 0.25)  # micrometres
     granule_stains: dict = field(default_factory=dict)  # stain -> amount
     granule_strength: tuple = (0.5, 1.15)  # factor on those amounts
@@ -65,7 +81,7 @@ def render_cell(cell, height, width, rng):
     _draw_red_cells(smear, centre, radius)
     _draw_platelets(smear, centre, radius)
     _draw_white_cell(smear, cell, centre, radius)
-    return photograph(smear, height, width)
+    return _photograph(smear, height, width)
 
 
 # --- the slide and what lies between the white cells -------------------------------
@@ -75,9 +91,9 @@ def _draw_red_cells(smear, white_centre, white_radius):
     rng = smear.rng
     pallor, amount = rng.uniform(0.15, 1.0), rng.uniform(0.75, 1.4)
     spacing = rng.uniform(1.2, 2.1)  # below 2 they may overlap
-    wanted = rng.integers(3, 13) * smear.size.prod() / 22**2
+    n_cells = rng.integers(3, 13) * smear.size.prod() / 22**2
     placed: list[tuple[float, ...]] = []
-    for centre in rng.uniform(-3, smear.size + 3, (30 + 4 * int(wanted), 2)):
+    for centre in rng.uniform(-3, smear.size + 3, (30 + 4 * int(n_cells), 2)):
         radius = rng.normal(3.6, 0.22)
         gap = np.hypot(*(centre - white_centre)) - white_radius - radius
         crowded = any(np.hypot(*(centre - c)) < spacing * radius for c in placed)
@@ -85,7 +101,7 @@ def _draw_red_cells(smear, white_centre, white_radius):
             continue
         placed.append(centre)
         _draw_red_cell(smear, centre, radius, pallor, amount)
-        if len(placed) >= wanted:
+        if len(placed) >= n_cells:
             break
 
 
@@ -120,7 +136,7 @@ def _draw_platelets(smear, white_centre, white_radius):
 
 
 def lobed_nucleus(rng, window, radius, *, counts, chances, size, spread, bridge):
-    """Mask of round lobes strung along an arc and joined by bridges."""
+    """Draw the mask of round lobes strung along an arc and joined by bridges."""
     count = rng.choice(counts, p=chances)
     lobe = radius * size * (2 / count) ** 0.45 * rng.uniform(0.85, 1.1)
     ring = radius * rng.uniform(*spread)
@@ -142,7 +158,7 @@ def lobed_nucleus(rng, window, radius, *, counts, chances, size, spread, bridge)
 
 
 def bent_nucleus(rng, window, radius):
-    """Mask of a thick arc: from an indented oval to a horseshoe."""
+    """Draw the mask of a thick arc: from an indented oval to a horseshoe."""
     span = rng.uniform(0.5, 1.45) * np.pi
     bend = radius * rng.uniform(0.28, 0.42)
     width = radius * rng.uniform(0.7, 1.0) * (1.25 - 0.25 * span / np.pi)
@@ -158,7 +174,7 @@ def bent_nucleus(rng, window, radius):
 
 
 def round_nucleus(rng, window, radius):
-    """Mask of an oval that nearly fills the cell."""
+    """Draw the mask of an oval that nearly fills the cell."""
     mask = np.zeros(window.shape, np.uint8)
     shift = rng.normal(0, 0.06, 2) * radius
     axes = radius * rng.uniform(0.76, 0.92, 2)
@@ -210,12 +226,12 @@ def _nucleus_mask(smear, cell, window, radius, distance):
 
 
 def _cytoplasm(smear, cell, window, radius):
-    """Stain amounts over the window, mottled and pierced by vacuoles."""
+    """Draw stain amounts over the window, mottled and pierced by vacuoles."""
     rng = smear.rng
     layers = np.zeros((3, *window.shape), np.float32)
     mottle = 1 + 0.18 * noise(rng, window.shape, 2 * smear.scale, 3)
     layers[AZURE] = mottle * rng.uniform(*cell.azure)
-    # Where one dye is dense the other finds less to bind to.
+    # A dense dye leaves less for the other to bind to.
     layers[EOSIN] = (2 - mottle) * rng.uniform(*cell.eosin)
     count = rng.integers(0, cell.vacuoles + 1)
     if count:
@@ -238,8 +254,46 @@ def _granule_mask(smear, cell, window, radius):
 
 
 def _scatter(rng, window, radius, count):
-    """Points spread evenly over a disc around the window's centre."""
+    """Draw points spread evenly over a disc around the centre of the window."""
     angles = rng.uniform(0, 2 * np.pi, count)
     reach = radius * np.sqrt(rng.uniform(0, 1.1, count))
     offsets = np.stack([np.cos(angles), np.sin(angles)], axis=1) * reach[:, None]
     return window.centre + offsets
+
+
+# --- the camera --------------------------------------------------------------------
+
+
+def _photograph(smear, height, width):
+    """Model the light through the stains, the optics and the sensor."""
+    rng = smear.rng
+    densities = _OPTICAL_DENSITY * rng.normal(1, 0.09, (4, 3)) * rng.normal(1, 0.12)
+    # The pH of the buffer trades blue stains against red ones.
+    balance = rng.normal(0, 0.14)
+    densities *= np.exp(balance * np.array([[0.3], [1.0], [-1.0], [-0.6]]))
+    # Not a matrix product: its last bits may depend on the number of threads.
+    exponents = (-np.log(10) * densities).astype(np.float32)
+    light = np.exp(np.einsum("sc,shw->chw", exponents, smear.stains))
+    side = min(height, width)
+    # Lenses focus every colour at its own depth.
+    blurs = side / 100 * (rng.gamma(3.0, 0.25) * rng.uniform(0.8, 1.2, 3) + 0.3)
+    image = np.empty((height, width, 3), np.float32)
+    for i, blur in enumerate(blurs):
+        channel = cv2.resize(light[i], (width, height), interpolation=cv2.INTER_AREA)
+        image[..., i] = cv2.GaussianBlur(channel, (0, 0), blur)
+    image *= _illumination(rng, height, width)[..., None]
+    image *= (rng.uniform(0.76, 0.96) * rng.normal(1, 0.03, 3)).astype("f4")
+    grain = rng.standard_normal(image.shape, dtype=np.float32)
+    grain *= rng.uniform(0.005, 0.02)
+    image += grain * np.sqrt(np.maximum(image, 0))
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _illumination(rng, height, width):
+    """Make a slow gradient, some vignetting and unevenness of the glass."""
+    x = np.linspace(-1, 1, width, dtype=np.float32)
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    tilt = rng.normal(0, 0.035, 2).astype(np.float32)
+    vignette = rng.uniform(0, 0.05)
+    uneven = 0.015 * noise(rng, (height, width), height / 3)
+    return 1 + tilt[0] * x + tilt[1] * y - vignette * (x**2 + y**2) + uneven

@@ -1,4 +1,4 @@
-"""Folders of image files, one folder for each class."""
+"""Folders of image files, with one sub-folder per class."""
 
 import os
 import warnings
@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._utils.files import MAX_PIXELS, reason, replacing
+from skwbc._utils.files import MAX_PIXELS, one_spelling, reason, replacing
 from skwbc._utils.sklearn_compat import Interval, StrOptions, validate_params
-from skwbc.datasets._checks import check_sides, one_spelling
 from skwbc.datasets._image_files import (
     KINDS,
     SUFFIXES,
     ImageFiles,
+    check_sides,
     decode,
     has_images,
     image_files,
@@ -25,15 +25,15 @@ from skwbc.datasets._image_files import (
     warn_of_dim,
 )
 
-# Of images, and not read. A warning says so.
+# Suffixes of images in formats that are not read, for a warning.
 _OTHER_SUFFIXES = {
-    # Of microscopes and scanners.
+    # Microscopes and scanners.
     *(".bif", ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib"),
     *(".oif", ".qptiff", ".scn", ".stk", ".svs", ".vsi", ".zvi"),
-    # Of cameras and phones.
+    # Cameras and phones.
     *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jfif", ".jpe"),
     *(".jxl", ".nef", ".raw"),
-    # Of programs.
+    # Programs.
     *(".dcm", ".dib", ".exr", ".fits", ".hdr", ".j2k", ".jpx", ".mrc", ".npy", ".pam"),
     *(".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".ras", ".sr", ".tga"),
 }
@@ -65,30 +65,29 @@ def load_image_folder(
     max_pixels: int = MAX_PIXELS,
     return_X_y: bool = False,
 ) -> Any:
-    """Load images from a folder that has one folder for each class.
+    """Load images from a folder with one sub-folder per class.
 
     Parameters
     ----------
     path : str or path-like
         The folder. Its sub-folders are the classes; the PNG, JPEG, BMP, TIFF, WebP,
         GIF, JPEG 2000, PGM and PPM files directly in them are the images. Files and
-        folders whose name begins with a dot, and ``__MACOSX``, are ignored.
+        folders whose names begin with a dot, and ``__MACOSX``, are ignored.
     image_size : tuple of int, default=(100, 100)
-        (height, width) in pixels that all images are brought to.
+        (height, width) in pixels to which all images are resized.
     classes : sequence of str, default=None
         The sub-folders to use. All of them, by default.
     on_error : {"raise", "warn"}, default="raise"
-        What to do about files that cannot be read or decoded: raise one error that
-        names them all, or leave them out with one warning that does.
+        How to treat files that cannot be read or decoded: raise one error that names
+        them all, or leave them out with one warning that names them all.
     lazy : bool, default=False
-        Keep the images in their files, for more of them than fit into memory. Each file
-        is decoded once now, to find those that cannot be, and again whenever a batch
-        needs it.
+        Keep the images in their files, if they do not fit into memory. Each file is
+        decoded once now, to check it, and again each time a batch needs it.
     max_pixels : int, default=100,000,000
         Height times width of the largest image that is decoded; larger ones count as
         files that cannot be read.
     return_X_y : bool, default=False
-        Return ``(images, target)`` only.
+        Return only ``(images, target)``.
 
     Returns
     -------
@@ -104,24 +103,24 @@ def load_image_folder(
         filenames : list of str
             Path of each image.
         DESCR : str
-            Where they are from, and how many of each class.
+            Source of the images, and the number of each class.
 
     (images, target) : tuple if ``return_X_y=True``
 
     Raises
     ------
     ValueError
-        If there is no class folder, a class that was asked for is missing or has no
-        image, or files cannot be decoded.
+        If there is no class folder, a class is missing or has no image, or files
+        cannot be decoded.
     OSError
         If the folder cannot be read.
 
     Warns
     -----
     UserWarning
-        With ``on_error="warn"``, of the files that were left out. Of images of kinds
-        that are not read, and of folders with images in the class folders, with their
-        numbers. Of images that use 12 of 16 bits, which makes them nearly black.
+        If files were left out because of ``on_error="warn"``. If the class folders
+        hold images in other formats, or sub-folders with images. If 16-bit images use
+        only 12 bits, which makes them nearly black.
     """
     path = Path(path)
     size = check_sides(image_size, "image_size", ("height", "width"))
@@ -132,11 +131,11 @@ def load_image_folder(
     if others := _left_out(folders.values()):
         warnings.warn(
             f"Left out in the class folders of {path}: {others}. Expected {KINDS} "
-            "files directly in the folder of their class: convert or move them.",
+            "files directly in the folder of their class. Convert or move them.",
             stacklevel=2,
         )
-    # Lazily, one image at a time is read into the same place.
-    room = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
+    # With `lazy`, one image at a time is read into the same place.
+    pixels = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
     target: list[str] = []
     filenames: list[str] = []
     failures: list[str] = []
@@ -147,7 +146,7 @@ def load_image_folder(
         except (OSError, ValueError) as error:
             failures.append(reason(error))
             continue
-        room[0 if lazy else len(filenames)] = image
+        pixels[0 if lazy else len(filenames)] = image
         target.append(name)
         filenames.append(str(file))
         if is_dim:
@@ -162,7 +161,7 @@ def load_image_folder(
         warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
     if dim:
         warn_of_dim(dim)
-    images: Any = room[: len(filenames)]
+    images: Any = pixels[: len(filenames)]
     if lazy:
         images = ImageFiles(filenames, size, max_pixels=max_pixels)
     labels = np.array(target)
@@ -180,7 +179,7 @@ def load_image_folder(
 
 
 def class_names(path: str | os.PathLike) -> list[str]:
-    """Return the names of the class folders in a folder, sorted.
+    """Return the sorted names of the class folders in a folder.
 
     Parameters
     ----------
@@ -190,12 +189,12 @@ def class_names(path: str | os.PathLike) -> list[str]:
     Returns
     -------
     list of str
-        At least one.
+        At least one name.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no class folder.
     OSError
         If the folder cannot be read.
     """
@@ -205,22 +204,22 @@ def class_names(path: str | os.PathLike) -> list[str]:
 def save_image_folder(
     images: np.ndarray, target: Sequence[str], path: str | os.PathLike
 ) -> list[str]:
-    """Write images as PNG files into a folder for each class.
+    """Write images as PNG files, into one folder per class.
 
     Parameters
     ----------
     images : ndarray of shape (n_samples, height, width, 3), uint8
         RGB images.
     target : sequence of str
-        The class of each, which becomes the name of its folder.
+        Class of each image, which becomes the name of its folder.
     path : str or path-like
-        The folder that the class folders are made in. Files of the same name are
-        replaced, others are left alone.
+        Folder for the class folders. Files of the same name are replaced, others are
+        kept.
 
     Returns
     -------
     list of str
-        The files, in the order of `images`.
+        Paths of the files, in the order of `images`.
     """
     files = []
     for number, (image, label) in enumerate(zip(images, target, strict=True), start=1):
@@ -241,13 +240,13 @@ def _images_of(folder: Path) -> list[Path]:
         raise ValueError(
             f"The class folder {folder} has no image"
             f"{f', only {others}' if others else ''}. Expected files directly in it "
-            f"that end in {', '.join(SUFFIXES)}."
+            f"whose names end in {', '.join(SUFFIXES)}."
         )
     return files
 
 
 def _left_out(folders: Iterable[Path]) -> str:
-    """Say what looks like images in class folders and is not read, or nothing."""
+    """Describe images in class folders that are not read; empty if there are none."""
     suffixes = []
     n_folders = 0
     for entry in (entry for folder in folders for entry in os.scandir(folder)):
@@ -258,50 +257,52 @@ def _left_out(folders: Iterable[Path]) -> str:
             n_folders += has_images(Path(entry))
         elif suffix in _OTHER_SUFFIXES:
             suffixes.append(suffix)
-    found = []
+    descriptions = []
     if suffixes:
         kinds = ", ".join(sorted(set(suffixes)))
-        found.append(f"files of other kinds ({len(suffixes)}: {kinds})")
+        descriptions.append(f"files in other formats ({len(suffixes)}: {kinds})")
     if n_folders:
-        found.append(f"sub-folders with images ({n_folders})")
-    return " and ".join(found)
+        descriptions.append(f"sub-folders with images ({n_folders})")
+    return " and ".join(descriptions)
 
 
 def _class_folders(path: Path) -> dict[str, Path]:
     if not path.is_dir():
-        kind = "is no folder" if path.exists() else "does not exist"
+        problem = "is not a folder" if path.exists() else "does not exist"
         raise NotADirectoryError(
-            f"{path} {kind}. Expected a folder that has one folder for each class."
+            f"{path} {problem}. Expected a folder with one sub-folder per class."
         )
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for folder in sorted(path.iterdir()):
         if not folder.is_dir() or is_hidden(folder.name):
             continue
         name = one_spelling(folder.name)
-        if name in found:
+        if name in folders:
             raise ValueError(
-                f"{path} has two folders {name!r}, whose accents are written in two "
-                "ways. Make one folder of them."
+                f"{path} has two folders {name!r}, whose accents are encoded in two "
+                "ways. Merge them into one folder."
             )
-        found[name] = folder
-    if not found:
+        folders[name] = folder
+    if not folders:
         raise ValueError(
-            f"{path} has no sub-folders. Expected one for each class, with its images "
-            "in it."
+            f"{path} has no sub-folders. Expected one per class, with its images in it."
         )
-    return found
+    return folders
 
 
 def _choose(path: Path, classes: Sequence[str] | None) -> dict[str, Path]:
-    found = _class_folders(path)
+    folders = _class_folders(path)
     if classes is None:
-        return found
+        return folders
     names = [one_spelling(str(name)) for name in classes]
-    missing = [name for name in names if name not in found]
-    if missing or len(set(names)) != len(names) or not names:
-        what = f"no folder for {missing}" if missing else "no such choice"
+    missing = [name for name in names if name not in folders]
+    if missing:
         raise ValueError(
-            f"{path} has {what} in classes={list(classes)}. Give different names out "
-            f"of {list(found)}."
+            f"{path} has no folder for {missing}. Choose classes from {list(folders)}."
         )
-    return {name: found[name] for name in sorted(names)}
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"classes={list(classes)}: expected at least one name and none twice. "
+            f"Choose from {list(folders)}."
+        )
+    return {name: folders[name] for name in sorted(names)}

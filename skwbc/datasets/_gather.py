@@ -1,4 +1,4 @@
-"""Images to predict, from whatever paths a user names."""
+"""Images to predict, from files and folders of any kind."""
 
 import os
 from collections.abc import Sequence
@@ -8,21 +8,26 @@ from typing import NamedTuple
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, reason
-from skwbc.datasets._image_files import SUFFIXES, decode, image_files, warn_of_dim
-from skwbc.datasets._raw_bytes import read_raw
+from skwbc.datasets._image_files import (
+    SUFFIXES,
+    decode,
+    image_files,
+    read_raw,
+    warn_of_dim,
+)
 
 
 class GatheredImages(NamedTuple):
-    """Images, where each came from, and what could not be read.
+    """Images, their sources, and errors.
 
     Attributes
     ----------
     images : ndarray of shape (n_samples, height, width, 3), uint8
         The images.
     filenames : list of str
-        Where each image came from.
+        Source of each image.
     errors : list of str
-        A line for each path that could not be read, which names it.
+        One line for each path that could not be read, with its name.
     """
 
     images: np.ndarray
@@ -38,7 +43,7 @@ def gather_images(
 ) -> GatheredImages:
     """Read images without labels from files, folders and raw files.
 
-    What cannot be read does not keep the rest from being read.
+    Paths that cannot be read are listed, and do not stop the others.
 
     Parameters
     ----------
@@ -46,22 +51,19 @@ def gather_images(
         PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM and PPM files; planar ``.raw``
         files; folders of all these, searched with all their sub-folders.
     image_shape : tuple of int
-        (height, width, 3) that images are brought to, and that raw files have.
+        (height, width, 3) to which images are resized, and which raw files have.
     max_pixels : int, default=100,000,000
         Height times width of the largest image file that is decoded.
 
     Returns
     -------
     GatheredImages
-        A named tuple of ``images``, an ndarray of shape (n_samples, height, width, 3)
-        and type uint8; ``filenames``, a list that says where each came from; and
-        ``errors``, a list with a line for each path that could not be read, which
-        names it.
+        Named tuple of ``images``, ``filenames`` and ``errors``.
 
     Warns
     -----
     UserWarning
-        Of images that use 12 of 16 bits, which makes them nearly black.
+        If 16-bit images use only 12 bits, which makes them nearly black.
     """
     images: list[np.ndarray] = []
     filenames: list[str] = []
@@ -89,8 +91,7 @@ def gather_images(
                 errors.append(reason(error))
     if dim:
         warn_of_dim(dim)
-    empty = np.empty((0, *image_shape), np.uint8)
-    stacked = np.stack(images) if images else empty
+    stacked = np.array(images, np.uint8).reshape(-1, *image_shape)
     return GatheredImages(stacked, filenames, errors)
 
 

@@ -1,10 +1,12 @@
-"""Image files: finding them, decoding one, and an array-like of many."""
+"""Image files: listing and reading them, and a lazy array of many."""
 
 import io
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagesize
@@ -12,7 +14,6 @@ import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
 from skwbc._utils.lazy_arrays import LazyArray
-from skwbc.datasets._checks import check_sides
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"),
@@ -23,6 +24,41 @@ _NOT_DECODED = (
     "{path} could not be decoded as an image ({size} bytes). Expected a whole "
     f"{KINDS} file."
 )
+
+
+def check_sides(
+    value: Any, name: str, sides: Sequence[str], smallest: int = 1
+) -> tuple[int, ...]:
+    """Check a size in pixels.
+
+    Parameters
+    ----------
+    value : sequence of int
+        The size.
+    name : str
+        Name of the parameter, for the message.
+    sides : sequence of str
+        Names of the entries, in order.
+    smallest : int, default=1
+        The smallest allowed entry.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is not a size.
+    """
+    values: list[Any] = list(value)
+    whole = all(isinstance(side, Integral) and side is not True for side in values)
+    if len(values) != len(sides) or not whole or min(values) < smallest:
+        raise ValueError(
+            f"{name}={value!r}: expected {len(sides)} whole numbers of at least "
+            f"{smallest}, ({', '.join(sides)})."
+        )
+    return tuple(int(side) for side in values)
 
 
 def read_image(
@@ -37,15 +73,14 @@ def read_image(
     ----------
     path : str or path-like
         A PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM file. Grey images are
-        turned into RGB, an alpha channel is dropped, 16 bits become 8, the orientation
-        in the file is heeded, and of several pages or frames the first is taken.
+        converted to RGB, an alpha channel is dropped, 16 bits become 8, the orientation
+        in the file is applied, and only the first of several pages or frames is read.
     image_size : tuple of int
-        (height, width) in pixels of what is returned. The sides are scaled each to its
-        own length, by averaging areas where an image gets smaller and linearly where
-        it gets larger.
+        (height, width) in pixels of the result. The aspect ratio may change. Images
+        are reduced by averaging areas, and enlarged linearly.
     max_pixels : int, default=100,000,000
-        Height times width of the largest image that is decoded. The size is taken from
-        the head of the file, before that.
+        Height times width of the largest image that is decoded. The size is read from
+        the header of the file first.
 
     Returns
     -------
@@ -61,8 +96,7 @@ def read_image(
     Warns
     -----
     UserWarning
-        If there are 16 bits and the image uses 12 of them or fewer, which makes it
-        nearly black.
+        If a 16-bit image uses at most 12 bits, which makes it nearly black.
     """
     image, is_dim = decode(path, image_size, max_pixels)
     if is_dim:
@@ -73,23 +107,23 @@ def read_image(
 def decode(
     path: str | os.PathLike, image_size: Sequence[int], max_pixels: int
 ) -> tuple[np.ndarray, bool]:
-    """Do as `read_image`, but tell whether it would warn."""
-    # Not cv2.imread: it says nothing of why it failed, and cannot read every path.
+    """Return the image of `read_image`, and whether it would warn about 12 bits."""
+    # Unlike cv2.imread, this reads every path and raises an error if it cannot.
     content = Path(path).read_bytes()
     data = np.frombuffer(content, np.uint8)
     width, height = imagesize.get(io.BytesIO(content))
     if min(width, height) < 1:
-        # OpenCV decodes some kinds whose size is not known before.
+        # OpenCV decodes some formats whose size cannot be checked first.
         raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
     if width * height > max_pixels:
         raise ValueError(
             f"{path} has {width:,} x {height:,} pixels, more than max_pixels="
-            f"{max_pixels:,}, and was not decoded. Give a larger one if you trust the "
+            f"{max_pixels:,}, and was not decoded. Raise max_pixels if you trust the "
             "file and have the memory."
         )
     image = _imdecode(data, cv2.IMREAD_COLOR_RGB)
     if image is None:
-        # To look takes up to 8 times the room of 8-bit RGB.
+        # Decoding all bits takes up to 8 times the memory of 8-bit RGB.
         if 8 * width * height <= max_pixels:
             _refuse_32_bits(path, data)
         raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
@@ -104,12 +138,13 @@ def decode(
 
 
 def warn_of_dim(files: Sequence[str]) -> None:
-    """Warn once of all the files that `decode` found dim."""
+    """Warn once about all files for which `decode` returned True."""
     others = f" and {len(files) - 1} more" if len(files) > 1 else ""
     warnings.warn(
-        f"{files[0]}{others}: 16 bits a value, but none above 4,095, as cameras of 12 "
-        "bits write them. Read as 8 bits this is nearly black. Multiply the values by "
-        "16 and save the files again, or read them yourself and pass the array.",
+        f"{files[0]}{others}: 16 bits per value, but none above 4,095, as 12-bit "
+        "cameras write them. Reduced to 8 bits this is nearly black. Multiply the "
+        "values by 16 and save the files again, or read them yourself and pass the "
+        "array.",
         stacklevel=3,
     )
 
@@ -133,24 +168,56 @@ def _refuse_32_bits(path: str | os.PathLike, data: np.ndarray) -> None:
     if image is not None and image.dtype.itemsize > 2:
         raise ValueError(
             f"{path} has values of {8 * image.dtype.itemsize} bits ({image.dtype}). "
-            "TIFF files of 8 and 16 bits are read: convert it, or read it yourself and "
+            "TIFF files of 8 and 16 bits are read. Convert it, or read it yourself and "
             "pass the array."
         )
 
 
-class ImageFiles(LazyArray):
-    """A lazy array of images in files, which are decoded when they are asked for.
+def read_raw(
+    path: Path, image_shape: Sequence[int], layout: str = "planar"
+) -> tuple[np.ndarray, list[str]]:
+    """Read images and their names, as described in ``load_raw_images``.
 
-    It stands wherever an array of images does in this package, and is as large as the
-    list of names: :class:`~skwbc.ImageAugmenter`, :class:`~skwbc.CNNClassifier` and
-    :class:`~skwbc.KFoldEnsembleClassifier` read a batch at a time.
+    Returns
+    -------
+    images : ndarray of shape (n_samples, height, width, channels), uint8
+    names : list of str
+    """
+    height, width, channels = check_sides(
+        image_shape, "image_shape", ("height", "width", "channels")
+    )
+    values = np.fromfile(path, np.uint8)
+    size = height * width * channels
+    if not len(values) or len(values) % size:
+        raise ValueError(
+            f"{path} has {len(values)} bytes, which is not a whole number of images of "
+            f"shape {(height, width, channels)} ({size} bytes each) but "
+            f"{len(values) / size:.2f}. Check the file, and the size of its images "
+            "(image_shape; --image-size of skwbc train)."
+        )
+    if layout == "planar":
+        images = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    else:
+        images = values.reshape(-1, height, width, channels)
+    one = len(images) == 1
+    names = [str(path) if one else f"{path}[{k}]" for k in range(len(images))]
+    # Networks and warps need the channels of a pixel next to each other.
+    return np.ascontiguousarray(images), names
+
+
+class ImageFiles(LazyArray):
+    """A lazy array of images in files, which are decoded when they are read.
+
+    Use it in place of an array of images: :class:`~skwbc.ImageAugmenter`,
+    :class:`~skwbc.CNNClassifier` and :class:`~skwbc.KFoldEnsembleClassifier` read one
+    batch at a time. It takes no more memory than the list of file names.
 
     Parameters
     ----------
     filenames : sequence of str or path-like
-        The files, as for ``load_image_folder``.
+        Files of the formats of :func:`read_image`.
     image_size : tuple of int
-        (height, width) in pixels that all images are brought to.
+        (height, width) in pixels to which all images are resized.
     max_pixels : int, default=100,000,000
         Height times width of the largest image that is decoded.
 
@@ -163,9 +230,9 @@ class ImageFiles(LazyArray):
 
     Notes
     -----
-    An int as index reads one image. A slice, a boolean mask and an array of int select,
-    and what they return is lazy, too. ``np.asarray`` reads all. A file that cannot be
-    read when its turn comes raises an error that names it.
+    Indexing by an int reads one image. Indexing by a slice, a boolean mask or an array
+    of int returns a lazy selection. ``np.asarray`` reads all images. A file that cannot
+    be read raises an error that names it.
     """
 
     __module__ = "skwbc.datasets"  # where pickles look for it
@@ -196,13 +263,43 @@ class ImageFiles(LazyArray):
     def _read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self._row_shape), np.uint8)
         for row, image in zip(rows, out, strict=True):
-            # Whoever made the list has warned; a batch would do so again and again.
+            # The loader has already warned about dim images, once for all batches.
             image[...], _ = decode(self._files[row], self._size, self._max_pixels)
         return out
 
 
+def names_of(X: Any, names: Sequence[Any] | None = None) -> list[str]:
+    """Return one name per image, for tables and pictures.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        The images.
+    names : sequence, default=None
+        Names from the user. By default they are the names of the files, or "image 0"
+        and so on.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If the numbers of names and images differ.
+    """
+    n_images = X.shape[0]
+    if names is None:
+        if isinstance(X, ImageFiles):
+            return X.filenames
+        return [f"image {k}" for k in range(n_images)]
+    if len(names) != n_images:
+        raise ValueError(f"There are {len(names)} names for {n_images} images.")
+    return [str(name) for name in names]
+
+
 def is_hidden(name: str) -> bool:
-    """Tell files and folders that are no data: of the system, and macOS' archives."""
+    """Return True for files and folders of the system, and of macOS' archives."""
     return name.startswith(".") or name == "__MACOSX"
 
 
@@ -213,19 +310,19 @@ def image_files(
     suffixes: Sequence[str] = SUFFIXES,
     on_error: Callable[[OSError], None] | None = None,
 ) -> list[Path]:
-    """List the image files of a folder in order; none that is hidden.
+    """List the image files of a folder, sorted, without hidden ones.
 
     Parameters
     ----------
     folder : Path
         The folder.
     recursive : bool, default=False
-        Look into its sub-folders as well, and into those that links lead to, into each
-        once.
+        Include all sub-folders, and follow links, but list each folder only once.
     suffixes : sequence of str
-        How the names of image files end.
+        Suffixes of image files, in lower case.
     on_error : callable, default=None
-        Told of each folder that cannot be looked into; by default that is raised.
+        Called with the error for each folder that cannot be listed. By default the
+        error is raised.
 
     Returns
     -------
@@ -239,7 +336,7 @@ def image_files(
 
 
 def has_images(folder: Path) -> bool:
-    """Tell whether there is an image in a folder or below it."""
+    """Return True if there is an image in a folder or below it."""
     return any(True for _ in _walk(folder, True, SUFFIXES, lambda error: None))
 
 
@@ -249,13 +346,13 @@ def _walk(
     suffixes: Sequence[str],
     on_error: Callable[[OSError], None],
 ) -> Iterator[Path]:
-    seen = {os.path.realpath(folder)}
+    visited = {os.path.realpath(folder)}
 
     def is_new(path: str) -> bool:
         # A link may lead to a folder above it.
         real = os.path.realpath(path)
-        new = real not in seen
-        seen.add(real)
+        new = real not in visited
+        visited.add(real)
         return new
 
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):

@@ -1,4 +1,4 @@
-"""The article's files: bytes of images without a header, and labels as digits."""
+"""The article's files: images as bytes without a header, labels as digits."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._utils.sklearn_compat import StrOptions, validate_params
-from skwbc.datasets._raw_bytes import read_raw
+from skwbc.datasets._image_files import read_raw
 
 _DESCR = """Raw images from {path}
 {count} images of shape {shape} (height, width, channels), {layout} on disk, uint8."""
@@ -36,24 +36,24 @@ def load_raw_images(
     target_names: Sequence[str] | Mapping[int, str] | None = None,
     return_X_y: bool = False,
 ) -> Any:
-    """Read images that stand in a file one after the other, without a header.
+    """Read images that are stored one after the other in a file without a header.
 
     Parameters
     ----------
     path : str or path-like
-        The file of the images, one byte a value.
+        File of images, with one byte per value.
     labels : str or path-like, default=None
-        A text file with a label for each image, in their order: a digit each, white
-        space and commas between them being ignored.
+        Text file with one digit per image, in the order of the images. White space
+        and commas are ignored.
     image_shape : tuple of int, default=(100, 100, 3)
         (height, width, channels) of each image.
     layout : {"planar", "interleaved"}, default="planar"
-        Whether an image is stored channel after channel, or pixel after pixel.
+        Whether images are stored channel by channel, or pixel by pixel.
     target_names : sequence of str or mapping of int to str, default=None
-        The class that each digit stands for: in order, from 0 on, or looked up by the
-        digit. By default the classes are the digits.
+        Names of the classes: a sequence for the digits from 0, or a mapping from digit
+        to name. By default the classes are the digits.
     return_X_y : bool, default=False
-        Return ``(images, target)`` only. Needs `labels`.
+        Return only ``(images, target)``. Requires `labels`.
 
     Returns
     -------
@@ -61,26 +61,25 @@ def load_raw_images(
         With the attributes
 
         images : ndarray of shape (n_samples, height, width, channels), uint8
-            The images, whatever the layout of the file.
+            The images, in the same layout for all files.
         target : ndarray of shape (n_samples,), int or str, or None
-            The labels; names of classes if `target_names` were given. None without a
-            file of labels.
+            Digits, or names of classes with `target_names`. None without `labels`.
         target_names : ndarray of str or None
             The labels that occur, as strings, sorted.
         filenames : list of str
-            Path and position of each image, such as ``"blood.raw[3]"``; the bare path
-            of a file that holds one image.
+            Path and position of each image, such as ``"blood.raw[3]"``; only the path
+            if the file holds a single image.
         DESCR : str
-            Where they are from, and how many.
+            Source and number of the images.
 
     (images, target) : tuple if ``return_X_y=True``
 
     Raises
     ------
     ValueError
-        If the file is no whole number of images, the number of labels differs, a
-        label is no digit, or there is no name for it. The message has the file and the
-        numbers.
+        If the file does not hold a whole number of images, the numbers of labels and
+        images differ, a label is not a digit, or a digit has no name. The message names
+        the file and the numbers.
     OSError
         If a file cannot be read.
 
@@ -94,8 +93,8 @@ def load_raw_images(
     (2, 100, 100, 3)
     """
     if labels is None and (return_X_y or target_names is not None):
-        given = "return_X_y=True" if return_X_y else "target_names"
-        raise ValueError(f"{given} needs a file of labels; got labels=None.")
+        parameter = "return_X_y=True" if return_X_y else "target_names"
+        raise ValueError(f"{parameter} needs a file of labels; got labels=None.")
     names = None if target_names is None else _check_names(target_names)
     path = Path(path)
     images, filenames = read_raw(path, image_shape, layout)
@@ -124,23 +123,23 @@ def load_raw_images(
 
 
 def _check_names(target_names: Any) -> dict[int, str]:
-    """Return the names by their digits."""
-    # pandas' Series have keys, too.
+    """Return a dict from digits to names."""
+    # A pandas Series has keys, too.
     if hasattr(target_names, "keys"):
         names = dict(target_names)
     else:
         names = dict(enumerate(target_names))
     words = [name.strip() if isinstance(name, str) else "" for name in names.values()]
     if (
-        # Whose order says nothing.
+        # Sets have no order.
         isinstance(target_names, set | frozenset)
         or not all(isinstance(digit, Integral) for digit in names)
         or not all(words)
         or len(set(words)) < len(words)
     ):
         raise ValueError(
-            f"The target names {target_names!r} are no names (str), a different one "
-            "for each digit: give a list of them, from 0 on, or a dict such as "
+            f"target_names={target_names!r}: expected a different name (str) for each "
+            "digit. Give a list of names for the digits from 0, or a dict such as "
             "{0: 'neutrophil', 1: 'eosinophil'}."
         )
     return {int(digit): word for digit, word in zip(names, words, strict=True)}
@@ -155,13 +154,13 @@ def _read_labels(path: Path, n_images: int, images_path: Path) -> np.ndarray:
                 continue
             if character not in "0123456789":
                 raise ValueError(
-                    f"{path}, line {number}: {character!r} is no label. Labels are "
-                    "digits 0 to 9, one for each image."
+                    f"{path}, line {number}: {character!r} is not a label. Labels are "
+                    "digits from 0 to 9, one per image."
                 )
             labels.append(int(character))
     if len(labels) != n_images:
         raise ValueError(
             f"{path} has {len(labels)} labels, but {images_path} has {n_images} "
-            "images; there has to be one label for each image."
+            "images. Expected one label per image."
         )
     return np.array(labels)

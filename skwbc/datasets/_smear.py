@@ -1,4 +1,4 @@
-"""Shapes that deposit stain on a smear, measured in micrometres."""
+"""Shapes that deposit stain on a smear, in micrometres."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +12,7 @@ SHAPE_BITS = 4  # fixed-point bits of the coordinates given to OpenCV
 
 @dataclass
 class Smear:
-    """The stain amounts being drawn, and what every shape on them needs."""
+    """Amounts of stain, and the scale and randomness that shapes share."""
 
     rng: np.random.Generator
     stains: np.ndarray  # (4, height, width) float32
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 
 
 def noise(rng, shape, period, octaves=1):
-    """Smooth value noise of about unit variance; `period` in pixels."""
+    """Return smooth noise of about unit variance; `period` is in pixels."""
     total = None
     for octave in range(octaves):
         step = max(period / 2**octave, 1.0)
@@ -48,7 +48,7 @@ def _enlarged(values, shape):
 
 
 def open_window(smear, centre, radius):
-    """Window reaching `radius` micrometres around `centre`; None if outside."""
+    """Return the window `radius` micrometres around `centre`; None if outside."""
     x, y = np.asarray(centre) * smear.scale
     reach = radius * smear.scale + 2
     rows, columns = smear.stains.shape[1:]
@@ -64,7 +64,7 @@ def open_window(smear, centre, radius):
 
 
 def blob(smear, window, radius, *, irregularity=0.05, aspect=1.0):
-    """Distance from the centre relative to a smooth random closed contour.
+    """Return the distance from the centre relative to a smooth random contour.
 
     The contour is an ellipse whose radius is perturbed by low-order Fourier terms:
     the result is 1 on it and less inside.
@@ -91,12 +91,12 @@ def blob(smear, window, radius, *, irregularity=0.05, aspect=1.0):
 
 
 def inside(distance, edge):
-    """Soft mask of where a relative distance is below 1."""
+    """Return a soft mask of relative distances below 1."""
     return np.clip((1 - distance) / np.float32(edge) + 0.5, 0, 1)
 
 
 def fixed(points):
-    """Pixel coordinates in the fixed-point form OpenCV draws at sub-pixels."""
+    """Convert pixel coordinates to the fixed-point form of OpenCV's sub-pixels."""
     return np.round(np.asarray(points) * 2**SHAPE_BITS).astype(np.int32)
 
 

@@ -1,6 +1,6 @@
 """Synthetic stained blood cells, for examples and tests that need no download."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from numbers import Integral
@@ -18,11 +18,11 @@ from skwbc.datasets._cell_drawing import (
     render_cell,
     round_nucleus,
 )
-from skwbc.datasets._checks import check_sides
+from skwbc.datasets._image_files import check_sides
 
 _SMALLEST_SIDE = 16
 
-# The ranges overlap on purpose: real classes do, in size, stain and granules.
+# The ranges overlap on purpose, as real classes do in size, stain and granules.
 _CELL_TYPES = {
     "neutrophil": CellType(
         diameter=(11.5, 15.5),
@@ -71,7 +71,7 @@ _CELL_TYPES = {
 @validate_params(
     {
         "n_per_class": [Interval(Integral, 1, None, closed="left"), Mapping],
-        "classes": "no_validation",
+        "classes": ["array-like"],
         "image_size": ["array-like"],
         "random_state": [
             Interval(Integral, 0, None, closed="left"),
@@ -89,32 +89,32 @@ def make_blood_cells(
     image_size: tuple[int, int] = (100, 100),
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw images of stained white blood cells.
+    """Draw synthetic images of stained white blood cells.
 
-    Every image shows one roughly centred white cell on a smear with a
+    Each image shows one roughly centred white cell on a smear with a
     Wright-Giemsa-like stain, among red cells and platelets. Stain, white balance,
-    illumination, focus and zoom differ from image to image. The classes differ as real
-    ones do (number of nuclear lobes, colour of the cytoplasm, granules, size) and
-    overlap as real ones do, so a classifier trained on a few dozen images is good but
-    not perfect. No photograph was used: the images are for examples, tests and
-    benchmarks, not for medical conclusions.
+    illumination, focus and zoom vary between images. Like real classes, these differ in
+    the number of nuclear lobes, the colour of the cytoplasm, granules and size, and
+    overlap, so a classifier trained on a few dozen images is good but not perfect. The
+    images are drawn without photographs: use them for examples, tests and benchmarks,
+    not for medical conclusions.
 
     Parameters
     ----------
     n_per_class : int or mapping of str to int, default=30
-        Number of images of every class, at least 1; or a mapping with a number for
-        each of `classes`, for an imbalanced set.
+        Number of images per class, at least 1; or a mapping from each of `classes` to
+        its number, for an imbalanced set.
     classes : sequence of str, default=("neutrophil", "eosinophil", "monocyte")
-        The classes to draw, out of "neutrophil", "eosinophil", "monocyte",
+        The classes to draw, from "neutrophil", "eosinophil", "monocyte",
         "lymphocyte" and "basophil".
     image_size : (int, int), default=(100, 100)
         Height and width of the images in pixels, each at least 16.
     random_state : int, RandomState, Generator or None, default=None
-        Determines the images and their order. The same int gives the same images;
-        a RandomState or a Generator is advanced; None takes fresh entropy. NumPy's
+        Seed of the images and their order. The same int gives the same images; a
+        RandomState or a Generator is advanced; None takes fresh entropy. NumPy's
         global random state is neither used nor changed. Image number i of a class
-        depends on the seed, the class and i only: a larger `n_per_class` adds images
-        and leaves the earlier ones of each class as they are.
+        depends only on the seed, the class and i: a larger `n_per_class` adds images
+        and keeps the others.
 
     Returns
     -------
@@ -125,12 +125,9 @@ def make_blood_cells(
 
     Raises
     ------
-    TypeError
-        If `classes` is a single string, or a class name, number of images or side
-        of the images has the wrong type.
     ValueError
-        If a class is unknown or repeated, a number is out of range, or the keys of
-        a mapping `n_per_class` are not the `classes`.
+        If a class is unknown or repeated, a number is of the wrong type or out of
+        range, or the keys of a mapping `n_per_class` differ from `classes`.
 
     Examples
     --------
@@ -141,8 +138,8 @@ def make_blood_cells(
     >>> sorted(y.tolist())[:3]
     ['eosinophil', 'eosinophil', 'monocyte']
     """
-    names = _checked_classes(classes)
-    counts = _checked_counts(n_per_class, names)
+    names = _check_classes(classes)
+    counts = _check_counts(n_per_class, names)
     height, width = check_sides(
         image_size, "image_size", ("height", "width"), _SMALLEST_SIDE
     )
@@ -160,7 +157,7 @@ def make_blood_cells(
 
 
 def _entropy(random_state):
-    """One integer to seed everything with."""
+    """Return one integer that seeds everything."""
     if random_state is None:
         return np.random.SeedSequence().entropy
     if isinstance(random_state, np.random.RandomState):
@@ -171,64 +168,39 @@ def _entropy(random_state):
 
 
 def _generator(seed, *key):
-    """Independent generator for every key, the same whatever else is drawn."""
+    """Return an independent generator for each key."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _checked_classes(classes):
-    allowed = ", ".join(repr(name) for name in _CELL_TYPES)
-    if isinstance(classes, str) or not isinstance(classes, Iterable):
-        raise TypeError(
-            f"classes must be a sequence of class names, got {classes!r}; "
-            f"for a single class pass a list, [{classes!r}]"
-        )
+def _check_classes(classes: Sequence[str]) -> list[str]:
     # NumPy's strings print differently in messages.
-    names = [str(c) if isinstance(c, str) else c for c in classes]
-    if not names:
-        raise ValueError(f"classes is empty; name at least one of {allowed}")
+    names = [str(name) for name in classes]
+    allowed = ", ".join(map(repr, _CELL_TYPES))
     for name in names:
-        if not isinstance(name, str):
-            raise TypeError(
-                f"classes must hold names (str), got {name!r} of type "
-                f"{type(name).__name__}; choose from {allowed}"
-            )
         if name not in _CELL_TYPES:
             close = get_close_matches(name.lower(), _CELL_TYPES, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(
-                f"unknown class {name!r} in classes; allowed are {allowed}{hint}"
-            )
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"Unknown class {name!r}: allowed are {allowed}.{hint}")
+    if not names or len(set(names)) < len(names):
         raise ValueError(
-            f"classes must be distinct, but {', '.join(map(repr, repeated))} "
-            "is repeated; name every class once and set its number of images with "
-            "a mapping n_per_class"
+            f"classes={names}: expected at least one class and none twice. A mapping "
+            "n_per_class sets the number of images of each."
         )
     return names
 
 
-def _checked_counts(n_per_class, names):
+def _check_counts(n_per_class: Any, names: list[str]) -> dict[str, int]:
     if not isinstance(n_per_class, Mapping):
         n_per_class = dict.fromkeys(names, n_per_class)
-    missing = [name for name in names if name not in n_per_class]
-    extra = [name for name in n_per_class if name not in names]
-    if missing or extra:
+    if set(n_per_class) != set(names):
         raise ValueError(
-            f"the keys of n_per_class must be the classes {names}; missing: "
-            f"{missing}, not in classes: {extra}; give one number for each class"
+            f"The keys of n_per_class, {list(n_per_class)}, differ from the classes, "
+            f"{names}. Give one number for each class."
         )
-    return {
-        name: _checked_integer(n_per_class[name], f"n_per_class for {name!r}", 1)
-        for name in names
-    }
-
-
-def _checked_integer(value: Any, name: str, smallest: int) -> int:
-    if not isinstance(value, Integral) or value is True:
-        raise TypeError(
-            f"{name} must be an int, got {value!r} of type {type(value).__name__}"
-        )
-    if value < smallest:
-        raise ValueError(f"{name} must be at least {smallest}, got {value}")
-    return int(value)
+    for name, count in n_per_class.items():
+        if not isinstance(count, Integral) or count is True or count < 1:
+            raise ValueError(
+                f"n_per_class is {count!r} for {name!r}: expected a whole number of at "
+                "least 1."
+            )
+    return {name: int(n_per_class[name]) for name in names}

@@ -1,4 +1,4 @@
-"""The warps, against Keras' own and SciPy's for the same drawn parameters."""
+"""Warps agree with those of Keras and SciPy for the same drawn parameters."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,6 @@ def keras_generator():
 def images(request, cells):
     rng = np.random.default_rng(0)
     if request.param == "cells":
-        # Large enough for the way that large colour images take.
         return np.float32(cells.images[:4].repeat(3, axis=1).repeat(3, axis=2)) / 255
     side = 12 if request.param == "small noise" else 60
     return rng.random((6, side, side, 3), dtype=np.float32)
@@ -72,9 +71,9 @@ def test_equal_to_keras(keras_generator, options, fill_mode, images):
     affine = RandomAffine(fill_mode=fill_mode, **options)
     warps = draw(affine, len(images))
     warped = warp(affine, images, warps)
-    theirs = keras_generator(fill_mode=fill_mode)
+    generator = keras_generator(fill_mode=fill_mode)
     for k, image in enumerate(images):
-        expected = expect(theirs, image, warps, k)
+        expected = expect(generator, image, warps, k)
         assert_allclose(warped[k], expected, rtol=0, atol=1e-4)
     assert not np.allclose(warped, images)
 
@@ -88,20 +87,20 @@ def test_the_interior_equals_keras_where_borders_differ(
     affine = RandomAffine(fill_mode=fill_mode, cval=0.3, **ALL)
     warps = draw(affine, len(images))
     warped = warp(affine, images, warps)
-    theirs = keras_generator(fill_mode=fill_mode, cval=0.3)
+    generator = keras_generator(fill_mode=fill_mode, cval=0.3)
     inside = RandomAffine(fill_mode="constant", cval=np.nan)
     whole = warp(inside, images, warps)
     for k, image in enumerate(images):
         interior = np.isfinite(whole[k])
         assert interior.mean() > 0.3
-        expected = expect(theirs, image, warps, k)
+        expected = expect(generator, image, warps, k)
         assert_allclose(warped[k][interior], expected[interior], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(13, 10), (40, 90)])
 @pytest.mark.parametrize("fill_mode", BORDERS)
 def test_everywhere_equal_to_scipy(fill_mode, shape):
-    # Not square, about the true centre, and with SciPy's modes that have no seam.
+    # Not square, about the true centre, and with modes of SciPy that have no seam.
     image = np.random.default_rng(0).random((*shape, 3), dtype=np.float32)
     affine = RandomAffine(fill_mode=fill_mode, cval=0.3, **ALL)
     warps = draw(affine, 5)
@@ -203,10 +202,10 @@ def test_draws_of_choices_and_flips():
         (drawn.flip[:, 0], {0: 1 / 2, 1: 1 / 2}),
         (drawn.flip[:, 1], {0: 1 / 2, 1: 1 / 2}),
     ]:
-        found, counts = np.unique(values, return_counts=True)
-        assert_array_equal(found, list(expected))
-        likely = np.array(list(expected.values())) * N
-        assert stats.chisquare(counts, likely).pvalue > 0.01
+        values, counts = np.unique(values, return_counts=True)
+        assert_array_equal(values, list(expected))
+        expected_counts = np.array(list(expected.values())) * N
+        assert stats.chisquare(counts, expected_counts).pvalue > 0.01
 
 
 def test_draws_are_independent():

@@ -1,4 +1,6 @@
-"""The transformer with scikit-learn's other parts, and what its options draw."""
+"""The augmenter in pipelines, and the effects of its options."""
+
+import pickle
 
 import numpy as np
 import pytest
@@ -108,6 +110,20 @@ def test_an_image_is_shifted_by_its_own_name():
     columns = ImageAugmenter(width_shift_range=[2], fill_mode="constant")
     columns = columns.fit_transform(image).draw([0], 0)
     assert set(np.flatnonzero(columns.sum(axis=(0, 1, 3)))) <= {1, 5}
+
+
+def test_parameters_count_at_the_next_fit_only(noise):
+    augmenter = ImageAugmenter(
+        zca_whitening=True, brightness_range=(0.5, 1), rescale=2, random_state=0
+    )
+    augmented = augmenter.fit_transform(noise)
+    expected = augmenter.transform(noise)
+    augmenter.set_params(rescale=None, zca_whitening=False, rotation_range=9)
+    loaded, images = pickle.loads(pickle.dumps((augmenter, augmented)))
+    assert_array_equal(augmenter.transform(noise), expected)
+    assert_array_equal(loaded.transform(noise), expected)
+    assert_array_equal(images.draw([1, 4], 0), augmented.draw([1, 4], 0))
+    assert not np.allclose(loaded.fit(noise).transform(noise), expected)
 
 
 AUGMENTER = ImageAugmenter(

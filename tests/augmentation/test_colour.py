@@ -1,4 +1,4 @@
-"""Changes of colour: as in Keras where Keras is right, and by the formula of stains."""
+"""Changes of colour agree with Keras, and with the formula of stains."""
 
 import numpy as np
 import pytest
@@ -28,11 +28,11 @@ def test_channel_shift_equals_keras(bytes_):
 
     colour = RandomColour(channel_shift=60)
     colours = draw(colour, 6)
-    found = bytes_.copy()
-    colour.apply(found, colours)
+    changed = bytes_.copy()
+    colour.apply(changed, colours)
     for k in range(6):
         expected = apply_channel_shift(bytes_[k], colours.channel_shift[k], 2)
-        assert_allclose(found[k], expected, atol=1e-4)
+        assert_allclose(changed[k], expected, atol=1e-4)
 
 
 def test_brightness_equals_keras_but_for_its_rounding(bytes_):
@@ -41,11 +41,11 @@ def test_brightness_equals_keras_but_for_its_rounding(bytes_):
 
     colour = RandomColour(brightness=(0.3, 1.8), white=255)
     colours = draw(colour, 6)
-    found = bytes_.copy()
-    colour.apply(found, colours)
+    changed = bytes_.copy()
+    colour.apply(changed, colours)
     for k in range(6):
         expected = apply_brightness_shift(bytes_[k], colours.brightness[k], False)
-        assert_allclose(found[k], expected, atol=1)
+        assert_allclose(changed[k], expected, atol=1)
 
 
 def test_floats_a_little_above_white(noise):
@@ -65,12 +65,12 @@ def test_brightness_and_stain_are_the_same_on_every_scale(noise, dtype, white):
     options = {"brightness_range": (0.5, 1.5), "stain_jitter": 0.2, "random_state": 0}
     images = (noise * white).astype(dtype)
     augmenter = ImageAugmenter(**options)
-    found = np.asarray(augmenter.fit_transform(images)) / white
+    changed = np.asarray(augmenter.fit_transform(images)) / white
     assert augmenter.white_level_ == white
     expected = ImageAugmenter(**options).fit_transform(np.float32(images / white))
-    assert_allclose(found, expected, atol=2e-5)
-    assert (found.min(), found.max()) >= (0, 0.9)
-    assert found.max() <= 1 + 1e-6
+    assert_allclose(changed, expected, atol=2e-5)
+    assert (changed.min(), changed.max()) >= (0, 0.9)
+    assert changed.max() <= 1 + 1e-6
 
 
 def test_stains_are_scaled_and_shifted():
@@ -87,7 +87,7 @@ def test_stains_are_scaled_and_shifted():
         assert_allclose(images[k], expected.clip(0, 1), atol=1e-5)
 
 
-def test_without_jitter_stains_are_put_together_again(noise):
+def test_without_jitter_images_stay_the_same(noise):
     images = noise.copy()
     images[0, 0] = 0
     colour = RandomColour(stain=(1e-9, 1e-9), white=1)
@@ -124,6 +124,6 @@ def test_centred_images_have_no_white(noise, option):
         ImageAugmenter(**option).fit(noise - 0.5)
 
 
-def test_stains_need_colour(noise):
+def test_stain_jitter_needs_rgb_images(noise):
     with pytest.raises(ValueError, match="stain_jitter is for RGB images.* 1 channels"):
         ImageAugmenter(stain_jitter=0.1).fit(noise[..., :1])

@@ -1,4 +1,4 @@
-"""Rows of figures about the colours of images."""
+"""Rows of statistics of the colours of images."""
 
 import colorsys
 
@@ -14,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skwbc import ColourStatistics, KFoldEnsembleClassifier
-from skwbc.augmentation import _colour_statistics
 from skwbc.datasets import load_image_folder, make_blood_cells, save_image_folder
 
 
@@ -30,31 +29,31 @@ def named(images, **params):
     return dict(zip(statistics.get_feature_names_out(), row, strict=True))
 
 
-def test_figures_of_an_image_of_known_colours():
-    """A pixel in four is violet, the others are white."""
+def test_image_of_known_colours():
+    """One pixel in four is violet, the others are white."""
     image = np.full((8, 8, 3), 255, np.uint8)
     image[::2, ::2] = (102, 51, 153)
-    figures = named(image, radius=None)
+    features = named(image, radius=None)
     hue, saturation, value = colorsys.rgb_to_hsv(0.4, 0.2, 0.6)
-    assert len(figures) == 72
-    assert figures["mean_red"] == pytest.approx(0.25 * 0.4 + 0.75)
-    assert figures["std_green"] == pytest.approx(0.8 * np.sqrt(0.25 * 0.75))
-    # Of two values of which the lesser has a weight of a quarter.
-    assert figures["skewness_blue"] == pytest.approx(-0.5 / np.sqrt(0.1875), rel=1e-4)
-    assert figures["p5_hue"] == pytest.approx((hue + 0.5) % 1, abs=1e-3)
-    assert figures["p95_saturation"] == pytest.approx(saturation, abs=1e-3)
-    assert figures["p5_value"] == pytest.approx(value, abs=1e-3)
-    assert figures["p50_haematoxylin"] == pytest.approx(0, abs=1e-6)
+    assert len(features) == 72
+    assert features["mean_red"] == pytest.approx(0.25 * 0.4 + 0.75)
+    assert features["std_green"] == pytest.approx(0.8 * np.sqrt(0.25 * 0.75))
+    # A quarter of the pixels has the smaller of two values.
+    assert features["skewness_blue"] == pytest.approx(-0.5 / np.sqrt(0.1875), rel=1e-4)
+    assert features["p5_hue"] == pytest.approx((hue + 0.5) % 1, abs=1e-3)
+    assert features["p95_saturation"] == pytest.approx(saturation, abs=1e-3)
+    assert features["p5_value"] == pytest.approx(value, abs=1e-3)
+    assert features["p50_haematoxylin"] == pytest.approx(0, abs=1e-6)
 
 
-def test_stains_are_told_apart():
+def test_stains_are_separated():
     # Ruifrok and Johnston's optical densities of pure haematoxylin.
     density = np.array([0.65, 0.70, 0.29])
     density /= np.linalg.norm(density)
-    figures = named(np.broadcast_to(10**-density, (4, 4, 3)), radius=None)
-    assert figures["mean_haematoxylin"] == pytest.approx(1, abs=1e-4)
-    assert figures["mean_eosin"] == pytest.approx(0, abs=1e-4)
-    assert figures["mean_residual"] == pytest.approx(0, abs=1e-4)
+    features = named(np.broadcast_to(10**-density, (4, 4, 3)), radius=None)
+    assert features["mean_haematoxylin"] == pytest.approx(1, abs=1e-4)
+    assert features["mean_eosin"] == pytest.approx(0, abs=1e-4)
+    assert features["mean_residual"] == pytest.approx(0, abs=1e-4)
 
 
 def test_only_the_disc_counts(cells):
@@ -72,14 +71,14 @@ def test_only_the_disc_counts(cells):
 def test_the_scale_of_the_values_does_not_matter(cells, scale):
     expected = ColourStatistics().fit_transform(cells.images)
     scaled = cells.images * scale
-    # White occurs, so that the scale can be told.
+    # White occurs, so that the scale is known.
     scaled[0, 0, 0] = 255 * scale
     assert_allclose(
         ColourStatistics().fit_transform(scaled), expected, rtol=1e-3, atol=1e-4
     )
 
 
-def test_they_tell_cells_apart(cells, tmp_path):
+def test_enough_to_classify_cells(cells, tmp_path):
     clf = make_pipeline(
         ColourStatistics(), StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
     )
@@ -122,27 +121,25 @@ def test_wrong_input(cells):
 
 
 def test_members_of_an_ensemble_describe_an_image_once(cells, monkeypatch):
-    """They have learnt the same of it, unless their parameters differ."""
+    """All members have learnt the same, unless their parameters differ."""
     X, y = cells.images.copy(), cells.target
     linear = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
     ensemble = KFoldEnsembleClassifier(linear, cv=3, random_state=0).fit(X, y)
     described = []
-    describe = _colour_statistics._describe
+    transform = ColourStatistics.transform
     monkeypatch.setattr(
-        _colour_statistics,
-        "_describe",
-        lambda pixels: (described.append(len(pixels)), describe(pixels))[1],
+        ColourStatistics,
+        "transform",
+        lambda self, X: (described.append(len(X)), transform(self, X))[1],
     )
     together = ensemble.predict_proba_members(X[:5])
-    assert len(described) == 5
+    assert described == [5]
     alone = [member.predict_proba(X[:5]) for member in ensemble.estimators_]
-    assert len(described) == 20
     assert_array_equal(together, alone)
 
-    # The same array with other values is another one, and so are other parameters.
+    # Nothing is kept for an array that has changed, or for other parameters.
     X[:5] = X[5:10]
     ensemble.estimators_[1][0].radius = 0.5
     changed = ensemble.predict_proba_members(X[:5])
-    assert len(set(described)) == 2
     alone = [member.predict_proba(X[:5]) for member in ensemble.estimators_]
     assert_array_equal(changed, alone)

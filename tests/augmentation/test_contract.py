@@ -1,7 +1,7 @@
-"""What scikit-learn's checks ask, for images.
+"""scikit-learn's checks of estimators, for images.
 
-``check_estimator`` gives up on estimators that take no rows of features. The checks of
-it that need no data are run; the others are here under their names.
+``check_estimator`` skips nearly all of its checks for estimators of images. Those that
+need no data run here; the others are rewritten for images under the same names.
 """
 
 import pickle
@@ -125,12 +125,12 @@ def test_check_fit_idempotent(estimator, noise):
 
 def test_check_transformer_general(estimator, noise):
     expected = estimator.fit(noise).transform(noise)
-    found = clone(estimator).fit_transform(noise, [0, 1] * 3)
-    if isinstance(found, AugmentedImages):
-        assert found.shape == expected.shape
-        assert not np.allclose(values(found), expected)
+    result = clone(estimator).fit_transform(noise, [0, 1] * 3)
+    if isinstance(result, AugmentedImages):
+        assert result.shape == expected.shape
+        assert not np.allclose(values(result), expected)
     else:
-        assert_array_equal(found, expected)
+        assert_array_equal(result, expected)
 
 
 def test_check_methods_subset_and_order_invariance(estimator, noise):
@@ -157,8 +157,8 @@ def test_check_estimators_pickle(estimator, noise, tmp_path):
 def test_check_readonly_memmap_input(estimator, noise, tmp_path):
     np.save(tmp_path / "x.npy", noise)
     X = np.load(tmp_path / "x.npy", mmap_mode="r")
-    found = values(clone(estimator).fit_transform(X))
-    assert_array_equal(found, values(clone(estimator).fit_transform(noise)))
+    result = values(clone(estimator).fit_transform(X))
+    assert_array_equal(result, values(clone(estimator).fit_transform(noise)))
     assert_array_equal(
         values(estimator.fit(X).transform(X)), estimator.fit(noise).transform(noise)
     )
@@ -174,10 +174,10 @@ def test_check_transformer_preserve_dtypes(estimator, noise, dtype):
         return
     X = (noise > 0.5) if dtype is bool else (noise * 200).astype(dtype)
     X.setflags(write=False)
-    found = estimator.fit_transform(X)
-    assert found.dtype == values(found).dtype == np.float32
+    result = estimator.fit_transform(X)
+    assert result.dtype == values(result).dtype == np.float32
     assert estimator.transform(X).dtype == np.float32
-    # The values mean the same, whatever type they come in.
+    # The data type does not change the meaning of the values.
     if dtype is not bool:
         same = clone(estimator).fit(np.float32(X)).transform(np.float32(X))
         assert_allclose(estimator.transform(X), same, rtol=1e-4, atol=1e-4)
@@ -196,8 +196,8 @@ def test_check_transformer_preserve_dtypes(estimator, noise, dtype):
 def test_check_f_contiguous_array_estimator(estimator, noise, lay_out):
     X = lay_out(noise)
     plain = np.ascontiguousarray(X, dtype=np.float32)
-    found = values(clone(estimator).fit_transform(X))
-    assert_allclose(found, values(clone(estimator).fit_transform(plain)), atol=1e-6)
+    result = values(clone(estimator).fit_transform(X))
+    assert_allclose(result, values(clone(estimator).fit_transform(plain)), atol=1e-6)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3, 5])

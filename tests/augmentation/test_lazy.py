@@ -1,8 +1,9 @@
-"""Lazy images: as arrays, in batches, in threads, from disk."""
+"""Lazy images as arrays, in batches, in threads, from disk."""
 
 import pickle
 import threading
 
+import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -79,7 +80,7 @@ def test_one_image(lazy):
         lazy[0, 0]
 
 
-def test_pickle_keeps_it(lazy):
+def test_pickles(lazy):
     loaded = pickle.loads(pickle.dumps(lazy[1:4]))
     assert type(loaded) is type(lazy)
     assert_array_equal(np.asarray(loaded), np.asarray(lazy)[1:4])
@@ -108,7 +109,7 @@ class TestAugmentedImages:
         other = ImageAugmenter(**{**RANDOM, "random_state": 1}).fit_transform(noise)
         assert not np.allclose(whole, np.asarray(other))
 
-    def test_it_tells_what_it_draws(self, augmented, noise):
+    def test_drawn_parameters(self, augmented, noise):
         drawn = augmented.draw_parameters(6, 3)
         assert set(drawn) == {
             "rotation", "shift", "shear", "zoom", "flip",
@@ -116,7 +117,6 @@ class TestAugmentedImages:
         }  # fmt: skip
         assert (np.abs(drawn["rotation"]) <= 180).all()
         assert (drawn["shift"] == 0).all()
-        # Of images that are all one value, nothing but their parameters is random.
         flips = ImageAugmenter(horizontal_flip=True, random_state=0)
         changed = flips.fit_transform(noise).draw(range(6), 3)
         for k, flip in enumerate(
@@ -125,8 +125,6 @@ class TestAugmentedImages:
             assert_array_equal(changed[k], noise[k][:, ::-1] if flip[1] else noise[k])
 
     def test_in_threads_it_draws_the_same(self, augmented):
-        import cv2
-
         threads_before = cv2.getNumThreads()
         expected = [augmented.draw(range(6), k) for k in range(40)]
         drawn = {}
@@ -187,8 +185,8 @@ class TestOutOfMemory:
     def test_statistics_of_a_lazy_array(self, noise):
         lazy = ArrayRows(noise, np.arange(6))
         plain = ImageAugmenter(featurewise_center=True).fit(noise)
-        found = ImageAugmenter(featurewise_center=True).fit(lazy)
-        assert_array_equal(found.mean_, plain.mean_)
+        fitted = ImageAugmenter(featurewise_center=True).fit(lazy)
+        assert_array_equal(fitted.mean_, plain.mean_)
         bad = noise.copy()
         bad[4, 0, 0, 0] = np.nan
         with pytest.raises(ValueError, match=r"NaN or infinity .*at position 4,"):

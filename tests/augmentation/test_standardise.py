@@ -1,4 +1,4 @@
-"""Standardisation, against Keras' retired generator."""
+"""Standardisation agrees with Keras' retired generator."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from skwbc import FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
-from skwbc.augmentation import AugmentationPlan as Plan
 
 OPTIONS = {
     "rescale": {"rescale": 1 / 255},
@@ -41,7 +40,7 @@ def images():
     return noise.clip(0, 255).astype(np.float32)
 
 
-# It warns of options that imply others.
+# Keras warns about options that imply others.
 @pytest.mark.filterwarnings("ignore:This ImageDataGenerator specifies")
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=list(OPTIONS))
 @pytest.mark.parametrize("n", [300, 40])
@@ -51,19 +50,23 @@ def test_equal_to_keras(images, options, data_format, n):
     images = images[:n]
     if data_format == "channels_first":
         images = np.moveaxis(images, -1, 1)
-    theirs = ImageDataGenerator(data_format=data_format, **options)
-    theirs.fit(images)
-    expected = np.stack([theirs.standardize(image.copy()) for image in images])
+    generator = ImageDataGenerator(data_format=data_format, **options)
+    generator.fit(images)
+    expected = np.stack([generator.standardize(image.copy()) for image in images])
     augmenter = ImageAugmenter(data_format=data_format, **options)
-    found = augmenter.fit_transform(images)
-    assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    standardised = augmenter.fit_transform(images)
+    assert_allclose(
+        standardised, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max()
+    )
     some = augmenter.transform(images[:7])
-    assert_allclose(some, found[:7], rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+    assert_allclose(
+        some, standardised[:7], rtol=1e-5, atol=1e-6 * np.abs(expected).max()
+    )
 
 
-def test_statistics_are_kept_and_taken_in_batches(monkeypatch):
-    images = np.random.default_rng(0).integers(0, 256, (50, 6, 4, 3), dtype=np.uint8)
-    monkeypatch.setattr("skwbc.augmentation._images._AT_A_TIME", 7 * 6 * 4 * 3 * 4)
+def test_statistics_of_several_batches():
+    shape = (40_000, 6, 4, 3)
+    images = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     augmenter = ImageAugmenter(featurewise_std_normalization=True, rescale=1 / 255)
     augmenter.fit(images)
     assert_allclose(augmenter.mean_, (images / 255).mean(axis=(0, 1, 2)))
@@ -94,7 +97,7 @@ def test_whitening_overrides_the_standard_deviation(images):
 
 
 def invert(image):
-    """Defined here, so that it can be pickled."""
+    """Invert an image; defined here, so that it can be pickled."""
     return 255 - image
 
 
@@ -102,10 +105,10 @@ def test_a_preprocessing_function_comes_first_and_counts(images):
     augmenter = ImageAugmenter(
         preprocessing_function=invert, rescale=1 / 255, featurewise_center=True
     )
-    found = augmenter.fit_transform(images)
+    standardised = augmenter.fit_transform(images)
     assert_allclose(augmenter.mean_, ((255 - images) / 255).mean(axis=(0, 1, 2)), 1e-5)
-    assert_allclose(found.mean(axis=(0, 1, 2)), 0, atol=1e-5)
-    assert_allclose(found, (255 - images) / 255 - augmenter.mean_, atol=1e-5)
+    assert_allclose(standardised.mean(axis=(0, 1, 2)), 0, atol=1e-5)
+    assert_allclose(standardised, (255 - images) / 255 - augmenter.mean_, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -118,21 +121,21 @@ def test_a_preprocessing_function_that_returns_no_image(images, function):
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_members_of_an_ensemble_share_what_none_of_them_learnt(
+def test_members_of_an_ensemble_share_steps_that_learn_nothing(
     images, option, monkeypatch
 ):
-    """What they say does not change by that, and neither do the user's images."""
+    """Neither the predictions nor the user's images change by that."""
     augmenter = ImageAugmenter(rotation_range=20, **OPTIONS[option])
     member = make_pipeline(augmenter, FlattenImages(), GaussianNB())
     y = np.arange(len(images)) % 2
     ensemble = KFoldEnsembleClassifier(member, cv=3, random_state=0).fit(images, y)
     alone = [member.predict_proba(images) for member in ensemble.estimators_]
     standardised = []
-    apply = Plan.apply
+    transform = ImageAugmenter.transform
     monkeypatch.setattr(
-        Plan,
-        "apply",
-        lambda *args: (standardised.append(len(args[1])), apply(*args))[1],
+        ImageAugmenter,
+        "transform",
+        lambda self, X: (standardised.append(len(X)), transform(self, X))[1],
     )
     before = images.copy()
     assert_array_equal(ensemble.predict_proba_members(images), alone)

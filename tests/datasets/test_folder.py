@@ -24,7 +24,7 @@ def folder(tmp_path):
     return tmp_path / "cells"
 
 
-def test_what_was_saved_is_loaded(folder):
+def test_saved_images_are_loaded(folder):
     images, target = make_blood_cells(2, image_size=(20, 20), random_state=0)
     data = load_image_folder(folder, image_size=(20, 20))
     assert data.target_names.tolist() == ["eosinophil", "monocyte", "neutrophil"]
@@ -86,7 +86,7 @@ def test_other_files_are_ignored(folder):
     assert not gather_images([folder], image_shape=(20, 20, 3)).errors
 
 
-def test_images_that_are_left_out_are_told_of(folder):
+def test_a_warning_lists_images_that_are_left_out(folder):
     cells = folder / "monocyte"
     for name in ("a.CZI", "b.svs", "c.svs"):
         (cells / name).write_bytes(b"-")
@@ -95,11 +95,11 @@ def test_images_that_are_left_out_are_told_of(folder):
     for path in (cells / "p1", cells / "p2" / "slide"):
         (path / "a.png").write_bytes(b"-")
     message = (
-        r"files of other kinds \(3: .czi, .svs\) and sub-folders with images \(2\)"
+        r"files in other formats \(3: .czi, .svs\) and sub-folders with images \(2\)"
     )
-    with pytest.warns(UserWarning, match=message) as told:
+    with pytest.warns(UserWarning, match=message) as warned:
         assert len(load_image_folder(folder).images) == 6
-    assert len(told) == 1
+    assert len(warned) == 1
     for file in cells.glob("*.png"):
         file.unlink()
     with pytest.raises(ValueError, match=f"has no image, only {message}"):
@@ -119,7 +119,7 @@ def test_links_to_folders_are_followed(folder, tmp_path):
 
 
 def test_accents_are_the_same_however_they_are_written(folder):
-    """macOS hands out an e and an accent, other systems one letter."""
+    """macOS returns an e and an accent, other systems one letter."""
     (folder / "monocyte").rename(folder / "me\u0301gacaryocyte")
     name = "m\u00e9gacaryocyte"
     assert name in class_names(folder)
@@ -130,7 +130,7 @@ def test_accents_are_the_same_however_they_are_written(folder):
     try:
         (folder / name).mkdir()
     except FileExistsError:
-        return  # They are the same to this disk, too.
+        return  # This file system treats both spellings as one.
     with pytest.raises(ValueError, match="has two folders"):
         class_names(folder)
 
@@ -150,13 +150,13 @@ def test_files_that_cannot_be_decoded_are_all_named(folder):
 def test_wrong_folders(folder, tmp_path):
     with pytest.raises(NotADirectoryError, match="does not exist"):
         load_image_folder(tmp_path / "nowhere")
-    with pytest.raises(NotADirectoryError, match="is no folder"):
+    with pytest.raises(NotADirectoryError, match="is not a folder"):
         load_image_folder(folder / "monocyte" / next((folder / "monocyte").iterdir()))
     with pytest.raises(ValueError, match="has no sub-folders"):
         load_image_folder(folder / "monocyte")
     with pytest.raises(ValueError, match=r"no folder for \['Monocyte'\]"):
         load_image_folder(folder, classes=["Monocyte", "neutrophil"])
-    with pytest.raises(ValueError, match="Give different names"):
+    with pytest.raises(ValueError, match="at least one name and none twice"):
         load_image_folder(folder, classes=["monocyte", "monocyte"])
     (folder / "empty").mkdir()
     with pytest.raises(ValueError, match="empty has no image"):
@@ -165,7 +165,7 @@ def test_wrong_folders(folder, tmp_path):
         load_image_folder(folder, image_size=(100, 0))
 
 
-def test_gathering_goes_on_after_a_file_that_is_none(folder, tmp_path):
+def test_unreadable_files_do_not_stop_gathering(folder, tmp_path):
     images = np.zeros((2, 3, 20, 20), np.uint8)
     (tmp_path / "two.raw").write_bytes(images.tobytes())
     (tmp_path / "odd.raw").write_bytes(b"123")
@@ -180,8 +180,8 @@ def test_gathering_goes_on_after_a_file_that_is_none(folder, tmp_path):
     data = gather_images(paths, image_shape=(20, 20, 3))
     assert data.images.shape == (8, 20, 20, 3)
     (tmp_path / "empty" / "two.raw").write_bytes(images.tobytes())
-    found = gather_images([tmp_path / "empty"], image_shape=(20, 20, 3))
-    assert found.filenames == [
+    gathered = gather_images([tmp_path / "empty"], image_shape=(20, 20, 3))
+    assert gathered.filenames == [
         f"{tmp_path / 'empty' / 'two.raw'}[{k}]" for k in range(2)
     ]
     assert data.filenames[-1] == f"{tmp_path / 'two.raw'}[1]"

@@ -50,18 +50,22 @@ def test_names_of_the_digits(tmp_path, raw):
     labels = tmp_path / "labels.txt"
     labels.write_text("202020")
     names = ["neutrophil", "eosinophil", "monocyte"]
-    for given in (names, {2: "monocyte", np.int64(0): "neutrophil "}, np.array(names)):
-        data = load_raw_images(raw, labels, image_shape=SHAPE, target_names=given)
+    for accepted in (
+        names,
+        {2: "monocyte", np.int64(0): "neutrophil "},
+        np.array(names),
+    ):
+        data = load_raw_images(raw, labels, image_shape=SHAPE, target_names=accepted)
         assert_array_equal(data.target, ["monocyte", "neutrophil"] * 3)
         assert data.target_names.tolist() == ["monocyte", "neutrophil"]
     for wrong, message in (
         (["a", "b"], "has the label 2, but there are 2 names: 0 is a, 1 is b"),
         ({1: "a", 2: "b"}, "has the label 0, but there are 2 names: 1 is a, 2 is b"),
-        ({"0": "a", "2": "b"}, "a different one for each digit"),
-        ({"a", "b", "c"}, "a different one for each digit"),
-        (["a", None, "c"], "a different one for each digit"),
-        (["a", "b", "a"], "a different one for each digit"),
-        (["a", " ", "b"], "a different one for each digit"),
+        ({"0": "a", "2": "b"}, "expected a different name"),
+        ({"a", "b", "c"}, "expected a different name"),
+        (["a", None, "c"], "expected a different name"),
+        (["a", "b", "a"], "expected a different name"),
+        (["a", " ", "b"], "expected a different name"),
         ("abc", "The 'target_names' parameter"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -76,9 +80,9 @@ def test_names_of_the_digits(tmp_path, raw):
         ("01201", r"labels.txt has 5 labels, but .*cells.raw has 6 images"),
         ("0120122", "has 7 labels"),
         ("", "has 0 labels"),
-        ("0120\n1x", "line 2: 'x' is no label"),
-        ("-1", "line 1: '-' is no label"),
-        ("٣", "is no label"),
+        ("0120\n1x", "line 2: 'x' is not a label"),
+        ("-1", "line 1: '-' is not a label"),
+        ("٣", "is not a label"),
     ],
 )
 def test_wrong_labels(tmp_path, raw, text, message):
@@ -91,7 +95,7 @@ def test_wrong_labels(tmp_path, raw, text, message):
 def test_binary_labels(tmp_path, raw):
     labels = tmp_path / "labels.txt"
     labels.write_bytes(b"\xff\x00\x01")
-    with pytest.raises(ValueError, match="is no label"):
+    with pytest.raises(ValueError, match="is not a label"):
         load_raw_images(raw, labels, image_shape=SHAPE)
 
 

@@ -23,7 +23,7 @@ def test_default_set(data):
     assert X.shape == (90, 100, 100, 3)
     assert X.dtype == np.uint8
     assert {name: np.sum(y == name) for name in ALL[:3]} == dict.fromkeys(ALL[:3], 30)
-    # Shuffled: a part of the set holds every class.
+    # Shuffled: the first images include every class.
     assert set(y[:20]) == set(ALL[:3])
 
 
@@ -95,49 +95,44 @@ def test_classes_are_learnable_but_not_by_colour_alone(data):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "message"),
+    ("arguments", "message"),
     [
-        ({"n_per_class": 0}, ValueError, "'n_per_class' parameter .* must be"),
-        ({"n_per_class": 2.5}, ValueError, "'n_per_class' parameter .* must be"),
-        ({"n_per_class": True}, TypeError, "n_per_class .* must be an int, got True"),
-        ({"n_per_class": {"neutrophil": 3}}, ValueError, "missing: .*'eosinophil'"),
+        ({"n_per_class": 0}, "'n_per_class' parameter .* must be"),
+        ({"n_per_class": 2.5}, "'n_per_class' parameter .* must be"),
+        ({"n_per_class": True}, "n_per_class is True .*: expected a whole"),
+        ({"n_per_class": {"neutrophil": 3}}, r"differ from .*'eosinophil'"),
         (
             {"n_per_class": {"monocyte": 1, "basophil": 1}, "classes": ["monocyte"]},
-            ValueError,
-            r"not in classes: \['basophil'\]",
+            r"keys .*'basophil'\], differ from",
         ),
         (
             {"n_per_class": {"monocyte": -1}, "classes": ["monocyte"]},
-            ValueError,
-            "n_per_class for 'monocyte' must be at least 1, got -1",
+            "n_per_class is -1 for 'monocyte': expected a whole number",
         ),
         (
             {"n_per_class": {"monocyte": "3"}, "classes": ["monocyte"]},
-            TypeError,
-            "must be an int, got '3' of type str",
+            "n_per_class is '3' for 'monocyte': expected a whole number",
         ),
-        ({"classes": "monocyte"}, TypeError, r"pass a list, \['monocyte'\]"),
-        ({"classes": 3}, TypeError, "must be a sequence of class names, got 3"),
-        ({"classes": []}, ValueError, "classes is empty"),
-        ({"classes": ["monocyte", 3]}, TypeError, "must hold names .* got 3 of type"),
+        ({"classes": "monocyte"}, "'classes' parameter .* array-like"),
+        ({"classes": 3}, "'classes' parameter .* array-like"),
+        ({"classes": []}, "expected at least one class"),
+        ({"classes": ["monocyte", 3]}, "Unknown class '3'"),
         (
             {"classes": ["Neutrophile"]},
-            ValueError,
-            "unknown class 'Neutrophile'.*'basophil'.*did you mean 'neutrophil'",
+            "Unknown class 'Neutrophile'.*'basophil'.*Did you mean 'neutrophil'",
         ),
         (
             {"classes": ["monocyte", "basophil", "monocyte"]},
-            ValueError,
-            "'monocyte' is repeated",
+            "expected at least one class and none twice",
         ),
-        ({"image_size": 100}, ValueError, "'image_size' parameter .* must be"),
-        ({"image_size": (100, 100, 3)}, ValueError, r"expected 2 .*\(height, width\)"),
-        ({"image_size": (15, 100)}, ValueError, "whole numbers of at least 16"),
-        ({"image_size": (100, 50.0)}, ValueError, "whole numbers of at least 16"),
-        ({"random_state": -1}, ValueError, "'random_state' parameter .* must be"),
-        ({"random_state": "0"}, ValueError, "'random_state' parameter .* must be"),
+        ({"image_size": 100}, "'image_size' parameter .* must be"),
+        ({"image_size": (100, 100, 3)}, r"expected 2 .*\(height, width\)"),
+        ({"image_size": (15, 100)}, "whole numbers of at least 16"),
+        ({"image_size": (100, 50.0)}, "whole numbers of at least 16"),
+        ({"random_state": -1}, "'random_state' parameter .* must be"),
+        ({"random_state": "0"}, "'random_state' parameter .* must be"),
     ],
 )
-def test_bad_arguments(arguments, error, message):
-    with pytest.raises(error, match=message):
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
         make_blood_cells(**arguments)

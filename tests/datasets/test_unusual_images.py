@@ -1,4 +1,4 @@
-"""Image files as they turn up: each is read right, or named in one line."""
+"""Unusual image files: each is read correctly, or named in a one-line error."""
 
 import json
 import os
@@ -26,7 +26,7 @@ RED_AND_BLUE = ((200, 20, 20), (20, 20, 200))
 
 
 def encoded(image, suffix, *options):
-    """Encode an image whose channels are in the order that OpenCV wants."""
+    """Encode an image whose channels are in the order of OpenCV."""
     return cv2.imencode(suffix, image, list(options))[1].tobytes()
 
 
@@ -40,7 +40,7 @@ def chunk(kind, content):
 
 
 def png(width, height, colour_type, rows, *chunks, bits=8):
-    """Write a PNG by hand, for what OpenCV does not write."""
+    """Build a PNG by hand, of a kind that OpenCV does not write."""
     head = struct.pack(">IIBBBBB", width, height, bits, colour_type, 0, 0, 0)
     return b"".join(
         (
@@ -71,7 +71,7 @@ def animated():
 
 
 def turned():
-    """A JPEG whose EXIF entry says that it has to be turned to the right."""
+    """Make a JPEG whose EXIF entry asks for a turn to the right."""
     upright = np.ascontiguousarray(np.rot90(PICTURE)[..., ::-1])
     jpeg = encoded(upright, ".jpg", cv2.IMWRITE_JPEG_QUALITY, 100)
     entry = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
@@ -80,7 +80,7 @@ def turned():
 
 
 def huge(side=20_000):
-    """A file of 50 kB whose image takes 1.2 GB."""
+    """Make a file of 50 kB whose image takes 1.2 GB."""
     row = b"\0" + bytes((side + 7) // 8)
     return png(side, side, 0, row * side, bits=1)
 
@@ -109,7 +109,7 @@ WRONG = {
     "head.png": (lambda: rgb(".png")[:20], "could not be decoded"),
     "empty.png": (lambda: b"", "could not be decoded as an image (0 bytes)"),
     "text.png": (lambda: b"no image at all", "could not be decoded"),
-    # OpenCV reads these, but how large they are is not known before.
+    # OpenCV reads these, but their size cannot be checked first.
     "size_unknown_a.png": (lambda: rgb(".pam"), "could not be decoded"),
     "size_unknown_b.png": (lambda: rgb(".ras"), "could not be decoded"),
     "size_unknown_c.png": (
@@ -134,7 +134,7 @@ def test_read_right(name, tmp_path):
         assert np.abs(image[8, column].astype(int) - colour).max() <= 12
 
 
-def test_what_opencv_does_not_write_so(tmp_path):
+def test_formats_written_by_pillow(tmp_path):
     pillow = pytest.importorskip("PIL.Image")
     for suffix in (".jp2", ".gif"):
         pillow.fromarray(PICTURE).save(tmp_path / f"a{suffix}")
@@ -170,19 +170,19 @@ def test_named_in_one_line(name, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.filterwarnings("default:.*16 bits a value")
-def test_12_bits_in_16_are_told_of_once(model, tmp_path, capsys):
+@pytest.mark.filterwarnings("default:.*16 bits per value")
+def test_one_warning_about_12_bits_in_16(model, tmp_path, capsys):
     """They become nearly black."""
     (tmp_path / "cells" / "a").mkdir(parents=True)
     folder = tmp_path / "cells"
     for k, highest in enumerate((4095, 4095, 65535, 0)):
         image = (PICTURE[..., ::-1] / 200 * highest).astype(np.uint16)
         (folder / "a" / f"{k}.tif").write_bytes(encoded(image, ".tif"))
-    message = "0.tif and 1 more: 16 bits a value, but none above 4,095"
+    message = "0.tif and 1 more: 16 bits per value, but none above 4,095"
     for lazy in (False, True):
-        with pytest.warns(UserWarning, match=message) as told:
+        with pytest.warns(UserWarning, match=message) as warned:
             data = load_image_folder(folder, lazy=lazy, image_size=(16, 24))
-        assert len(told) == 1
+        assert len(warned) == 1
         assert np.asarray(data.images).shape == (4, 16, 24, 3)
     with pytest.warns(UserWarning, match=r"1.tif: 16 bits"):
         read_image(folder / "a" / "1.tif", (16, 24))
@@ -208,7 +208,7 @@ def test_a_limit_that_can_be_raised_and_lowered(tmp_path):
 
 
 def unusual_paths(folder):
-    """Make paths that are no readable files; return them with what is said of each."""
+    """Make paths that cannot be read; return them with their error messages."""
     (folder / "folder.png").mkdir()
     (folder / "nowhere.png").symlink_to(folder / "gone.png")
     paths = {folder / "nowhere.png": "No such file"}
@@ -228,13 +228,15 @@ def model(tmp_path):
     shades = np.arange(1, 9, dtype=np.uint8)[:, np.newaxis, np.newaxis, np.newaxis]
     images = np.concatenate([PICTURE + shades, 255 - PICTURE - shades])
     member = make_pipeline(ColourStatistics(), StandardScaler(), LogisticRegression())
-    clf = KFoldEnsembleClassifier(member, cv=2).fit(images, np.arange(16) // 8)
+    clf = KFoldEnsembleClassifier(member, cv=2, random_state=0).fit(
+        images, np.arange(16) // 8
+    )
     to_onnx(clf, tmp_path / "model.onnx")
     return tmp_path / "model.onnx"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names there are text")
-def test_the_others_are_answered(model, tmp_path, capsys):
+def test_unreadable_files_do_not_stop_predictions(model, tmp_path, capsys):
     folder = tmp_path / "all"
     folder.mkdir()
     for name, make in RIGHT.items():
@@ -262,8 +264,8 @@ def test_the_others_are_answered(model, tmp_path, capsys):
     assert {row["predicted"] for row in answers.values()} == {"0"}
     lines = err.splitlines()
     assert len(lines) == len(WRONG) + len(paths)
-    said = {folder / name: message for name, (_, message) in WRONG.items()} | paths
-    for path, message in said.items():
+    expected = {folder / name: message for name, (_, message) in WRONG.items()} | paths
+    for path, message in expected.items():
         (line,) = [line for line in lines if f"{path}" in line]
         assert line.startswith("skwbc: error: ")
         assert message in line
