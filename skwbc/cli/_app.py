@@ -162,7 +162,7 @@ def train(
         ),
     ] = None,
     group_column: Annotated[
-        str | None, typer.Option(help="Column of that table (default: group).")
+        str | None, typer.Option(help="Column with the groups (default: group).")
     ] = None,
     epochs: Epochs = None,
     seed: Seed = 0,
@@ -170,7 +170,7 @@ def train(
         int | None, typer.Option(help="Networks to train at once; -1: one per core.")
     ] = None,
     restarts: Annotated[
-        int, typer.Option(min=0, help="Times to retrain a network that failed.")
+        int, typer.Option(min=0, help="Maximum number of restarts per failed network.")
     ] = 0,
     max_pixels: MaxPixels = MAX_PIXELS,
     report: Report = None,

@@ -71,6 +71,6 @@ def test_command_line(command, words, folder, within, capfd):
     assert code in (0, 1, 2), (out, err)
     for text in (out, err):
         assert "Traceback" not in text
-        assert "unforeseen" not in text
+        assert "please report it" not in text
     if code == 2 and out == "":
         assert "skwbc: error: " in err
