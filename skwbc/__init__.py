@@ -7,4 +7,7 @@ nor TensorFlow.
 
 import lazy_loader
 
+# Pickles of fitted estimators contain its address.
+from skwbc._utils.versions import read_stamp as read_stamp
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

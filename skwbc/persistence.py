@@ -14,7 +14,6 @@ from skwbc._utils.files import replacing
 from skwbc._utils.versions import (
     NewerFormatError,
     OtherVersionsWarning,
-    read_stamp,  # noqa: F401, pickles contain this address
 )
 
 

@@ -4,7 +4,6 @@ import sys
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
 from typing import Any, cast
 
 # Increases whenever earlier versions of skwbc cannot read the new pickles.
@@ -92,8 +91,9 @@ def read_stamp(format_: int, written_by: Mapping[str, str]) -> Stamp:
     return STAMP
 
 
-# Pickles contain this address.
-read_stamp.__module__ = "skwbc.persistence"
+# The address in pickles, a module that is always loaded: otherwise cloudpickle, and so
+# joblib's workers, would pickle the function's code in place of its address.
+read_stamp.__module__ = "skwbc"
 
 
 def versions(*, loaded_only: bool = False) -> dict[str, str]:
@@ -124,6 +124,8 @@ def _version(name: str) -> str | None:
 
 @cache
 def _installed(name: str) -> str | None:
+    from importlib import metadata  # slow, and only needed for packages not loaded
+
     for distribution in _PACKAGES[name]:
         try:
             return metadata.version(distribution)

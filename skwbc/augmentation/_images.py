@@ -98,7 +98,6 @@ def as_finite_float32(
     batch: Any,
     owner: str,
     *,
-    first: int = 0,
     positions: np.ndarray | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
@@ -110,10 +109,8 @@ def as_finite_float32(
         Images of any real type.
     owner : str
         Name of the estimator, for the message.
-    first : int, default=0
-        Position of the first of them among all images, for the message.
     positions : ndarray of shape (n,), int, default=None
-        Position of each, if they are not consecutive.
+        Position of each among all images, for the message; by default from 0 on.
     out : ndarray of shape (n, ...), float32, default=None
         Array to write to.
 
@@ -130,7 +127,7 @@ def as_finite_float32(
             np.copyto(out, batch, casting="unsafe")
     if batch.dtype.kind == "f" and not _is_finite(out):
         bad = np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))
-        bad = first + bad if positions is None else np.sort(positions[bad])
+        bad = bad if positions is None else np.sort(positions[bad])
         raise ValueError(
             f"{owner} got images with NaN or infinity (or values beyond float32) at "
             f"{'position ' if len(bad) == 1 else 'positions '}"

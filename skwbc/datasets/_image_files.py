@@ -268,36 +268,6 @@ class ImageFiles(LazyArray):
         return out
 
 
-def names_of(X: Any, names: Sequence[Any] | None = None) -> list[str]:
-    """Return one name per image, for tables and pictures.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, ...)
-        The images.
-    names : sequence, default=None
-        Names from the user. By default they are the names of the files, or "image 0"
-        and so on.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        If the numbers of names and images differ.
-    """
-    n_images = X.shape[0]
-    if names is None:
-        if isinstance(X, ImageFiles):
-            return X.filenames
-        return [f"image {k}" for k in range(n_images)]
-    if len(names) != n_images:
-        raise ValueError(f"There are {len(names)} names for {n_images} images.")
-    return [str(name) for name in names]
-
-
 def is_hidden(name: str) -> bool:
     """Return True for files and folders of the system, and of macOS' archives."""
     return name.startswith(".") or name == "__MACOSX"

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from numbers import Real
 from typing import Any
 
@@ -9,9 +10,9 @@ import cv2
 import numpy as np
 from sklearn.utils import gen_batches
 
-from skwbc._utils.lazy_arrays import as_index, read_rows
+from skwbc._utils.lazy_arrays import as_index
 from skwbc._utils.sklearn_compat import Interval, validate_params
-from skwbc.augmentation._images import as_finite_float32, check_images
+from skwbc.augmentation._images import check_images, float_batches
 from skwbc.inspection._samples import sample_names
 
 # Smaller and larger thumbnails separate copies from similar cells less well.
@@ -145,19 +146,14 @@ def _thumbnails(X: Any) -> np.ndarray:
     n_samples = len(X)
     channels = X.shape[3] if X.shape[3] == 3 else 1
     out = np.empty((n_samples, _SIDE, _SIDE, channels), np.float32)
-    at_once = max(1, _AT_A_TIME // (4 * int(np.prod(X.shape[1:]))))
-    for rows in gen_batches(n_samples, at_once):
-        images = as_finite_float32(
-            read_rows(X, rows), "find_near_duplicates", first=rows.start
-        )
+    # Averaging areas cannot enlarge images that are smaller than a thumbnail.
+    how = cv2.INTER_AREA if min(X.shape[1:3]) > _SIDE else cv2.INTER_LINEAR
+    images = chain.from_iterable(float_batches(X, "find_near_duplicates"))
+    for k, image in enumerate(images):
         if channels == 1:
-            images = images.mean(axis=-1, keepdims=True)
-        for k, image in enumerate(images, start=rows.start):
-            # Averaging areas cannot enlarge images that are smaller than a thumbnail.
-            shrinks = min(image.shape[:2]) > _SIDE
-            how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            small = cv2.resize(image, (_SIDE, _SIDE), interpolation=how)
-            out[k] = small.reshape(_SIDE, _SIDE, channels)
+            image = image.mean(axis=-1)
+        small = cv2.resize(image, (_SIDE, _SIDE), interpolation=how)
+        out[k] = small.reshape(_SIDE, _SIDE, channels)
     scale = np.abs(out).max(axis=(1, 2, 3))
     out -= out.mean(axis=(1, 2), keepdims=True)
     norms = np.linalg.norm(out.reshape(n_samples, -1), axis=1)
