@@ -153,7 +153,7 @@ def fit_one_fold(
             member,
             X=X_train,
             y=y_train,
-            started=event,
+            begin=event,
             fold=fold,
             n_folds=n_folds,
             **details,
