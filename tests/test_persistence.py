@@ -149,7 +149,7 @@ def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):
             "model='compact'; expected the import path of a function",
         ),
         ("skwbc:", "expected the import path of a function|is a module"),
-        ("skwbc:nothing", "no attribute 'nothing'"),
+        ("os:nothing", "no attribute 'nothing'"),
         ("skwbc:__version__", "is a str; expected the import path"),
         ("no such:thing", "expected the import path"),
     ],

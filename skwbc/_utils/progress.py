@@ -51,15 +51,7 @@ def subtask(context: Any, name: str) -> Any:
 
 @contextmanager
 def task(
-    owner: Any,
-    context: Any,
-    member: Any = None,
-    *,
-    X: Any = None,
-    y: Any = None,
-    started: str | None = None,
-    finished: str | None = None,
-    **details: Any,
+    owner, context, member=None, *, X=None, y=None, begin=None, end=None, **details
 ) -> Iterator[dict[str, Any]]:
     """Run a block as a task, and report its begin and its end.
 
@@ -78,7 +70,7 @@ def task(
         are handed on to it.
     X, y : array-like, default=None
         The samples and labels of the task, for callbacks.
-    started, finished : str, default=None
+    begin, end : str, default=None
         Events for the listener.
     **details : dict
         Details of these events.
@@ -86,9 +78,9 @@ def task(
     Yields
     ------
     dict
-        The details. The block may add to them before `finished` is reported.
+        The details. The block may add to them before `end` is reported.
     """
-    report(started, **details)
+    report(begin, **details)
     if context:
         handed_on = member is not None
         with context.propagate_callback_context(member) if handed_on else nullcontext():
@@ -97,4 +89,4 @@ def task(
         context.call_on_fit_task_end(estimator=owner, X=X, y=y)
     else:
         yield details
-    report(finished, **details)
+    report(end, **details)

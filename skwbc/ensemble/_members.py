@@ -17,7 +17,7 @@ from skwbc.ensemble._parts import takes_lazy_arrays
 from skwbc.ensemble._validation_set import (
     HELD_OUT,
     fit_member,
-    takes_validation_weights,
+    validation_params,
     weights_of_final_step,
 )
 
@@ -136,11 +136,15 @@ def fit_one_fold(
         # copied, because steps that work in place may change them.
         rows = np.flatnonzero(np.isin(y_held_out, y_train))
         if len(rows):
-            fit_params["X_val"] = take(X_held_out, rows, lazily=lazily)
-            fit_params["y_val"] = y_held_out[rows]
             weights = weights_of_final_step(member, params, route=route)
-            if weights is not None and takes_validation_weights(member):
-                fit_params["sample_weight_val"] = safe_indexing(weights, held_out[rows])
+            if weights is not None:
+                weights = safe_indexing(weights, held_out[rows])
+            fit_params |= validation_params(
+                member,
+                X_val=take(X_held_out, rows, lazily=lazily),
+                y_val=y_held_out[rows],
+                sample_weight_val=weights,
+            )
 
     def attempt(member: Any, context: Any, event: str, **details: Any) -> FittedFold:
         with task(
@@ -149,7 +153,7 @@ def fit_one_fold(
             member,
             X=X_train,
             y=y_train,
-            started=event,
+            begin=event,
             fold=fold,
             n_folds=n_folds,
             **details,

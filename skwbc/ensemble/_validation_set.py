@@ -16,15 +16,40 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
-from skwbc.ensemble._parts import final_step, steps_of, transform_by
+from skwbc.ensemble._parts import (
+    final_step,
+    steps_of,
+    takes_held_out_fold,
+    transform_by,
+)
 
 # Parameters of ``fit`` that belong to a held-out fold.
 HELD_OUT = frozenset({"X_val", "y_val", "sample_weight_val"})
 
 
-def takes_validation_weights(estimator: Any) -> bool:
-    """Return whether ``fit`` of the final step has `sample_weight_val`."""
-    return has_fit_parameter(final_step(estimator), "sample_weight_val")
+def validation_params(estimator: Any, **params: Any) -> dict[str, Any]:
+    """Return those parameters of a held-out fold that an estimator can use.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier, or a pipeline that ends in one.
+    **params : dict
+        `X_val`, `y_val` and `sample_weight_val`. Those that are None are left out.
+
+    Returns
+    -------
+    dict
+        For :func:`fit_member`; empty if the estimator cannot use a held-out fold.
+    """
+    if not takes_held_out_fold(estimator):
+        return {}
+    step = final_step(estimator)
+    return {
+        name: value
+        for name, value in params.items()
+        if value is not None and has_fit_parameter(step, name)
+    }
 
 
 def weights_of_final_step(

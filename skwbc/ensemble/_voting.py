@@ -9,11 +9,7 @@ from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy
@@ -26,13 +22,9 @@ from skwbc._utils.sklearn_compat import (
 )
 from skwbc._utils.versions import Stamped
 from skwbc.ensemble._averaging import MeanOfMembers, average_members, stack_members
-from skwbc.ensemble._parts import (
-    final_step,
-    takes_held_out_fold,
-    takes_lazy_arrays,
-)
+from skwbc.ensemble._parts import takes_held_out_fold, takes_lazy_arrays
 from skwbc.ensemble._together import as_rows, predict_proba_together
-from skwbc.ensemble._validation_set import fit_member
+from skwbc.ensemble._validation_set import fit_member, validation_params
 
 
 class SoftVotingClassifier(
@@ -171,7 +163,7 @@ class SoftVotingClassifier(
             members = {}
             for name, estimator in chosen:
                 members[name] = member = clone(estimator)
-                params = params_by_name[name] | _validation_set(
+                params = params_by_name[name] | validation_params(
                     member,
                     X_val=_as_taken([member], X_val),
                     y_val=y_val,
@@ -270,18 +262,6 @@ class SoftVotingClassifier(
             return {name: params for name, _ in self.estimators}
         routed = process_routing(self, "fit", **params)
         return {name: routed[name].fit for name, _ in self.estimators}
-
-
-def _validation_set(member: Any, **params: Any) -> dict[str, Any]:
-    """Return the parameters of a validation set that a classifier can use."""
-    if not takes_held_out_fold(member):
-        return {}
-    step = final_step(member)
-    return {
-        name: each
-        for name, each in params.items()
-        if each is not None and has_fit_parameter(step, name)
-    }
 
 
 def _as_taken(estimators: Sequence[Any], X: Any) -> Any:
