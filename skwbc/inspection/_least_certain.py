@@ -10,9 +10,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation._images import check_images
-from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._averaging import average_members, count_agreeing
 from skwbc.inspection._plots import POSITIVE, draw_grid, title_of
-from skwbc.inspection._predictions import count_agreeing
 from skwbc.inspection._samples import sample_names, true_names
 from skwbc.uncertainty import predictive_entropy
 

@@ -6,27 +6,8 @@ scikit-learn is not imported here, because a model in ONNX predicts without it.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.ensemble._averaging import average_members, count_agreeing
 from skwbc.ensemble._conformal import prediction_sets
-
-
-def count_agreeing(members: np.ndarray, proba: np.ndarray) -> np.ndarray:
-    """Count the members whose first choice is the predicted class.
-
-    Parameters
-    ----------
-    members : ndarray of shape (n_members, n_samples, n_classes)
-        Probabilities predicted by each member.
-    proba : ndarray of shape (n_samples, n_classes)
-        Probabilities predicted by the ensemble.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int
-    """
-    return (first_choices(members) == proba.argmax(axis=1)).sum(axis=0)
 
 
 def describe_predictions(

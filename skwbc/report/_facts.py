@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._averaging import average_members, count_agreeing
 from skwbc.ensemble._held_out import Answers
 from skwbc.inspection import evaluate
-from skwbc.inspection._predictions import count_agreeing
 from skwbc.report._images import Gallery
 from skwbc.report._page import Cards, Key, Table
 from skwbc.uncertainty import expected_calibration_error, predictive_entropy
