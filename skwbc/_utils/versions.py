@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any, cast
 
 # Increases whenever earlier versions of skwbc cannot read the new pickles.
@@ -34,6 +34,9 @@ class Stamp:
     """
 
     def __reduce__(self):
+        # Workers of joblib get the code of a function instead of its address if the
+        # module of that address is not imported here.
+        import_module(read_stamp.__module__)
         return read_stamp, (FORMAT, versions(loaded_only=True))
 
 
