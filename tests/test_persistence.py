@@ -199,6 +199,21 @@ def test_the_same_versions_give_no_warning(fitted, tmp_path):
         joblib.load(tmp_path / "m.joblib")  # Warnings are errors.
 
 
+def test_workers_read_fitted_estimators():
+    """Even if the process that sends them has not imported ``skwbc.persistence``."""
+    code = """
+        from joblib import Parallel, delayed
+        from sklearn.dummy import DummyClassifier
+        from skwbc import KFoldEnsembleClassifier
+        ensemble = KFoldEnsembleClassifier(DummyClassifier(), cv=2)
+        ensemble.fit([[0]] * 4, [0, 0, 1, 1])
+        jobs = [delayed(ensemble.predict)([[0]])] * 2
+        assert Parallel(n_jobs=2)(jobs) == [[0], [0]]
+    """
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)]
+    subprocess.run(command, check=True)
+
+
 def test_pickles_of_unfitted_estimators_have_no_versions(monkeypatch):
     """Caches compare these pickles."""
     before = joblib.hash(augmenter())
