@@ -5,8 +5,6 @@
 
 import importlib
 import json
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -50,18 +48,3 @@ def test_joblib_files_predict_the_same(model, expected):
 def test_the_onnx_file_predicts_the_same(expected):
     loaded = OnnxClassifier(FOLDER / "colours.onnx")
     assert_allclose(loaded.predict_proba(expected["X"]), expected["colours"], atol=1e-5)
-
-
-def test_workers_find_the_names_as_well():
-    """joblib's workers get references, though little of the package is imported."""
-    code = """if True:
-        from sklearn.datasets import load_iris
-        from sklearn.linear_model import LogisticRegression
-        from skwbc import KFoldEnsembleClassifier
-
-        X, y = load_iris(return_X_y=True)
-        member = KFoldEnsembleClassifier(LogisticRegression(max_iter=500), cv=2)
-        ensemble = KFoldEnsembleClassifier(member, cv=2, n_jobs=2, random_state=0)
-        assert ensemble.fit(X, y).score(X, y) > 0.9
-    """
-    subprocess.run([sys.executable, "-c", code], check=True)

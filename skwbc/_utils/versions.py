@@ -33,9 +33,6 @@ class Stamp:
     """
 
     def __reduce__(self):
-        # Workers of joblib get the code of a function instead of its address if the
-        # module of that address is not imported here.
-        import_module(read_stamp.__module__)
         return read_stamp, (FORMAT, versions(loaded_only=True))
 
 
