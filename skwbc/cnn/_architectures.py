@@ -1,8 +1,8 @@
 """Networks for small images of single cells.
 
-A builder takes `meta`, a dict of what the classifier knows when it is fitted, of which
-these use ``image_shape_`` and ``n_classes_``, and returns a network that is not yet
-compiled. Other arguments of a builder are set on the classifier as ``model__name``.
+A builder takes `meta`, a dict with ``image_shape_``, ``n_classes_`` and ``classes_``,
+and returns a network that is not compiled. Other arguments of a builder are set on the
+classifier as ``model__name``.
 """
 
 import os
@@ -14,7 +14,7 @@ from keras import layers
 
 from skwbc.cnn._pretrained import load_pretrained
 
-# That of images here, whatever Keras is told for other networks.
+# The format of images here, whatever the global setting of Keras is.
 _FORMAT = "channels_last"
 
 
@@ -39,7 +39,7 @@ def build_article_cnn(meta: Mapping[str, Any], dropout: float = 0.5) -> keras.Mo
     return keras.Sequential(
         [
             layers.Input(meta["image_shape_"]),
-            # Pooled before it is rectified: the same values from a quarter of the work.
+            # Pooling before the ReLU gives the same values with a quarter of the work.
             layers.Conv2D(32, 3, padding="same", data_format=_FORMAT),
             layers.MaxPooling2D(2, data_format=_FORMAT),
             layers.ReLU(),
@@ -62,29 +62,28 @@ def build_compact_cnn(
 ) -> keras.Model:
     """Build a small network of batch-normalised convolutions.
 
-    The size of the image hardly matters to the number of parameters (0.4 million by
-    default), because the last maps are averaged and not flattened [1]_. The first
-    convolution steps by two pixels, and all but the last are followed by a pooling, so
-    the work is done on small maps: four convolutions of an image of 100 x 100 pixels
-    take a tenth of the arithmetic that they would take at full size.
+    The number of parameters (0.4 million by default) does not depend on the size of the
+    images, because the last maps are averaged and not flattened [1]_. The first
+    convolution has a stride of two pixels, and all but the last are followed by
+    pooling. On images of 100 x 100 pixels the four convolutions take a tenth of the
+    operations that they would take at full size.
 
     Parameters
     ----------
     meta : mapping
         With ``image_shape_`` (height, width, channels) and ``n_classes_``.
     filters : sequence of int, default=(32, 64, 128, 256)
-        Maps of each convolution, in order.
+        Number of maps of each convolution.
     dropout : float, default=0.3
         Rate before the last layer, from 0 to 1 (excluded).
     weights : "blood_cells", str, path-like or None, default=None
-        What the convolutions begin with. None draws them. "blood_cells" takes weights
-        that were trained to tell the five classes of
-        :func:`~skwbc.datasets.make_blood_cells` apart, drawn images of which colours,
-        sizes and sharpness were varied widely; no photograph was used. They are for
-        the default `filters`. Anything else is a file written by
-        ``benchmarks/pretrain.py``. The last layer is always drawn. Images of one
-        channel are taken for grey RGB images; with two, or more than three, the first
-        convolution is drawn, too.
+        Initial weights of the convolutions. None means random ones. "blood_cells" are
+        weights for the default `filters`, trained to distinguish the five classes of
+        :func:`~skwbc.datasets.make_blood_cells`: drawn images, with widely varied
+        colours, sizes and sharpness, and no photographs. Anything else is a file
+        written by ``benchmarks/pretrain.py``. The last layer is always random. Images
+        with one channel are treated as grey RGB images; with two, or more than three
+        channels, the first convolution is random, too.
 
     Returns
     -------
@@ -94,9 +93,9 @@ def build_compact_cnn(
     Raises
     ------
     ValueError
-        If `weights` are not for these `filters`, or not a file of weights.
+        If `weights` are for other `filters`, or not a file of weights.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
 
     References
     ----------
@@ -110,9 +109,9 @@ def build_compact_cnn(
         )
         x = convolution(x)
         if stage < len(filters):
-            # Pooled before it is normalised, which is a quarter of the work.
+            # Pooling before the normalisation saves three quarters of its work.
             x = layers.MaxPooling2D(2, padding="same", data_format=_FORMAT)(x)
-        # Few steps are taken, so the running averages have to follow fast.
+        # The running averages have to adapt in few training steps.
         x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D(data_format=_FORMAT)(x)
@@ -124,6 +123,6 @@ def build_compact_cnn(
     return network
 
 
-# Where pickles look for them.
+# The address in pickles.
 for _builder in (build_article_cnn, build_compact_cnn):
     _builder.__module__ = "skwbc"

@@ -1,7 +1,8 @@
-"""Cutting images and targets into the batches that a network is shown."""
+"""Batches of images and targets."""
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,58 +20,50 @@ class Batch(NamedTuple):
     weights: np.ndarray | None
 
 
+@dataclass
 class Batches:
-    """Batches over images in memory, in files, or augmented when they are drawn.
+    """Batches of images in memory, in files, or augmented when they are read.
 
     Parameters
     ----------
     images : AugmentedImages or array-like of shape (n_samples, height, width, channels)
-        Kept as they are; a batch of them at a time becomes float32.
+        One batch at a time is converted to float32.
     targets : ndarray of shape (n_samples, ...)
-        What the network is to give.
+        Encoded labels.
     weights : ndarray of shape (n_samples,) or None
         Weights of the samples in the loss.
     size : int
-        Samples a batch; the last batch of an epoch may have fewer.
+        Samples per batch; the last batch of an epoch may have fewer.
     seed : int
-        Decides the order of the samples in each epoch. What augmentation draws is
-        decided by the seed of the augmented images.
+        Determines the order of the samples in each epoch. Augmentation is determined by
+        the seed of the augmented images.
     """
 
-    def __init__(
-        self,
-        images: Any,
-        targets: np.ndarray,
-        weights: np.ndarray | None,
-        *,
-        size: int,
-        seed: int = 0,
-    ) -> None:
-        self.images = images
-        self.targets = targets
-        self.weights = weights
-        self.size = size
-        self.seed = seed
+    images: Any
+    targets: np.ndarray
+    weights: np.ndarray | None
+    size: int = field(kw_only=True)
+    seed: int = field(kw_only=True, default=0)
 
     def __len__(self) -> int:
         return math.ceil(len(self.targets) / self.size)
 
     def in_order(self) -> Iterator[Batch]:
-        """Yield all samples once, as they stand."""
+        """Yield all samples once, in their order."""
         yield from self._cut(None, epoch=0)
 
     def shuffled(self, epoch: int) -> Iterator[Batch]:
-        """Yield all samples once, in an order that `epoch` decides."""
+        """Yield all samples once, in a random order that depends on `epoch`."""
         rng = np.random.default_rng((self.seed, epoch))
         yield from self._cut(rng.permutation(len(self.targets)), epoch)
 
     def _cut(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
-        """Yield batches in an order; None is as they stand, without copying them."""
+        """Yield batches in an order; None is the given order, without copying."""
         if order is None and isinstance(self.images, AugmentedImages):
             order = np.arange(len(self.targets))
         for number in range(len(self)):
-            part = slice(number * self.size, (number + 1) * self.size)
-            rows = part if order is None else order[part]
+            rows: Any = slice(number * self.size, (number + 1) * self.size)
+            rows = rows if order is None else order[rows]
             if isinstance(self.images, AugmentedImages):
                 seed = (self.images.seed, epoch, number)
                 images = self.images.draw(rows, seed)

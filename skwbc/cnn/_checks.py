@@ -117,19 +117,11 @@ def check_validation_set(
     X_val = check_images(X_val, owner, image_shape=image_shape)
     y_val = column_or_1d(y_val, warn=True)
     check_consistent_length(X_val, y_val)
-    weights = None
-    if sample_weight_val is not None:
-        if not np.any(sample_weight_val):
-            # The held-out fold of an ensemble's member may have no weight at all.
-            check_consistent_length(X_val, sample_weight_val)
-            return None
-        weights = check_sample_weight(
-            sample_weight_val, y_val, dtype=np.float32, ensure_non_negative=True
-        )
-        kept = np.flatnonzero(weights)
-        if len(kept) < len(y_val):
-            X_val, y_val = select_rows(X_val, kept), y_val[kept]
-            weights = weights[kept]
+    if sample_weight_val is not None and not np.any(sample_weight_val):
+        # The held-out fold of an ensemble's member may have no weight at all.
+        check_consistent_length(X_val, sample_weight_val)
+        return None
+    X_val, y_val, weights = weigh(X_val, y_val, sample_weight_val, class_weight=None)
     unknown = np.setdiff1d(y_val, classes)
     if len(unknown):
         raise ValueError(

@@ -150,7 +150,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
     (2, 3)
     """
 
-    __module__ = "skwbc"  # where pickles look for it
+    __module__ = "skwbc"  # the address in pickles
 
     _parameter_constraints: dict = {
         "model": [callable, str],

@@ -11,7 +11,7 @@ import numpy as np
 
 from skwbc.cnn._keras_compat import layers_of
 
-# How far beyond 0 and 1 a probability in half precision may be.
+# Rounding error of probabilities in half precision.
 _ROUNDING = 1e-2
 # Layers that builders have returned and that still exist.
 _earlier_layers: "weakref.WeakSet[keras.layers.Layer]" = weakref.WeakSet()

@@ -1,10 +1,10 @@
-"""Weights that a network begins with instead of random ones."""
+"""Pretrained weights, from which a network starts in place of random ones."""
 
 import os
-import zipfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -12,37 +12,39 @@ import numpy as np
 from skwbc._utils.files import replacing
 
 SHIPPED = {"blood_cells": "compact_blood_cells.npz"}
+# Raised by numpy.load or its result for files that do not hold a list of arrays.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 
 
 def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
-    """Give all layers but the last the weights they had at the end of a pretraining.
+    """Set the weights of all layers but the last to pretrained ones.
 
     Parameters
     ----------
     network : keras.Model
         Built, not compiled; changed in place.
     weights : str or path-like
-        A name in `SHIPPED`, or a file made by :func:`save_pretrained`.
+        A name in `SHIPPED`, or a file written by :func:`save_pretrained`.
 
     Raises
     ------
     ValueError
-        If the file does not hold weights, or not for such a network.
+        If the file does not hold weights, or they are for another network.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     """
     stored = _read(weights)
     variables = _all_but_the_last(network)
     shapes = [tuple(variable.shape) for variable in variables]
     first = shapes[0]
     if len(stored) == len(shapes) and len(first) == stored[0].ndim == 4:
-        stored[0] = _for_channels(stored[0], variables[0])
+        stored[0] = _match_channels(stored[0], variables[0])
     if [array.shape for array in stored] != shapes:
         raise ValueError(
-            f"weights={os.fspath(weights)!r} are not for this network: they hold "
-            f"convolutions of {_describe([a.shape for a in stored])} maps, the network "
-            f"has {_describe(shapes)}. Set filters to those, or weights=None to begin "
-            "with random ones."
+            f"weights={os.fspath(weights)!r} are for another network: they have "
+            f"convolutions of {_describe([a.shape for a in stored])} maps, this one "
+            f"has {_describe(shapes)}. Set filters to the former, or weights=None for "
+            "random weights."
         )
     for variable, array in zip(variables, stored, strict=True):
         variable.assign(array)
@@ -56,8 +58,8 @@ def save_pretrained(network: keras.Model, file: str | os.PathLike) -> None:
     network : keras.Model
         Trained.
     file : str or path-like
-        A file ending in ".npz". Half precision keeps three digits, which is more than
-        a start of training needs.
+        A file ending in ".npz". Half precision keeps three digits, which suffices for
+        the start of a training.
     """
     arrays = [
         variable.numpy().astype(np.float16) for variable in _all_but_the_last(network)
@@ -73,25 +75,16 @@ def _read(weights: str | os.PathLike) -> list[np.ndarray]:
         path = files("skwbc.cnn").joinpath("weights", SHIPPED[name])
     elif not path.exists():
         raise FileNotFoundError(
-            f"weights={name!r} is neither one of {sorted(SHIPPED)} nor a file that "
-            "exists."
+            f"weights={name!r} is neither one of {sorted(SHIPPED)} nor an existing "
+            "file."
         )
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return [
-                arrays[f"arr_{k}"].astype(np.float32) for k in range(len(arrays.files))
-            ]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+            return [array.astype(np.float32) for array in arrays.values()]
+    except _UNREADABLE as error:
         raise ValueError(
             f"weights={name!r} could not be read as weights of a network; expected an "
-            f".npz file as benchmarks/pretrain.py writes it. {error}"
+            f".npz file written by benchmarks/pretrain.py. {error}"
         ) from error
 
 
@@ -99,13 +92,13 @@ def _all_but_the_last(network: keras.Model) -> list[Any]:
     return [variable for layer in network.layers[:-1] for variable in layer.weights]
 
 
-def _for_channels(kernel: np.ndarray, variable: Any) -> np.ndarray:
-    """Make a first kernel for RGB do for images of another number of channels."""
+def _match_channels(kernel: np.ndarray, variable: Any) -> np.ndarray:
+    """Adapt the first kernel, for RGB images, to another number of channels."""
     channels = variable.shape[2]
     if channels == kernel.shape[2]:
         return kernel
     if channels == 1:
-        # What it gives for a grey image that has three equal channels.
+        # Equal to the result for an RGB image with three equal channels.
         return kernel.sum(axis=2, keepdims=True)
     return variable.numpy()
 

@@ -8,7 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,20 +22,13 @@ from skwbc.cnn._compiled.trainer import Trainer
 _POINTS = 10
 
 
-class Training(NamedTuple):
-    """Metrics by epoch, and the epoch whose weights were kept, from 1."""
-
-    history: dict[str, list[float]]
-    best_epoch: int
-
-
 def train(
     trainer: Trainer,
     batches: Batches,
     held_out: Batches | None,
     settings: Any,
     around_epoch: Callable[[], AbstractContextManager],
-) -> Training:
+) -> tuple[dict[str, list[float]], int]:
     """Train a network.
 
     Parameters
@@ -55,9 +48,11 @@ def train(
 
     Returns
     -------
-    Training
-        History and best epoch. Metrics on the validation set are NaN for epochs after
-        which it was not evaluated.
+    history : dict of str to list of float
+        Metrics by epoch. Those on the validation set are NaN for epochs after which it
+        was not evaluated.
+    best_epoch : int
+        The epoch whose weights were kept, from 1.
 
     Raises
     ------
@@ -135,9 +130,9 @@ def train(
         # Optimizers that average the weights assign the averages here.
         network.optimizer.finalize_variable_values(network.trainable_weights)
     if not restore:
-        return Training(history, len(history["loss"]))
+        return history, len(history["loss"])
     trainer.restore_weights()
-    return Training(history, stopper.best_epoch + 1)
+    return history, stopper.best_epoch + 1
 
 
 def cosine_rates(

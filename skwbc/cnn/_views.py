@@ -1,4 +1,4 @@
-"""One image seen in several ways that leave its class what it is."""
+"""Rotations and mirror images for test-time augmentation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,25 +8,25 @@ import numpy as np
 
 View = Callable[[np.ndarray], np.ndarray]
 
-# Kinds of views, by what is done besides turning by quarters of a circle.
+# Steps along the columns for each kind of views, besides the rotations; -1 flips.
 KINDS = {"rotations": (1,), "dihedral": (1, -1)}
 
 
 def views_of(kind: str | None, image_shape: tuple[int, ...]) -> list[View]:
-    """Return what turns and flips a batch of images in ways that keep their shape.
+    """Return functions that turn and flip a batch of images and keep their shape.
 
     Parameters
     ----------
     kind : {"rotations", "dihedral"} or None
-        With "rotations" images are only turned. With None there are no views.
+        With "rotations" images are turned only. With None there are no views.
     image_shape : tuple of int
         (height, width, channels).
 
     Returns
     -------
     list of callable
-        For square images four, or eight with "dihedral"; half as many for others. The
-        first changes nothing.
+        Four for square images, or eight with "dihedral"; half as many for others. The
+        first one returns the images unchanged.
     """
     if kind is None:
         return []
@@ -42,19 +42,19 @@ def _view(images: np.ndarray, *, quarters: int, flip: int) -> np.ndarray:
 
 
 def turn_back(view: Any, maps: np.ndarray) -> np.ndarray:
-    """Undo what a view did to images.
+    """Turn maps back that were computed from a view of images.
 
     Parameters
     ----------
     view : callable
-        One of those that :func:`views_of` returns.
+        From :func:`views_of`.
     maps : ndarray of shape (n_samples, height, width)
-        What was made of the images that it turned.
+        One map per image that the view returned.
 
     Returns
     -------
     ndarray of shape (n_samples, height, width)
-        The images that were given had height and width so.
+        Height and width are those of the images before the view.
     """
     back = np.rot90(maps, -view.keywords["quarters"], axes=(1, 2))
     return back[:, :, :: view.keywords["flip"]]

@@ -25,7 +25,7 @@ def features(network, images):
 
 
 def test_features_separate_blood_cells():
-    """Those of trained weights do, those of random weights do not."""
+    """With trained weights they do, and with random weights less."""
     X, y = make_blood_cells(10, image_size=(96, 96), random_state=5)
     X_new, y_new = make_blood_cells(20, image_size=(96, 96), random_state=6)
     scores = []
@@ -78,7 +78,11 @@ def test_weights_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"filters": (4, 8)}, ValueError, r"\(32, 64, 128, 256\) maps.*has \(4, 8\)"),
+        (
+            {"filters": (4, 8)},
+            ValueError,
+            r"\(32, 64, 128, 256\) maps.*one has \(4, 8\)",
+        ),
         ({"weights": "imagenet"}, FileNotFoundError, "'imagenet' is neither one of"),
         ({"weights": __file__}, ValueError, "could not be read as weights"),
     ],

@@ -37,9 +37,6 @@ class Kept:
         self._lock = threading.RLock()
         self._items: list[tuple[str, Any]] = []
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def take(self, key: str) -> Any:
         """Remove and return the object with a key, or None if there is none."""
         with self._lock:
@@ -137,11 +134,11 @@ def comes_from_keras(code: Any, *others: str) -> bool:
 
 
 def _describe_compilation(network: keras.Model, compile_config: Any) -> Any:
-    """Name a loss function of Keras, and leave out the values of variables."""
+    """Give a loss function of Keras its full name; leave out values of variables."""
     config = dict(compile_config or {})
     loss = network.loss
-    if isinstance(loss, FunctionType) and _is_loss_of_keras(loss):
-        config["loss"] = loss.__name__
+    if isinstance(loss, FunctionType) and comes_from_keras(loss):
+        config["loss"] = f"{loss.__module__}.{loss.__name__}"
     optimizer = config.get("optimizer")
     if isinstance(optimizer, dict):
         settings = dict(optimizer["config"])
@@ -151,13 +148,6 @@ def _describe_compilation(network: keras.Model, compile_config: Any) -> Any:
             del settings["learning_rate"]
         config["optimizer"] = {**optimizer, "config": settings}
     return config
-
-
-def _is_loss_of_keras(loss: FunctionType) -> bool:
-    try:
-        return keras.losses.get(loss.__name__) is loss
-    except ValueError:
-        return False
 
 
 def _is_plain(config: Any) -> bool:

@@ -65,8 +65,8 @@ def compile_step(
 def fused(optimizer: Any) -> Any:
     """Return an optimizer that updates large variables in one pass over memory.
 
-    Keras writes an update as about ten operations, each of which passes over gradient,
-    variable and state. For a wide dense layer that is a fifth of the whole step.
+    Keras writes an update as about ten operations, and each passes over gradient,
+    variable and state. For a wide dense layer they take a fifth of the whole step.
 
     Parameters
     ----------
