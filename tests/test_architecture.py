@@ -1,4 +1,4 @@
-"""The house is built as docs/architecture.md tells and draws it."""
+"""The imports of the package are those that docs/architecture.md lists and draws."""
 
 import ast
 import re
@@ -13,13 +13,13 @@ TOOLS = "_utils"
 KERAS = {"keras", "scikeras", "tensorflow"}
 
 
-def room_of(module):
+def part_of(module):
     """Return the folder, or the module of the root, that a module is in."""
     return module.split(".")[1]
 
 
 def public_home(name):
-    """Return the room that a public name of the package comes from."""
+    """Return the part that a public name of the package comes from."""
     stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
     for node in stub.body:
         if name in [alias.name for alias in node.names]:
@@ -28,7 +28,7 @@ def public_home(name):
 
 
 def imports(path):
-    """Yield the modules that a file imports, but for those that type checkers see."""
+    """Yield the modules that a file imports, except those for type checkers only."""
     todo = [ast.parse(path.read_text(encoding="utf-8"))]
     while todo:
         node = todo.pop()
@@ -48,58 +48,60 @@ def imports(path):
 
 @pytest.fixture(scope="module")
 def house():
-    """What each room imports: names of other rooms, and of other packages."""
-    rooms: dict[str, tuple[set, set]] = {}
+    """Return what each part imports: names of other parts, and of other packages."""
+    parts: dict[str, tuple[set, set]] = {}
     for path in PACKAGE.rglob("*.py"):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if module == "skwbc.__init__":
             continue
-        ours, others = rooms.setdefault(room_of(module), (set(), set()))
+        own, others = parts.setdefault(part_of(module), (set(), set()))
         for name in imports(path):
             package = name.partition(".")[0]
             if package != "skwbc":
                 others.add(package)
             elif "." in name:
-                ours.add(room_of(name))
-    for room, (ours, _) in rooms.items():
-        ours.discard(room)
-    return rooms
+                own.add(part_of(name))
+    for part, (own, _) in parts.items():
+        own.discard(part)
+    return parts
 
 
 def table():
-    """Rows of the page's table: room to the rooms it imports, top to bottom."""
+    """Return the page's table, a set of imports per part, from top to bottom."""
     text = PAGE.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", text, re.MULTILINE)
-    return {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows}
+    return {part: set(re.findall(r"`(\w+)`", cell)) for part, cell in rows}
 
 
-def test_table_says_what_is_imported(house):
+def test_the_table_lists_all_imports(house):
     assert table() == {
-        room: ours - {TOOLS} for room, (ours, _) in house.items() if room != TOOLS
+        part: imported - {TOOLS}
+        for part, (imported, _) in house.items()
+        if part != TOOLS
     }
 
 
 def test_imports_point_downward():
     rows = list(table())
-    for room, others in table().items():
+    for part, others in table().items():
         for other in others:
-            assert rows.index(other) > rows.index(room), f"{room} imports {other}"
+            assert rows.index(other) > rows.index(part), f"{part} imports {other}"
 
 
-def test_tools_import_no_room(house):
+def test_tools_import_nothing_else(house):
     assert house[TOOLS][0] == set()
 
 
 def test_only_networks_import_keras(house):
-    for room, (_, others) in house.items():
-        assert room == "cnn" or not others & KERAS, room
+    for part, (_, others) in house.items():
+        assert part == "cnn" or not others & KERAS, part
 
 
 def test_drawing_shows_the_imports(house):
-    """Each arrow is an import; an import is an arrow, or follows from arrows."""
+    """Each arrow is an import, and each import is an arrow or follows from arrows."""
     arrow = r'data-from="(\w+)" data-to="(\w+)"'
     arrows = set(re.findall(arrow, DRAWING.read_text(encoding="utf-8")))
-    real = {(room, other) for room, others in table().items() for other in others}
+    real = {(part, other) for part, others in table().items() for other in others}
     assert arrows <= real
     reached = set(arrows)
     for _ in table():
@@ -107,14 +109,14 @@ def test_drawing_shows_the_imports(house):
     assert real <= reached
 
 
-def test_export_and_report_need_little_of_the_root(house):
+def test_export_and_report_import_little_of_the_root(house):
     root = {path.stem for path in PACKAGE.glob("*.py")}
-    for room in ("export", "report"):
-        assert house[room][0] & root <= {"uncertainty"}
+    for part in ("export", "report"):
+        assert house[part][0] & root <= {"uncertainty"}
 
 
 def test_names_of_files():
-    """In a public folder modules are private; a private folder has none to hide."""
+    """Modules in public folders begin with an underscore, those in private ones not."""
     for path in PACKAGE.glob("*/**/*.py"):
         private_folder = any(
             part.startswith("_") for part in path.relative_to(PACKAGE).parts[:-1]

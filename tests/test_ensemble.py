@@ -32,8 +32,6 @@ from skwbc import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.ensemble._averaging import average_members
 from skwbc.ensemble._parts import what_folds_chose
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def iris():

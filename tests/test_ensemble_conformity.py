@@ -34,8 +34,6 @@ from sklearn.utils.fixes import parse_version
 
 from skwbc import KFoldEnsembleClassifier
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Converges so far that weighted and repeated samples agree to 1e-9.
 LINEAR = LogisticRegression(solver="newton-cholesky", tol=1e-10)
 MEMBERS = [

@@ -28,8 +28,6 @@ from sklearn.utils.fixes import parse_version
 
 from skwbc import KFoldEnsembleClassifier, SoftVotingClassifier
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LINEAR = LogisticRegression(max_iter=500)
 COLUMNS = ColumnTransformer(
     [("scaled", StandardScaler(), [0, 1]), ("plain", "passthrough", [2, 3])]

@@ -1,4 +1,4 @@
-"""What `import skwbc` costs, and what it offers."""
+"""Importing the package is cheap, and all public names are there."""
 
 import subprocess
 import sys

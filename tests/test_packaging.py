@@ -1,4 +1,4 @@
-"""What is told about the package in its files agrees with the package."""
+"""Metadata and pages agree with the package."""
 
 import ast
 import importlib
@@ -30,7 +30,7 @@ def test_version_is_the_same_everywhere():
     assert newest in {"Unreleased", skwbc.__version__}
 
 
-def test_citation_has_what_its_format_asks_for():
+def test_citation_has_the_required_fields():
     yaml = pytest.importorskip("yaml")
     citation = yaml.safe_load(read("CITATION.cff"))
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()
@@ -42,7 +42,7 @@ def test_citation_has_what_its_format_asks_for():
 
 @pytest.fixture(scope="module")
 def nodes():
-    """Every statement and expression of the package, with the place it is at."""
+    """Return all imports and calls of the package with their places."""
     return [
         (f"{path.relative_to(ROOT)}:{node.lineno}", node)
         for path in PACKAGE.rglob("*.py")
@@ -51,7 +51,7 @@ def nodes():
     ]
 
 
-def test_every_package_that_is_imported_is_asked_for(nodes):
+def test_every_imported_package_is_a_requirement(nodes):
     modules = set()
     for _, node in nodes:
         if isinstance(node, ast.Import):
@@ -61,14 +61,14 @@ def test_every_package_that_is_imported_is_asked_for(nodes):
     requirements = list(PROJECT["project"]["dependencies"])
     for extra in EXTRAS - {"benchmark", "docs", "test"}:
         requirements += PROJECT["project"]["optional-dependencies"][extra]
-    asked = {re.match(r"[\w-]+", each)[0].lower() for each in requirements}
-    # Whoever chooses another backend of Keras has it.
-    asked |= {"skwbc", "jax", "torch"}
+    required = {re.match(r"[\w-]+", each)[0].lower() for each in requirements}
+    # Users who choose another backend of Keras have installed it.
+    required |= {"skwbc", "jax", "torch"}
     homes = metadata.packages_distributions()
     missing = [
         module
         for module in sorted(modules - sys.stdlib_module_names)
-        if not asked & {home.lower() for home in homes.get(module, [module])}
+        if not required & {home.lower() for home in homes.get(module, [module])}
     ]
     assert missing == []
 
@@ -105,6 +105,6 @@ def test_source_distribution_holds_what_the_repository_does():
     assert pages | {"/skwbc", "/tests", "/docs", "/CITATION.cff"} <= set(include)
 
 
-def test_the_command_is_where_the_metadata_say():
+def test_the_command_exists():
     module, _, name = PROJECT["project"]["scripts"]["skwbc"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))

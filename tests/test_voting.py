@@ -26,8 +26,6 @@ from skwbc import (
 )
 from skwbc.datasets import load_image_folder, save_image_folder
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 # Converges so far that weighted and repeated samples agree to 1e-9.
 LINEAR = LogisticRegression(solver="newton-cholesky", tol=1e-10)
 PARTS = [
