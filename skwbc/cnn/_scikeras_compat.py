@@ -82,8 +82,8 @@ class RoutedClassifier(KerasClassifier):
         """Return what the builder returns, given `meta` and its routed parameters."""
         # scikeras takes `meta` from the attributes that end in "_". They are set on a
         # draft, so that a fit that fails leaves an earlier one as it was.
-        draft: Any = type(self)(**self.get_params(deep=False))
-        draft.__dict__.update(meta)
+        draft = type(self).__new__(type(self))
+        draft.__dict__.update(self.get_params(deep=False) | meta)
         return draft._build_keras_model()
 
     def _check_model_param(self) -> Callable[..., keras.Model]:

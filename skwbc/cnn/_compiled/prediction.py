@@ -17,8 +17,7 @@ Forward = Callable[[Sequence[keras.Model], np.ndarray], list[np.ndarray]]
 
 _forwards = Kept(32)
 # Looking up the identity of a network takes longer than predicting one image.
-_of_network: "weakref.WeakKeyDictionary[keras.Model, Forward]"
-_of_network = weakref.WeakKeyDictionary()
+_of_network: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def predict_in_batches(
