@@ -35,20 +35,8 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
 
-    class _NoCallbacks:
-        """Stands in for the callback context of scikit-learn 1.9 and newer."""
-
-        def __getattr__(self, name: str) -> Any:
-            return lambda *args, **kwargs: self
-
-        def __bool__(self) -> bool:
-            return False
-
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """An estimator without callbacks, for scikit-learn before 1.9."""
-
-        def _init_callback_context(self, **_: Any) -> _NoCallbacks:
-            return _NoCallbacks()
 
 
 def callback_context(estimator: CallbackSupportMixin, n_subtasks: int = 0) -> Any:
@@ -57,7 +45,8 @@ def callback_context(estimator: CallbackSupportMixin, n_subtasks: int = 0) -> An
     The method is private, but scikit-learn documents it as the way to support
     callbacks and has no other.
     """
-    return estimator._init_callback_context(max_subtasks=n_subtasks) or None
+    init = getattr(estimator, "_init_callback_context", None)
+    return init and init(max_subtasks=n_subtasks)
 
 
 def routing_enabled() -> bool:

@@ -1,8 +1,6 @@
 """A Keras network as a scikit-learn classifier of images."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -12,11 +10,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import as_labels, classes_of
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
+from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import (
     CallbackSupportMixin,
     Interval,
     StrOptions,
+    callback_context,
     fit_context,
 )
 from skwbc._utils.versions import Stamped
@@ -291,12 +291,13 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             held_out = Batches(
                 validation.images, targets, validation.weights, size=PREDICTION_BATCH
             )
-        context = self._init_callback_context(max_subtasks=self.epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        with trainer_for(network) as trainer, seeded_training(int(seeds[0])):
-            around_epoch = partial(self._around_epoch, context)
-            training = train(trainer, batches, held_out, self, around_epoch)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        context = callback_context(self, self.epochs)
+        with (
+            task(self, context, X=X, y=y),
+            trainer_for(network) as trainer,
+            seeded_training(int(seeds[0])),
+        ):
+            training = train(trainer, batches, held_out, self, context)
         # Only now, so that a fit that fails leaves an earlier one as it was.
         put_weights(copy, network.get_weights())
         self.model_ = copy
@@ -368,11 +369,3 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         if "model_" in state:
             state["model_"] = unpack(state["model_"])
         super().__setstate__(state)
-
-    @contextmanager
-    def _around_epoch(self, context: Any) -> Iterator[None]:
-        """Tell scikit-learn's callbacks, where there are any, of an epoch."""
-        epoch = context.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=self)
-        yield
-        epoch.call_on_fit_task_end(estimator=self)

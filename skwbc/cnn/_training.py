@@ -6,15 +6,14 @@ data pipeline of ``Model.fit`` would add a third to the time on small sets of im
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skwbc._utils.progress import report
+from skwbc._utils.progress import subtask, task
 from skwbc.cnn._batches import Batches
 from skwbc.cnn._compiled.trainer import Trainer
 
@@ -27,7 +26,7 @@ def train(
     batches: Batches,
     held_out: Batches | None,
     settings: Any,
-    around_epoch: Callable[[], AbstractContextManager],
+    context: Any,
 ) -> tuple[dict[str, list[float]], int]:
     """Train a network.
 
@@ -43,8 +42,8 @@ def train(
     settings : CNNClassifier
         Its parameters `epochs`, `patience`, `monitor`, `restore_best_weights`,
         `learning_rate_schedule`, `warmup_fraction` and `verbose` are read.
-    around_epoch : callable
-        Returns a context manager for each epoch to run in.
+    context : CallbackContext or None
+        The task of the fit, for callbacks.
 
     Returns
     -------
@@ -84,8 +83,14 @@ def train(
     stopper.on_train_begin()
     history: dict[str, list[float]] = {}
     for epoch in range(epochs):
-        with around_epoch():
-            logs = trainer.train(batches.shuffled(epoch), rates)
+        with task(
+            settings,
+            subtask(context, "epoch"),
+            end="epoch",
+            epoch=epoch + 1,
+            epochs=epochs,
+        ) as details:
+            details["logs"] = logs = trainer.train(batches.shuffled(epoch), rates)
             if held_out is not None and epoch in evaluated:
                 metrics = trainer.evaluate(held_out.in_order())
                 logs |= {f"val_{name}": value for name, value in metrics.items()}
@@ -97,7 +102,6 @@ def train(
         # The first epoch is always evaluated, and has all names.
         for name in logs if epoch == 0 else history:
             history.setdefault(name, []).append(logs.get(name, math.nan))
-        report("epoch", epoch=epoch + 1, epochs=epochs, logs=logs)
         if settings.verbose:
             values = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
             print(

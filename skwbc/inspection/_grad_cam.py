@@ -9,13 +9,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from skwbc._utils.labels import encode_labels
+from skwbc._utils.labels import encode_labels, true_names
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image, title_of
-from skwbc.inspection._samples import scale_pixels, true_names
+from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skwbc._utils.labels import true_names
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble._averaging import average_members, count_agreeing
 from skwbc.inspection._plots import POSITIVE, draw_grid, title_of
-from skwbc.inspection._samples import sample_names, true_names
+from skwbc.inspection._samples import sample_names
 from skwbc.uncertainty import predictive_entropy
 
 if TYPE_CHECKING:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
+from skwbc._utils.labels import true_names
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.sklearn_compat import Interval, validate_params
-from skwbc.inspection._samples import scale_pixels, true_names
+from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

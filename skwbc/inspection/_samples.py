@@ -1,11 +1,10 @@
-"""Names and pixel values of the samples that plots, tables and reports show."""
+"""Names and pixel values of the samples in plots, tables and reports."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from skwbc._utils.labels import label_names
 from skwbc._utils.sklearn_compat import num_samples
 from skwbc.augmentation._images import pixel_range
 from skwbc.datasets import ImageFiles
@@ -44,11 +43,6 @@ def sample_names(X: Any, names: Sequence[Any] | None, default: str = "{}") -> li
             f"Got {len(names)} names for {n_samples} samples; expected one per sample."
         )
     return [str(name) for name in names]
-
-
-def true_names(y_true: Any, classes: Any, n_samples: int) -> Sequence[str | None]:
-    """Return the name of each true label, or Nones if the labels are unknown."""
-    return [None] * n_samples if y_true is None else label_names(y_true, classes)
 
 
 def scale_pixels(
