@@ -7,6 +7,7 @@ fitted one after the other.
 """
 
 import csv
+import functools
 import glob
 import re
 import shlex
@@ -45,13 +46,18 @@ def write_raw(images, path):
 def shortened():
     """Shorten slow operations."""
     with pytest.MonkeyPatch.context() as patch:
-        # Imported here, because the tests of commands do not need Keras.
-        from skwbc.cnn import _classifier
+        # Loaded here, because the tests of commands do not need Keras.
+        fit = skwbc.CNNClassifier.fit
 
-        train = _classifier.train
-        patch.setattr(
-            _classifier, "train", lambda *a, **k: train(*a, **{**k, "epochs": 1})
-        )
+        @functools.wraps(fit)
+        def fit_briefly(self, *args, **params):
+            epochs, self.epochs = self.epochs, 1
+            try:
+                return fit(self, *args, **params)
+            finally:
+                self.epochs = epochs
+
+        patch.setattr(skwbc.CNNClassifier, "fit", fit_briefly)
         small = {
             datasets.make_blood_cells: {"image_size": (SIDE, SIDE)},
             datasets.load_image_folder: {"image_size": (SIDE, SIDE)},
@@ -137,8 +143,6 @@ def run_command(words, capsys):
     assert code == 0, f"skwbc {' '.join(arguments)}\n{output.out}\n{output.err}"
 
 
-# joblib warns of the time that storing took, which depends on the load of the machine.
-@pytest.mark.filterwarnings("ignore:Persisting input arguments took:UserWarning")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, id=p.name) for p in PAGES if p.blocks],

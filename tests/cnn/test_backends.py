@@ -18,7 +18,11 @@ from skwbc.inspection import grad_cam
 assert keras.backend.backend() == sys.argv[1]
 X, y = make_blood_cells(8, image_size=(16, 16), random_state=0)
 clf = make_cell_classifier(cv=2, epochs=9, random_state=0)
-clf.set_params(estimator__network__cnn__batch_size=4).fit(X, y)
+clf.set_params(
+    estimator__network__cnn__batch_size=4,
+    estimator__network__cnn__model__filters=(8, 16),
+    estimator__network__cnn__model__weights=None,
+).fit(X, y)
 proba = clf.predict_proba(X)
 np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
 assert grad_cam(clf, X[:3]).max(axis=(1, 2)).tolist() == [1, 1, 1]
