@@ -2,7 +2,7 @@
 
 Each function says why nothing public does the same. What is public but known to few,
 such as ``Optimizer.update_step`` for subclasses, may be used anywhere.
-``tests/cnn/test_private_names_of_keras.py`` names what a new version of Keras has removed.
+``tests/cnn/test_private_names_of_keras.py`` names what a new version has removed.
 """
 
 import random
