@@ -13,14 +13,14 @@ class MeanOfMembers:
     classes_: np.ndarray
     predict_proba: Callable[[Any], np.ndarray]
 
+    # Missing if the first member lacks them. The classes document them as attributes; a
+    # docstring here would make links of those.
     @property
     def n_features_in_(self) -> int:
-        """Number of features, if the first member has this attribute."""
         return self.estimators_[0].n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """Names of the features, if the first member has this attribute."""
         return self.estimators_[0].feature_names_in_
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
