@@ -218,7 +218,8 @@ def test_a_class_that_one_classifier_lacks(cells):
 
 def test_classifiers_are_set_and_dropped_by_name(iris):
     X, y = iris
-    vote = SoftVotingClassifier(PARTS, weights=[2, 1])
+    # Parameters of the parts are set in place.
+    vote = clone(SoftVotingClassifier(PARTS, weights=[2, 1]))
     vote.set_params(bayes__var_smoothing=0.1, linear="drop").fit(X, y)
     assert list(vote.named_estimators_) == ["bayes"]
     expected = GaussianNB(var_smoothing=0.1).fit(X, y).predict_proba(X)
