@@ -37,7 +37,7 @@ from _predicting import bare_passes, to_predict
 from skwbc import make_cell_classifier
 from skwbc._utils.progress import listening
 from skwbc.cnn._batches import Batch, Batches
-from skwbc.cnn._compiled.trainer import trainer_for
+from skwbc.cnn._training import trainer_for
 from skwbc.datasets import load_raw_images, make_blood_cells
 
 EPOCHS = 8

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sklearn
 from joblib import Memory, parallel_config
+from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -125,8 +126,11 @@ class TestParallel:
         assert_array_equal(parallel.predict_proba(X), expected.predict_proba(X))
         assert_array_equal(parallel.oof_proba_, expected.oof_proba_)
 
-    def test_networks_in_workers_share_the_cores(self, cells):
+    def test_networks_in_workers_share_the_cores(self, cells, monkeypatch):
         """TensorFlow has been used in this process before the workers start."""
+        # New workers, which have to find the number by themselves.
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+        get_reusable_executor().shutdown()
         X, y = cells.images / 255, cells.target
         CNNClassifier(model__filters=(4,), epochs=1).fit(X, y)
         network = CNNClassifier(threads_seen, epochs=1, model__where=os.getpid())

@@ -1,6 +1,5 @@
 """Models in files, read by other processes and other versions."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -120,10 +119,7 @@ def test_a_fresh_process_computes_the_same(fitted, folder, X, y):
         np.savez("outputs.npz", **outputs)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    # With another number of threads sums differ in their last bits, and Dask leaves the
-    # number of its workers in the environment of the process that starts them.
-    env = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    subprocess.run([*command, *fitted], cwd=folder, check=True, env=env)
+    subprocess.run([*command, *fitted], cwd=folder, check=True)
     outputs = np.load(folder / "outputs.npz")
     assert len(outputs) == 4 * len(fitted)
     for name, model in fitted.items():

@@ -25,12 +25,11 @@ from skwbc.cnn._architectures import build_compact_cnn
 from skwbc.cnn._batches import Batches
 from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._compiled.prediction import predict_in_batches
-from skwbc.cnn._compiled.trainer import trainer_for
 from skwbc.cnn._copies import bare_copy, check_copy, pack, put_weights, unpack
 from skwbc.cnn._keras_compat import seeded_build, seeded_training
 from skwbc.cnn._networks import as_proba, check_loss, check_network, encode
 from skwbc.cnn._scikeras_compat import RoutedClassifier
-from skwbc.cnn._training import train
+from skwbc.cnn._training import train, trainer_for
 from skwbc.cnn._views import KINDS, views_of
 
 

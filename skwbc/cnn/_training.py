@@ -4,9 +4,11 @@ It does the same as ``keras.Model.fit``, with Keras' own steps on single batches
 data pipeline of ``Model.fit`` would add a third to the time on small sets of images.
 """
 
+import gc
 import math
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,10 +17,55 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skwbc._utils.progress import subtask, task
 from skwbc.cnn._batches import Batches
+from skwbc.cnn._compiled.identity import runs_on_tensorflow
 from skwbc.cnn._compiled.trainer import Trainer
 
 # Evaluations on the validation set when they only draw a curve.
 _POINTS = 10
+# Bytes of networks after which Python's garbage collector is called.
+_GARBAGE_LIMIT = 100_000_000
+_garbage = 0
+
+
+@contextmanager
+def trainer_for(network: keras.Model) -> Iterator[Trainer]:
+    """Yield a trainer that starts from a network, and copy the trained weights back.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Compiled. It has the trained weights after the block; its optimizer may stay as
+        it was.
+
+    Yields
+    ------
+    Trainer
+        Its network is `network`, or another of its kind that was compiled for an
+        earlier fit. Not to be used after the block or by several threads.
+    """
+    _collect_garbage(network)
+    if not runs_on_tensorflow(network):
+        yield Trainer(network)
+        return
+
+    from skwbc.cnn._compiled.reuse import compiled_trainer_for
+
+    with compiled_trainer_for(network) as trainer:
+        yield trainer
+
+
+def _collect_garbage(network: keras.Model) -> None:
+    """Free earlier networks once they take many MB.
+
+    They contain reference cycles, and as Python objects they are small, so the garbage
+    collector would not run for a long time.
+    """
+    global _garbage
+    # The network, and the copy of it that keeps the best weights.
+    _garbage += 8 * network.count_params()
+    if _garbage >= _GARBAGE_LIMIT:
+        _garbage = 0
+        gc.collect()
 
 
 def train(

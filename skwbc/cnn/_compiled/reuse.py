@@ -83,7 +83,7 @@ class CompiledTrainer(Trainer):
 
 @contextmanager
 def compiled_trainer_for(network: keras.Model) -> Iterator[CompiledTrainer]:
-    """Yield a compiled trainer, as :func:`trainer_for` does."""
+    """Yield a compiled trainer, as :func:`skwbc.cnn._training.trainer_for` does."""
     key = None
     if not has_hidden_settings(network):
         key = identity(network, compiled=True)

@@ -1,62 +1,14 @@
 """Training and evaluation of a compiled network, one epoch at a time."""
 
-import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
 
 from skwbc.cnn._batches import Batch
-from skwbc.cnn._compiled.identity import runs_on_tensorflow
 from skwbc.cnn._keras_compat import run_batches
 
 Logs = dict[str, float]
-
-# Bytes of networks after which Python's garbage collector is called.
-_GARBAGE_LIMIT = 100_000_000
-_garbage = 0
-
-
-@contextmanager
-def trainer_for(network: keras.Model) -> Iterator["Trainer"]:
-    """Yield a trainer that starts from a network, and copy the trained weights back.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Compiled. It has the trained weights after the block; its optimizer may stay as
-        it was.
-
-    Yields
-    ------
-    Trainer
-        Its network is `network`, or another of its kind that was compiled for an
-        earlier fit. Not to be used after the block or by several threads.
-    """
-    _collect_garbage(network)
-    if not runs_on_tensorflow(network):
-        yield Trainer(network)
-        return
-
-    from skwbc.cnn._compiled.reuse import compiled_trainer_for
-
-    with compiled_trainer_for(network) as trainer:
-        yield trainer
-
-
-def _collect_garbage(network: keras.Model) -> None:
-    """Free earlier networks once they take many MB.
-
-    They contain reference cycles, and as Python objects they are small, so the garbage
-    collector would not run for a long time.
-    """
-    global _garbage
-    # The network, and the copy of it that keeps the best weights.
-    _garbage += 8 * network.count_params()
-    if _garbage >= _GARBAGE_LIMIT:
-        _garbage = 0
-        gc.collect()
 
 
 class Trainer:
