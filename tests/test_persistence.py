@@ -128,9 +128,9 @@ def test_a_fresh_process_computes_the_same(fitted, folder, X, y):
             assert_array_equal(outputs[f"{name}-{way}"], expected, f"{name}, {way}")
 
 
-def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path):
+def test_predicts_where_the_builder_is_missing(fitted, X, y, tmp_path, monkeypatch):
     joblib.dump(fitted["cnn"], tmp_path / "c.joblib")
-    sys.modules.pop("my_networks", None)
+    monkeypatch.delitem(sys.modules, "my_networks")
     loaded = joblib.load(tmp_path / "c.joblib")
     assert_array_equal(loaded.predict_proba(X), fitted["cnn"].predict_proba(X))
     with pytest.raises(ValueError, match="model='my_networks:build'; expected the imp"):
