@@ -128,11 +128,12 @@ class TestParallel:
 
     def test_networks_in_workers_share_the_cores(self, cells, monkeypatch):
         """TensorFlow has been used in this process before the workers start."""
-        # New workers, which have to find the number by themselves.
-        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-        get_reusable_executor().shutdown()
         X, y = cells.images / 255, cells.target
         CNNClassifier(model__filters=(4,), epochs=1).fit(X, y)
+        # New workers, which have to find the number by themselves. Only now: without
+        # the variable TensorFlow would start with more threads in this process as well.
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+        get_reusable_executor().shutdown()
         network = CNNClassifier(threads_seen, epochs=1, model__where=os.getpid())
         ensemble = KFoldEnsembleClassifier(network, cv=2, n_jobs=2, random_state=0)
         ensemble.fit(X, y)
