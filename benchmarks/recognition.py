@@ -32,7 +32,7 @@ from _results import append, read_lines
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from skwbc import KFoldEnsembleClassifier
-from skwbc.ensemble._averaging import average_members, first_choices
+from skwbc.ensemble._averaging import average_ensemble, first_choices
 from skwbc.inspection._evaluation import METRICS, training_table
 from skwbc.uncertainty import expected_calibration_error
 
@@ -178,7 +178,7 @@ def measure(method: Method, split: Split, seed: int, epochs: int | None) -> Reco
     seconds = time.perf_counter() - start
     rest, y = method.prepare(split.X_rest), split.y_rest
     members = ensemble.predict_proba_members(rest)
-    proba = average_members(members)
+    proba = average_ensemble(ensemble, members)
     choices = first_choices(members)
     predicted = proba.argmax(axis=1)
     sets = ensemble.predict_set(rest, coverage=COVERAGE)

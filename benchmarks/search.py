@@ -34,7 +34,7 @@ from skwbc import (
     SoftVotingClassifier,
     make_cell_classifier,
 )
-from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._averaging import average_ensemble
 from skwbc.uncertainty import expected_calibration_error
 
 DATA = {"bccd-3": BCCD_THREE, "bccd-4": BCCD_FOUR, "synthetic": None}
@@ -125,7 +125,7 @@ def nested(ensemble: KFoldEnsembleClassifier, X: np.ndarray, y: np.ndarray, seed
     for train, held_out in folds.split(X, y):
         fitted = clone(ensemble).fit(X[train], y[train])
         members = fitted.predict_proba_members(X[held_out])
-        proba[held_out] = average_members(members)
+        proba[held_out] = average_ensemble(fitted, members)
         choices = members.argmax(axis=2)
         pairs = combinations(choices, 2)
         differ[held_out] = np.mean([one != other for one, other in pairs], axis=0)

@@ -2,8 +2,8 @@
 
 The measures of disagreement take the return value of
 ``KFoldEnsembleClassifier.predict_proba_members``: an array of shape (n_members,
-n_samples, n_classes), with NaN for a class that a member was not trained on. Such a
-class is left out of the vote of that member, as it is when the ensemble predicts.
+n_samples, n_classes). Members without probabilities for a sample (NaN) are left out
+there, as when the ensemble predicts.
 :func:`expected_calibration_error` takes the return value of ``predict_proba``, or
 ``oof_proba_``.
 """
@@ -16,6 +16,7 @@ from scipy.special import entr
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skwbc._utils.labels import encode_labels
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.ensemble._averaging import average_members, first_choices
 
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-def predictive_entropy(proba_members: Any) -> np.ndarray:
+def predictive_entropy(proba_members: Any, *, known_classes: Any = None) -> np.ndarray:
     """Return the entropy of the mean of the members' probabilities.
 
     It is high for an image that could belong to several classes, either because each
@@ -37,6 +38,8 @@ def predictive_entropy(proba_members: Any) -> np.ndarray:
     ----------
     proba_members : array-like of shape (n_members, n_samples, n_classes)
         Class probabilities of each member.
+    known_classes : array-like of shape (n_members, n_classes), bool, default=None
+        The ensemble's `known_classes_`. By default all members know all classes.
 
     Returns
     -------
@@ -54,10 +57,11 @@ def predictive_entropy(proba_members: Any) -> np.ndarray:
     >>> predictive_entropy([[[1.0, 0.0]], [[0.0, 1.0]]]).round(3)
     array([0.693])
     """
-    return entr(average_members(check_members(proba_members))).sum(axis=1)
+    proba, known = check_members(proba_members, known_classes)
+    return entr(average_members(proba, known)).sum(axis=1)
 
 
-def mutual_information(proba_members: Any) -> np.ndarray:
+def mutual_information(proba_members: Any, *, known_classes: Any = None) -> np.ndarray:
     """Return the mutual information of the class and the member.
 
     This is the entropy of the mean minus the mean of the entropies. It is high if the
@@ -69,6 +73,8 @@ def mutual_information(proba_members: Any) -> np.ndarray:
     ----------
     proba_members : array-like of shape (n_members, n_samples, n_classes)
         Class probabilities of each member.
+    known_classes : array-like of shape (n_members, n_classes), bool, default=None
+        The ensemble's `known_classes_`. By default all members know all classes.
 
     Returns
     -------
@@ -88,9 +94,9 @@ def mutual_information(proba_members: Any) -> np.ndarray:
     >>> mutual_information([[[0.5, 0.5]], [[0.5, 0.5]]]).round(3)
     array([0.])
     """
-    proba = check_members(proba_members)
-    entropy_of_mean = entr(average_members(proba)).sum(axis=1)
-    mean_of_entropies = entr(np.nan_to_num(proba)).sum(axis=2).mean(axis=0)
+    proba, known = check_members(proba_members, known_classes)
+    entropy_of_mean = entr(average_members(proba, known)).sum(axis=1)
+    mean_of_entropies = np.nanmean(entr(proba).sum(axis=2), axis=0)
     # Rounding, and members that lack a class, can make it negative.
     return np.maximum(entropy_of_mean - mean_of_entropies, 0.0)
 
@@ -121,10 +127,10 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
     >>> vote_disagreement([[[0.9, 0.1]], [[0.6, 0.4]], [[0.2, 0.8]]]).round(3)
     array([0.333])
     """
-    proba = check_members(proba_members)
+    proba, _ = check_members(proba_members)
     choices = first_choices(proba)
     votes = (choices[..., np.newaxis] == np.arange(proba.shape[2])).sum(axis=0)
-    return 1.0 - votes.max(axis=1) / len(proba)
+    return 1.0 - votes.max(axis=1) / votes.sum(axis=1)
 
 
 @validate_params(
@@ -151,8 +157,8 @@ def expected_calibration_error(
     y_true : array-like of shape (n_samples,)
         True labels, all of them in `classes`.
     y_proba : array-like of shape (n_samples, n_classes)
-        Class probabilities. Rows with NaN are left out, for instance those of
-        `oof_proba_` for samples that were never held out.
+        Class probabilities. Rows with NaN are left out: `oof_proba_` has them for
+        samples without out-of-fold probabilities.
     classes : array-like of shape (n_classes,)
         The labels of the columns of `y_proba`: ``estimator.classes_``.
     n_bins : int, default=10
@@ -234,7 +240,7 @@ def sort_by_confidence(
             "classes. Expected one column per class."
         )
     truth = encode_labels(y_true, classes)
-    kept = ~np.isnan(proba).any(axis=1)
+    kept = ~lacks_probabilities(proba)
     proba, truth = proba[kept], truth[kept]
     if not len(proba):
         raise ValueError(
@@ -257,18 +263,35 @@ def sort_by_confidence(
     )
 
 
-def check_members(proba_members: Any) -> np.ndarray:
-    """Validate the probabilities of members, and return them as an array."""
+def check_members(
+    proba_members: Any, known_classes: Any = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Validate the probabilities of members and the mask of the classes they know."""
     proba = np.asarray(proba_members, dtype=float)
     if proba.ndim != 3 or 0 in proba.shape:
         raise ValueError(
             "Expected probabilities of shape (n_members, n_samples, n_classes), got "
             f"{proba.shape}. predict_proba_members returns them."
         )
-    sums = np.nansum(proba, axis=2)
-    if (proba < 0).any() or not np.allclose(sums, 1, atol=1e-3):
+    missing = lacks_probabilities(proba)
+    if missing.all(axis=0).any():
+        raise ValueError(
+            f"All members have NaN for {missing.all(axis=0).sum()} samples. Expected "
+            "probabilities from at least one member for each sample."
+        )
+    valid = proba[~missing]
+    if (valid < 0).any() or not np.allclose(valid.sum(axis=1), 1, atol=1e-3):
         raise ValueError(
             "Expected probabilities: numbers of at least 0 that sum to 1 over the "
             "classes for each member and sample."
         )
-    return proba
+    if known_classes is None:
+        return proba, None
+    known = np.asarray(known_classes)
+    if known.dtype != bool or known.shape != (proba.shape[0], proba.shape[2]):
+        raise ValueError(
+            f"known_classes is an array of {known.dtype} of shape {known.shape}; "
+            f"expected bool of shape {(proba.shape[0], proba.shape[2])}, as "
+            "known_classes_ of the ensemble has it."
+        )
+    return proba, known

@@ -228,10 +228,11 @@ def test_a_fold_without_a_class(iris):
         ensemble.fit(X, y)
     assert len(caught) == 1
     members = ensemble.predict_proba_members(X)
-    assert np.isnan(members[0, :, 0]).all()
-    assert not np.isnan(members[0, :, 1:]).any()
+    assert_array_equal(ensemble.known_classes_, ~np.eye(3, dtype=bool))
+    assert (members[0, :, 0] == 0).all()
+    assert (members[0, :, 1:] > 0).all()
     proba = ensemble.predict_proba(X)
-    expected = np.nanmean(members, axis=0)
+    expected = members.sum(axis=0) / 2  # Two members know each class.
     assert_allclose(proba, expected / expected.sum(axis=1, keepdims=True))
     assert ensemble.score(X, y) > 0.9
     assert ensemble.oof_score_ == 0
@@ -251,8 +252,13 @@ def test_a_member_that_failed_to_learn_is_named(iris):
 
 def test_average_of_members():
     nan = np.nan
-    members = np.array([[[0.2, 0.8, nan]], [[0.1, 0.3, 0.6]]])
-    assert_allclose(average_members(members), [[0.15 / 1.3, 0.55 / 1.3, 0.6 / 1.3]])
+    members = np.array([[[0.2, 0.8, 0.0]], [[0.1, 0.3, 0.6]]])
+    known = np.array([[True, True, False], [True, True, True]])
+    expected = [[0.15 / 1.3, 0.55 / 1.3, 0.6 / 1.3]]
+    assert_allclose(average_members(members, known), expected)
+    assert_array_equal(average_members(members), members.mean(axis=0))
+    members[1] = nan
+    assert_array_equal(average_members(members, known), members[0])
     assert_array_equal(average_members(np.full((2, 1, 3), nan)), [[nan] * 3])
 
 
@@ -345,17 +351,21 @@ def test_members_that_predict_nan(iris):
     X, y = iris
     cv = list(KFold(3, shuffle=True, random_state=0).split(X))
     ensemble = KFoldEnsembleClassifier(Diverged(max_iter=500), cv=cv)
-    with pytest.warns(ConvergenceWarning, match="do no better"):
+    with pytest.warns(ConvergenceWarning, match="predict NaN") as caught:
         ensemble.fit(X, y)
+    assert len(caught) == 1
     lost = np.isnan(ensemble.oof_proba_).any(axis=1)
     assert lost.sum() == 50
     assert ensemble.oof_score_ == pytest.approx(ensemble.fold_scores_.mean())
     assert sorted(ensemble.fold_scores_)[0] == 0
     ensemble.estimators_ = [m for m in ensemble.estimators_ if not m.first_]
-    with pytest.raises(ValueError, match="probabilities are NaN for some samples"):
+    with pytest.raises(ValueError, match="All 1 members predict NaN for 150 of 150"):
         ensemble.predict(X)
     vote = SoftVotingClassifier([("lost", Diverged(max_iter=500))]).fit(X[1:], y[1:])
-    with pytest.raises(ValueError, match="probabilities are NaN for some samples"):
+    with (
+        pytest.warns(UserWarning, match="predict NaN are left out of the mean: lost"),
+        pytest.raises(ValueError, match="probabilities are NaN for 150 of 150"),
+    ):
         vote.predict(X)
 
 

@@ -7,6 +7,7 @@ input become one line on standard error and exit code 2.
 import codecs
 import io
 import json
+import math
 import os
 import shlex
 import sys
@@ -432,8 +433,18 @@ def _print_json(value: Any) -> None:
     # Characters that the encoding lacks have to become escapes of JSON, not of Python.
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     as_ascii = not codecs.lookup(encoding).name.startswith("utf")
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=as_ascii)
+    value = _finite(value)
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=as_ascii, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON does not have, by None."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:

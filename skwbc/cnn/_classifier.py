@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import as_labels, classes_of
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
+from skwbc._utils.probabilities import most_probable
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import (
@@ -317,7 +318,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         Returns
         -------
         ndarray of shape (n_samples, n_classes), float64
-            Rows sum to one; columns are in the order of `classes_`.
+            Rows sum to one; columns are in the order of `classes_`. NaN if training
+            diverged.
 
         Raises
         ------
@@ -353,9 +355,14 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         -------
         ndarray of shape (n_samples,)
             Class labels.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`predict_proba`, or if probabilities are NaN.
         """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        proba = self.predict_proba(X)
+        return most_probable(self.classes_, proba)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -1,9 +1,18 @@
-"""Combine the probabilities of members. Only NumPy is imported here."""
+"""Combine the probabilities of members. Nothing but NumPy is loaded for it.
 
-from collections.abc import Callable, Sequence
+Two things can be missing, and each is expressed in one way. A class that a member was
+not fitted on has probability 0, and a mask (`known_classes`) tells it from a class that
+the member finds impossible. A member without probabilities for a sample, because its
+training diverged, has a row of NaN.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from skwbc._utils.probabilities import lacks_probabilities, most_probable
 
 
 class MeanOfMembers:
@@ -55,20 +64,30 @@ class MeanOfMembers:
         Raises
         ------
         ValueError
-            If the probabilities of all members are NaN for some sample.
+            If no member has probabilities for some sample: their training diverged.
         """
         proba = self.predict_proba(X)
-        if np.isnan(proba).any():
-            raise ValueError(
-                "Predicted probabilities are NaN for some samples. Training may have "
-                "diverged: check the warnings of fit, and fit again."
-            )
-        return self.classes_[proba.argmax(axis=1)]
+        return most_probable(self.classes_, proba)
 
 
-def in_columns(
-    proba: np.ndarray, known: np.ndarray, classes: np.ndarray, fill: float
-) -> np.ndarray:
+def find_known_classes(members: Sequence[Any], classes: np.ndarray) -> np.ndarray:
+    """Return which classes each member was fitted on.
+
+    Parameters
+    ----------
+    members : sequence of length n_members
+        Fitted classifiers.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+
+    Returns
+    -------
+    ndarray of shape (n_members, n_classes), bool
+    """
+    return np.array([np.isin(classes, member.classes_) for member in members])
+
+
+def in_columns(proba: np.ndarray, known: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Place the probabilities of a member in columns for all classes.
 
     Parameters
@@ -79,15 +98,16 @@ def in_columns(
         The classes that the member was fitted on.
     classes : ndarray of shape (n_classes,)
         All classes, sorted.
-    fill : float
-        Value for the other classes.
 
     Returns
     -------
     ndarray of shape (n_samples, n_classes)
+        0 for the other classes. A row with NaN is NaN throughout.
     """
-    out = np.full((len(proba), len(classes)), fill)
+    proba = np.asarray(proba)
+    out = np.zeros((len(proba), len(classes)))
     out[:, np.searchsorted(classes, known)] = proba
+    out[np.isnan(proba).any(axis=1)] = np.nan
     return out
 
 
@@ -108,23 +128,30 @@ def stack_members(
     Returns
     -------
     ndarray of shape (n_members, n_samples, n_classes)
-        NaN for a class that a member was not fitted on.
+        0 for a class that a member was not fitted on. A row is NaN if the member has no
+        probabilities for the sample.
     """
     return np.stack(
         [
-            in_columns(proba, member.classes_, classes, np.nan)
+            in_columns(proba, member.classes_, classes)
             for member, proba in zip(members, probas, strict=True)
         ]
     )
 
 
-def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def average_members(
+    proba: np.ndarray,
+    known_classes: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
     """Average probabilities over the members that know each class.
 
     Parameters
     ----------
     proba : ndarray of shape (n_members, n_samples, n_classes)
-        NaN where a member was not fitted on a class, or has no probability.
+        A member whose row has NaN is left out for that sample.
+    known_classes : ndarray of shape (n_members, n_classes), bool, default=None
+        The classes that each member was fitted on; by default all.
     weights : ndarray of shape (n_members,), default=None
         Weight of each member; by default all are equal.
 
@@ -134,7 +161,9 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
         A row in which not all classes have the same members is scaled to sum to one. A
         row without any probability is NaN.
     """
-    present = ~np.isnan(proba)
+    present = np.broadcast_to(~lacks_probabilities(proba)[..., np.newaxis], proba.shape)
+    if known_classes is not None:
+        present = present & known_classes[:, np.newaxis]
     if present.all():
         return np.average(proba, axis=0, weights=weights)
     if weights is None:
@@ -150,20 +179,127 @@ def average_members(proba: np.ndarray, weights: np.ndarray | None = None) -> np.
     return mean
 
 
+def join_means(chunks: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Join mean probabilities, and report members without probabilities once.
+
+    Parameters
+    ----------
+    chunks : iterable of (mean, proba_members)
+        Some samples each: their mean probabilities, of shape (n_rows, n_classes), and
+        those of the members, of shape (n_members, n_rows, n_classes).
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+
+    Raises
+    ------
+    ValueError
+        If no member has probabilities for some sample.
+
+    Warns
+    -----
+    UserWarning
+        If members were left out.
+    """
+    means, missing = [], []
+    for mean, members in chunks:
+        means.append(mean)
+        missing.append(lacks_probabilities(members))
+    report_missing(np.concatenate(missing, axis=1))
+    return np.concatenate(means)
+
+
+def average_ensemble(ensemble: Any, proba_members: np.ndarray) -> np.ndarray:
+    """Return ``predict_proba`` of an ensemble from ``predict_proba_members``.
+
+    Parameters
+    ----------
+    ensemble : KFoldEnsembleClassifier or OnnxClassifier
+        Fitted.
+    proba_members : ndarray of shape (n_members, n_samples, n_classes)
+        Its members' probabilities.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+
+    Raises
+    ------
+    ValueError
+        If no member has probabilities for some sample.
+    """
+    mean = average_members(proba_members, ensemble.known_classes_)
+    return join_means([(mean, proba_members)])
+
+
+def report_missing(missing: np.ndarray) -> None:
+    """Warn of members that have no probabilities for some samples.
+
+    Parameters
+    ----------
+    missing : ndarray of shape (n_members, n_samples), bool
+        Where the probabilities of a member are NaN.
+
+    Raises
+    ------
+    ValueError
+        If no member has probabilities for some sample.
+    """
+    n_members, n_samples = missing.shape
+    n_without = int(missing.all(axis=0).sum())
+    if n_without:
+        raise ValueError(
+            f"All {n_members} members predict NaN for {n_without} of {n_samples} "
+            "samples, so there is no class to predict. Their training may have "
+            "diverged: check the warnings of fit, and train them again."
+        )
+    if missing.any():
+        rows = {f"fold {fold}": row for fold, row in enumerate(missing, start=1)}
+        warnings.warn(
+            f"Members that predict NaN are left out of the mean: "
+            f"{describe_missing(rows)}. Their training may have diverged: check the "
+            "warnings of fit, and train again.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def describe_missing(missing: Mapping[str, np.ndarray]) -> str:
+    """List names with the number of samples that have no probabilities.
+
+    Parameters
+    ----------
+    missing : mapping from str to ndarray of shape (n_samples,), bool
+        Where the probabilities are NaN. Names without any are left out.
+
+    Returns
+    -------
+    str
+        Such as "fold 2, fold 3 (1 of 20 samples)".
+    """
+    return ", ".join(
+        name if row.all() else f"{name} ({row.sum()} of {len(row)} samples)"
+        for name, row in missing.items()
+        if row.any()
+    )
+
+
 def first_choices(proba: np.ndarray) -> np.ndarray:
     """Return the class that each member finds most probable.
 
     Parameters
     ----------
     proba : ndarray of shape (n_members, n_samples, n_classes)
-        NaN where a member was not fitted on a class, which it cannot choose then.
+        0 where a member was not fitted on a class, which it cannot choose then.
 
     Returns
     -------
     ndarray of shape (n_members, n_samples), int
-        Positions of classes.
+        Positions of classes; -1 for a member without probabilities.
     """
-    return np.nan_to_num(proba, nan=-1.0).argmax(axis=2)
+    missing = lacks_probabilities(proba)
+    return np.where(missing, -1, np.nan_to_num(proba).argmax(axis=2))
 
 
 def count_agreeing(proba_members: np.ndarray, proba: np.ndarray) -> np.ndarray:
@@ -172,7 +308,7 @@ def count_agreeing(proba_members: np.ndarray, proba: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     proba_members : ndarray of shape (n_members, n_samples, n_classes)
-        Probabilities of each member.
+        Probabilities of each member. One without probabilities does not agree.
     proba : ndarray of shape (n_samples, n_classes)
         Probabilities of the ensemble.
 

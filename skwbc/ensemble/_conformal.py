@@ -1,10 +1,12 @@
 """Cross-conformal prediction sets, calibrated on the held-out samples."""
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from skwbc._utils.probabilities import lacks_probabilities
+from skwbc.ensemble._averaging import report_missing
 
 if TYPE_CHECKING:
     from skwbc.ensemble._folds import Split
@@ -28,12 +30,14 @@ def true_class_proba(
     Returns
     -------
     list of ndarray of shape (n_held_out,), float64
-        0 for a class that the member was not fitted on.
+        0 for a class that the member was not fitted on. Samples for which it has no
+        probabilities are left out.
     """
     scores = []
     for fold, (_, held_out) in zip(folds, splits, strict=True):
-        is_true = fold.member.classes_ == y[held_out][:, np.newaxis]
-        scores.append(np.where(is_true, fold.proba, 0.0).sum(axis=1, dtype=float))
+        kept = ~lacks_probabilities(fold.proba)
+        is_true = fold.member.classes_ == y[held_out][kept][:, np.newaxis]
+        scores.append(np.where(is_true, fold.proba[kept], 0.0).sum(axis=1, dtype=float))
     return scores
 
 
@@ -47,8 +51,8 @@ def prediction_sets(
     ensemble : KFoldEnsembleClassifier or OnnxClassifier
         Fitted.
     chunks : iterable of ndarray of shape (n_members, n_rows, n_classes)
-        The members' probabilities for new samples, some rows at a time; NaN for a class
-        that a member was not fitted on.
+        The members' probabilities for new samples, some rows at a time; 0 for a class
+        that a member was not fitted on. A member with NaN is left out for that sample.
     coverage : float
         As in ``KFoldEnsembleClassifier.predict_set``.
 
@@ -59,7 +63,13 @@ def prediction_sets(
     Raises
     ------
     ValueError
-        If `coverage` is out of range, or there are no held-out probabilities.
+        If `coverage` is out of range, there are no held-out probabilities, or no member
+        has probabilities for some sample.
+
+    Warns
+    -----
+    UserWarning
+        If members are left out.
     """
     if not isinstance(coverage, int | float | np.floating) or not 0 < coverage < 1:
         raise ValueError(
@@ -73,13 +83,17 @@ def prediction_sets(
             "if an earlier version of skwbc saved it."
         )
     held_out = [np.sort(scores) for scores in ensemble._held_out_true_proba]
-    n_held_out = sum(map(len, held_out))
-    # In whole samples; 1e-9 guards against rounding.
-    too_few = math.floor((1 - coverage) * (n_held_out + 1) + 1e-9)
-    sets = []
+    sizes = np.array([len(scores) for scores in held_out])
+    sets, missing = [], []
     for proba in chunks:
+        missing.append(lacks_probabilities(proba))
         as_strange = np.zeros(proba.shape[1:], int)
-        for scores, member in zip(held_out, np.nan_to_num(proba), strict=True):
-            as_strange += np.searchsorted(scores, member, side="right")
-        sets.append(as_strange >= too_few)
+        for scores, member, absent in zip(held_out, proba, missing[-1], strict=True):
+            ranks = np.searchsorted(scores, member, side="right")
+            as_strange += np.where(absent[:, np.newaxis], 0, ranks)
+        n_compared = sizes @ ~missing[-1]
+        # In whole samples; 1e-9 guards against rounding.
+        too_few = np.floor((1 - coverage) * (n_compared + 1) + 1e-9)
+        sets.append(as_strange >= too_few[:, np.newaxis])
+    report_missing(np.concatenate(missing, axis=1))
     return np.concatenate(sets)

@@ -9,7 +9,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring
 
-from skwbc.ensemble._averaging import average_members, in_columns
+from skwbc._utils.probabilities import lacks_probabilities
+from skwbc.ensemble._averaging import (
+    average_members,
+    describe_missing,
+    find_known_classes,
+    in_columns,
+)
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._members import (
     FittedFold,
@@ -79,8 +85,8 @@ def score_held_out(
     """
 
     def score(proba: np.ndarray, rows: np.ndarray) -> float:
+        proba = _count_as_wrong(proba, np.searchsorted(classes, y[rows]))
         if scoring is None:
-            # The scorer would refuse NaN, which counts as wrong here.
             return accuracy(classes, proba, y[rows])
         metadata = {n: take_rows(value, rows, len(y)) for n, value in params.items()}
         samples = take(X, rows, lazily=True)
@@ -88,30 +94,40 @@ def score_held_out(
 
     held_out = [rows for _, rows in splits]
     members = [fold.member for fold in folds]
-    probas = [in_columns(f.proba, f.member.classes_, classes, 0.0) for f in folds]
-    oof_proba = _average(folds, held_out, classes, len(y))
+    probas = [in_columns(f.proba, f.member.classes_, classes) for f in folds]
+    oof_proba = _average(probas, held_out, find_known_classes(members, classes), len(y))
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
     _warn_of_unknown_classes(classes, members)
+    _warn_of_nan(folds)
     _warn_of_guessing(folds, [y[rows] for rows in held_out])
     return oof_proba, oof_score, fold_scores
 
 
 def _average(
-    folds: Sequence[FittedFold],
+    probas: Sequence[np.ndarray],
     held_out: Sequence[np.ndarray],
-    classes: np.ndarray,
+    known_classes: np.ndarray,
     n_samples: int,
 ) -> np.ndarray:
     """Average the held-out probabilities of each sample; NaN if there are none."""
-    by_member = np.full((len(folds), n_samples, len(classes)), np.nan)
-    for out, fold, rows in zip(by_member, folds, held_out, strict=True):
-        out[rows] = in_columns(fold.proba, fold.member.classes_, classes, np.nan)
-    average = average_members(by_member)
-    for fold, rows in zip(folds, held_out, strict=True):
-        average[rows[np.isnan(fold.proba).any(axis=1)]] = np.nan  # It has diverged.
-    return average
+    n_members, n_classes = known_classes.shape
+    by_member = np.full((n_members, n_samples, n_classes), np.nan)
+    for out, proba, rows in zip(by_member, probas, held_out, strict=True):
+        out[rows] = proba
+    return average_members(by_member, known_classes)
+
+
+def _count_as_wrong(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Replace rows of NaN by probabilities that every metric counts as wrong."""
+    missing = np.flatnonzero(lacks_probabilities(proba))
+    if not len(missing):
+        return proba
+    proba = proba.copy()
+    proba[missing] = 1 / (proba.shape[1] - 1)
+    proba[missing, codes[missing]] = 0.0
+    return proba
 
 
 def _score(
@@ -154,6 +170,25 @@ def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> Non
         )
 
 
+def _warn_of_nan(folds: Sequence[FittedFold]) -> None:
+    """Warn of members that predict NaN for samples of their held-out fold."""
+    listing = describe_missing(
+        {
+            f"fold {number}": lacks_probabilities(fold.proba)
+            for number, fold in enumerate(folds, start=1)
+        }
+    )
+    if listing:
+        warnings.warn(
+            f"Members that predict NaN on their held-out fold: {listing}. Their "
+            "training may have diverged. They are left out of the mean, and those "
+            "samples count as wrong. Check the training, or set n_restarts to train "
+            "such members again with other seeds.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+
 def _warn_of_guessing(
     folds: Sequence[FittedFold], held_out_labels: Sequence[np.ndarray]
 ) -> None:
@@ -164,7 +199,7 @@ def _warn_of_guessing(
         for number, (fold, labels) in enumerate(
             zip(folds, held_out_labels, strict=True), start=1
         )
-        if fold.failed(labels)
+        if fold.failed(labels) and not lacks_probabilities(fold.proba).any()
     ]
     if failed:
         warnings.warn(

@@ -35,7 +35,12 @@ from skwbc._utils.sklearn_compat import (
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import MeanOfMembers, average_members
+from skwbc.ensemble._averaging import (
+    MeanOfMembers,
+    average_members,
+    find_known_classes,
+    join_means,
+)
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
 from skwbc.ensemble._folds import decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
@@ -108,14 +113,17 @@ class KFoldEnsembleClassifier(
         The fitted members, one per split.
     classes_ : ndarray of shape (n_classes,)
         The class labels.
+    known_classes_ : ndarray of shape (n_members, n_classes), bool
+        Which classes each member was trained on.
     splits_ : list of (ndarray, ndarray)
         Training and held-out indices of each member.
     oof_proba_ : ndarray of shape (n_samples, n_classes)
         Out-of-fold probabilities: those of the members that were not trained on the
-        sample, averaged if there are several. NaN for a sample that was never held out,
-        or for which a member predicts NaN because its training diverged.
+        sample, averaged if there are several. NaN for a sample without any: it was
+        never held out, or the training of those members diverged.
     oof_score_ : float
-        Score of `oof_proba_` over the samples that were held out; NaN counts as wrong.
+        Score of `oof_proba_` over the samples that were held out. A sample without
+        probabilities counts as wrong: all of its probability is given to other classes.
         **Optimistic if the held-out folds stopped the training** or chose the epoch,
         because the weights that they chose are then scored on them. For an honest
         estimate, run ``cross_val_score(ensemble, X, y)``.
@@ -346,6 +354,10 @@ class KFoldEnsembleClassifier(
             self._report(len(folds), fitted, y)
         return folds
 
+    @property
+    def known_classes_(self) -> np.ndarray:
+        return find_known_classes(self.estimators_, self.classes_)
+
     def predict_proba_members(self, X: Any) -> np.ndarray:
         """Return the class probabilities of every member.
 
@@ -357,8 +369,9 @@ class KFoldEnsembleClassifier(
         Returns
         -------
         ndarray of shape (n_members, n_samples, n_classes)
-            In the order of `classes_`. NaN for a class that a member was not trained
-            on.
+            In the order of `classes_`; 0 for a class that a member was not trained on
+            (see `known_classes_`). NaN for a member without probabilities for the
+            sample, because its training diverged.
         """
         check_is_fitted(self)
         return np.concatenate(list(predict_in_chunks(self, X)), axis=1)
@@ -378,9 +391,23 @@ class KFoldEnsembleClassifier(
         -------
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If no member has probabilities for some sample: their training diverged.
+
+        Warns
+        -----
+        UserWarning
+            If members predict NaN. They are left out of the mean.
         """
         check_is_fitted(self)
-        return np.concatenate(list(map(average_members, predict_in_chunks(self, X))))
+        known = self.known_classes_
+        return join_means(
+            (average_members(proba, known), proba)
+            for proba in predict_in_chunks(self, X)
+        )
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
         """Return the set of classes that each sample may have.

@@ -57,8 +57,7 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
     Yields
     ------
     ndarray of shape (n_members, n_rows, n_classes)
-        Probabilities for the next rows of `X`; NaN for a class that a member was not
-        fitted on.
+        Probabilities for the next rows of `X`, as from ``stack_members``.
     """
     X = as_rows(X)
     n_samples = num_samples(X)

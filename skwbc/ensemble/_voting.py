@@ -1,5 +1,6 @@
 """Soft voting that hands on a validation set."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import subtask, task
 from skwbc._utils.sklearn_compat import (
     CallbackSupportMixin,
@@ -21,7 +23,13 @@ from skwbc._utils.sklearn_compat import (
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import MeanOfMembers, average_members, stack_members
+from skwbc.ensemble._averaging import (
+    MeanOfMembers,
+    average_members,
+    describe_missing,
+    find_known_classes,
+    stack_members,
+)
 from skwbc.ensemble._parts import takes_held_out_fold, takes_lazy_arrays
 from skwbc.ensemble._together import as_rows, predict_proba_together
 from skwbc.ensemble._validation_set import fit_member, validation_params
@@ -187,10 +195,16 @@ class SoftVotingClassifier(
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
+            In the order of `classes_`. A classifier that predicts NaN, because its
+            training diverged, is left out for those samples; NaN if all are.
+
+        Warns
+        -----
+        UserWarning
+            If classifiers are left out.
         """
         check_is_fitted(self)
-        return average_members(self._collect_probas(X), self._weights)
+        return self._average(self._collect_probas(X))
 
     def _collect_probas(self, X: Any) -> np.ndarray:
         probas = [each.predict_proba(_as_taken([each], X)) for each in self.estimators_]
@@ -208,11 +222,25 @@ class SoftVotingClassifier(
             for members in zip(*(vote.estimators_ for vote in votes), strict=True)
         ]
         return [
-            average_members(
-                stack_members(vote.estimators_, probas, vote.classes_), vote._weights
-            )
+            vote._average(stack_members(vote.estimators_, probas, vote.classes_))
             for vote, probas in zip(votes, zip(*by_estimator, strict=True), strict=True)
         ]
+
+    def _average(self, probas: np.ndarray) -> np.ndarray:
+        """Average probabilities, and warn of classifiers that predict NaN."""
+        missing = dict(
+            zip(self.named_estimators_, lacks_probabilities(probas), strict=True)
+        )
+        if listing := describe_missing(missing):
+            warnings.warn(
+                f"Classifiers of a vote that predict NaN are left out of the mean: "
+                f"{listing}. Their training may have diverged: check the warnings of "
+                "fit, and fit again.",
+                UserWarning,
+                stacklevel=3,
+            )
+        known = find_known_classes(self.estimators_, self.classes_)
+        return average_members(probas, known, self._weights)
 
     def _takes_held_out_fold(self) -> bool:
         """Return whether some classifier can use a validation set."""

@@ -12,7 +12,7 @@ SAMPLES, PROBA, MEMBERS = "samples", "probabilities", "member_probabilities"
 FORMAT = 1
 _LABEL_KINDS = "Uiubf"
 _KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
-_SCORES = "held_out_true_proba"
+_SCORES, _KNOWN = "held_out_true_proba", "known_classes"
 
 
 class Details(NamedTuple):
@@ -24,10 +24,13 @@ class Details(NamedTuple):
         Labels, in the order of the probabilities.
     held_out_true_proba : list of ndarray or None
         ``KFoldEnsembleClassifier._held_out_true_proba``; None if the ensemble has none.
+    known_classes : ndarray of shape (n_members, n_classes), bool
+        Which classes each member was trained on.
     """
 
     classes: np.ndarray
     held_out_true_proba: list[np.ndarray] | None
+    known_classes: np.ndarray
 
 
 def encode(details: Details, version: str) -> dict[str, str]:
@@ -50,8 +53,10 @@ def encode(details: Details, version: str) -> dict[str, str]:
     metadata = dict(zip(_KEYS, values, strict=True))
     if details.held_out_true_proba is not None:
         metadata[_SCORES] = [each.tolist() for each in details.held_out_true_proba]
+    metadata[_KNOWN] = details.known_classes.tolist()
     return {
-        key: json.dumps(value, ensure_ascii=False) for key, value in metadata.items()
+        key: json.dumps(value, ensure_ascii=False, allow_nan=False)
+        for key, value in metadata.items()
     }
 
 
@@ -72,7 +77,7 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    keys = [key for key in (*_KEYS, _SCORES) if key in metadata]
+    keys = [key for key in (*_KEYS, _SCORES, _KNOWN) if key in metadata]
     try:
         values = {key: json.loads(metadata[key]) for key in keys}
     except (ValueError, RecursionError) as error:
@@ -102,7 +107,10 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
         len(scores) != n_members or any(each.ndim != 1 for each in scores)
     ):
         raise ValueError("its held-out probabilities do not match its members")
-    return Details(classes, scores)
+    known = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
+    if known.dtype != bool or known.shape != (n_members, n_classes):
+        raise ValueError("its known classes do not match its members")
+    return Details(classes, scores, known)
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from skwbc._utils.lazy_arrays import read_rows
+from skwbc.ensemble._averaging import average_members, join_means
 from skwbc.ensemble._conformal import prediction_sets
 from skwbc.export._session import Session
 
@@ -38,6 +39,8 @@ class OnnxClassifier:
         The class labels.
     n_members_ : int
         The number of members of the ensemble.
+    known_classes_ : ndarray of shape (n_members, n_classes), bool
+        Which classes each member was trained on.
     image_shape_ : tuple of int
         (height, width, channels) of the images, if the model takes images.
     n_features_in_ : int
@@ -82,6 +85,11 @@ class OnnxClassifier:
     def n_members_(self) -> int:
         """The number of members of the ensemble."""
         return self._session.n_members
+
+    @property
+    def known_classes_(self) -> np.ndarray:
+        """Which classes each member was trained on."""
+        return self._session.details.known_classes
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
@@ -142,8 +150,18 @@ class OnnxClassifier:
         -------
         ndarray of shape (n_samples, n_classes), float64
             In the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If no member has probabilities for some sample.
+
+        Warns
+        -----
+        UserWarning
+            If members predict NaN. They are left out of the mean.
         """
-        return np.concatenate([proba for proba, _ in self._predict(X)])
+        return join_means(self._predict(X))
 
     def predict_proba_members(self, X: Any) -> np.ndarray:
         """Return the class probabilities of each member.
@@ -156,7 +174,8 @@ class OnnxClassifier:
         Returns
         -------
         ndarray of shape (n_members, n_samples, n_classes), float64
-            NaN for classes that were not in a member's training data.
+            0 for classes that were not in a member's training data. NaN for a member
+            without probabilities for the sample.
         """
         return np.concatenate([members for _, members in self._predict(X)], axis=1)
 
@@ -320,7 +339,10 @@ class OnnxClassifier:
             )
         for start in range(0, len(X), _AT_A_TIME):
             rows = read_rows(X, slice(start, start + _AT_A_TIME))
-            yield session.run(self._converted(rows, session.dtype))
+            mean, members = session.run(self._converted(rows, session.dtype))
+            if np.isnan(mean).any():
+                mean = average_members(members, session.details.known_classes)
+            yield mean, members
 
     def _converted(self, rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return samples in the type of the model if no information is lost."""

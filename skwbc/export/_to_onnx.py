@@ -9,11 +9,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import replacing
 from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.version import __version__
 from skwbc.augmentation import ImageAugmenter
 from skwbc.augmentation._standardise import Standardisation
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
-from skwbc.ensemble._averaging import average_members
+from skwbc.ensemble._averaging import average_ensemble
 from skwbc.ensemble._parts import expected_image_shape
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, Details, encode
 
@@ -151,7 +152,11 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
     classes = ensemble.classes_
     try:
         metadata = encode(
-            Details(classes, getattr(ensemble, "_held_out_true_proba", None)),
+            Details(
+                classes,
+                getattr(ensemble, "_held_out_true_proba", None),
+                ensemble.known_classes_,
+            ),
             __version__,
         )
     except ValueError as error:
@@ -167,12 +172,8 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
                 f"Member {number} of the ensemble cannot be written as ONNX: {error}"
             ) from error
         members.append(align(proba, member.classes_, classes))
-    has_class = np.array([np.isin(classes, m.classes_) for m in ensemble.estimators_])
-    mean = average(members, has_class, np.ones(len(members)))
-    first, *others = (
-        (member + np.where(row, 0.0, np.nan)).apply("Unsqueeze", [0])
-        for member, row in zip(members, has_class, strict=True)
-    )
+    mean = average(members, ensemble.known_classes_, np.ones(len(members)))
+    first, *others = (member.apply("Unsqueeze", [0]) for member in members)
     n, k = "n", len(classes)
     return graph.build(
         {samples: (n, *shape)},
@@ -195,7 +196,7 @@ def _check_predictions(
     Raises
     ------
     ValueError
-        If they differ.
+        If they differ, or members of the ensemble predict NaN.
     """
     from skwbc.export._session import Session
 
@@ -205,11 +206,17 @@ def _check_predictions(
     else:
         X = rng.random((_N_TEST_SAMPLES, *shape)).astype(dtype)
     expected_members = ensemble.predict_proba_members(X)
-    expected = average_members(expected_members)
+    diverged = np.flatnonzero(lacks_probabilities(expected_members).any(axis=1)) + 1
+    if len(diverged):
+        raise ValueError(
+            f"Members {diverged.tolist()} of the ensemble predict NaN; their training "
+            "may have diverged. Train the ensemble again, with n_restarts for instance."
+        )
+    expected = average_ensemble(ensemble, expected_members)
     proba, member_proba = Session(content, "the model").run(X)
     difference = max(
         float(np.abs(proba - expected).max()),
-        float(np.nanmax(np.abs(member_proba - expected_members))),
+        float(np.abs(member_proba - expected_members).max()),
     )
     # Not `>`, which is false for NaN.
     if not difference <= _TOLERANCE:

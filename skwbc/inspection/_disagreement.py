@@ -105,8 +105,8 @@ class MemberDisagreementDisplay(Display):
         Parameters
         ----------
         proba_members : array-like of shape (n_members, n_samples, n_classes)
-            Probabilities as ``predict_proba_members`` returns them; NaN for a class
-            that a member was not trained on.
+            Probabilities as ``predict_proba_members`` returns them. Samples for which
+            one of two members has NaN are left out of their comparison.
         ax : matplotlib.axes.Axes, default=None
             Axes to plot on. By default, a new figure and axes are created.
         **kwargs : dict
@@ -124,8 +124,14 @@ class MemberDisagreementDisplay(Display):
         ImportError
             If matplotlib is not installed.
         """
-        choices = first_choices(check_members(proba_members))
-        disagreement = np.array([(choices != own).mean(axis=1) for own in choices])
+        proba, _ = check_members(proba_members)
+        choices = first_choices(proba)
+        has_choice = choices >= 0
+        n_compared = has_choice.astype(float) @ has_choice.T
+        differ = [
+            ((choices != own) & has_choice & (own >= 0)).sum(axis=1) for own in choices
+        ]
+        disagreement = np.array(differ) / np.maximum(n_compared, 1)
         display = cls(disagreement, n_samples=choices.shape[1])
         return display.plot(ax=ax, **kwargs)
 

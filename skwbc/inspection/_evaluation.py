@@ -12,6 +12,7 @@ from sklearn.metrics import (
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import encode_labels
+from skwbc._utils.probabilities import most_probable
 from skwbc.ensemble._parts import parts_of
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -42,7 +43,8 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        If `y` has labels that are not classes of the classifier.
+        If `y` has labels that are not classes of the classifier, or predicted
+        probabilities are NaN.
     """
     check_is_fitted(estimator)
     check_consistent_length(X, y)
@@ -50,7 +52,7 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
     # Labels of the same type as the classes.
     y = classes[encode_labels(y, classes)]
     proba = estimator.predict_proba(X)
-    predicted = classes[proba.argmax(axis=1)]
+    predicted = most_probable(classes, proba)
     precision, recall, _, support = precision_recall_fscore_support(
         y, predicted, labels=classes, zero_division=np.nan
     )

@@ -11,7 +11,7 @@ from skwbc._utils.labels import true_names
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation._images import check_images
-from skwbc.ensemble._averaging import average_members, count_agreeing
+from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.inspection._plots import POSITIVE, draw_grid, title_of
 from skwbc.inspection._samples import sample_names
 from skwbc.uncertainty import predictive_entropy
@@ -73,7 +73,8 @@ def plot_least_certain(
     Raises
     ------
     ValueError
-        If the lengths differ, or `X` does not hold images.
+        If the lengths differ, `X` does not hold images, or no member has probabilities
+        for some image.
     ImportError
         If matplotlib is not installed.
     """
@@ -82,8 +83,9 @@ def plot_least_certain(
     check_consistent_length(X, y_true)
     names = sample_names(X, names, "image {}")
     members = estimator.predict_proba_members(X)
-    proba = average_members(members)
-    order = np.argsort(-predictive_entropy(members), kind="stable")[:n_images]
+    proba = average_ensemble(estimator, members)
+    entropy = predictive_entropy(proba[np.newaxis])
+    order = np.argsort(-entropy, kind="stable")[:n_images]
     agreeing = count_agreeing(members, proba)
     labels = [str(label) for label in estimator.classes_]
     truths = true_names(y_true, estimator.classes_, len(X))

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skwbc._utils.labels import true_names
 from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.probabilities import most_probable
 from skwbc._utils.sklearn_compat import Interval, validate_params
 from skwbc.inspection._samples import scale_pixels
 
@@ -75,7 +76,7 @@ def plot_predictions(
     Raises
     ------
     ValueError
-        If the lengths differ.
+        If the lengths differ, or probabilities are NaN.
     ImportError
         If matplotlib is not installed.
     """
@@ -87,10 +88,8 @@ def plot_predictions(
         )
     labels = [str(label) for label in classes]
     truths = true_names(y_true, classes, len(X))
-    titles = [
-        title_of(labels[row.argmax()], truth)
-        for row, truth in zip(proba, truths, strict=True)
-    ]
+    predicted = most_probable(np.array(labels), proba)
+    titles = list(map(title_of, predicted, truths))
     return draw_grid(X, proba, labels, titles, truths, columns, **kwargs)
 
 

@@ -6,7 +6,7 @@ scikit-learn is not imported here, because a model in ONNX predicts without it.
 from collections.abc import Sequence
 from typing import Any
 
-from skwbc.ensemble._averaging import average_members, count_agreeing
+from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.ensemble._conformal import prediction_sets
 
 
@@ -39,7 +39,8 @@ def describe_predictions(
     ------
     ValueError
         If the numbers of names and samples differ, `coverage` is not between 0 and 1,
-        or the ensemble has no held-out probabilities.
+        the ensemble has no held-out probabilities, or no member has probabilities for
+        some sample.
     """
     members = estimator.predict_proba_members(X)
     if len(names) != members.shape[1]:
@@ -47,7 +48,7 @@ def describe_predictions(
             f"Got {len(names)} names for {members.shape[1]} samples; expected one per "
             "sample."
         )
-    proba = average_members(members)
+    proba = average_ensemble(estimator, members)
     labels = [str(label) for label in estimator.classes_]
     rows = [
         {

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc.ensemble._averaging import average_members, count_agreeing
+from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.ensemble._held_out import Answers
 from skwbc.inspection import evaluate
 from skwbc.report._images import Gallery
@@ -71,7 +71,7 @@ def judge(estimator: Any, X: Any, codes: np.ndarray) -> Judged:
     members = None
     if hasattr(estimator, "predict_proba_members"):
         members = estimator.predict_proba_members(X)
-        proba = average_members(members)
+        proba = average_ensemble(estimator, members)
     else:
         proba = np.asarray(estimator.predict_proba(X))
     rows = np.arange(len(codes))
