@@ -57,8 +57,8 @@ def predictive_entropy(proba_members: Any, *, known_classes: Any = None) -> np.n
     >>> predictive_entropy([[[1.0, 0.0]], [[0.0, 1.0]]]).round(3)
     array([0.693])
     """
-    proba, known = check_members(proba_members, known_classes)
-    return entr(average_members(proba, known)).sum(axis=1)
+    proba, mask = check_members(proba_members, known_classes)
+    return entr(average_members(proba, mask)).sum(axis=1)
 
 
 def mutual_information(proba_members: Any, *, known_classes: Any = None) -> np.ndarray:
@@ -94,8 +94,8 @@ def mutual_information(proba_members: Any, *, known_classes: Any = None) -> np.n
     >>> mutual_information([[[0.5, 0.5]], [[0.5, 0.5]]]).round(3)
     array([0.])
     """
-    proba, known = check_members(proba_members, known_classes)
-    entropy_of_mean = entr(average_members(proba, known)).sum(axis=1)
+    proba, mask = check_members(proba_members, known_classes)
+    entropy_of_mean = entr(average_members(proba, mask)).sum(axis=1)
     mean_of_entropies = np.nanmean(entr(proba).sum(axis=2), axis=0)
     # Rounding, and members that lack a class, can make it negative.
     return np.maximum(entropy_of_mean - mean_of_entropies, 0.0)
@@ -287,11 +287,11 @@ def check_members(
         )
     if known_classes is None:
         return proba, None
-    known = np.asarray(known_classes)
-    if known.dtype != bool or known.shape != (proba.shape[0], proba.shape[2]):
+    mask = np.asarray(known_classes)
+    if mask.dtype != bool or mask.shape != (proba.shape[0], proba.shape[2]):
         raise ValueError(
-            f"known_classes is an array of {known.dtype} of shape {known.shape}; "
+            f"known_classes is an array of {mask.dtype} of shape {mask.shape}; "
             f"expected bool of shape {(proba.shape[0], proba.shape[2])}, as "
             "known_classes_ of the ensemble has it."
         )
-    return proba, known
+    return proba, mask

@@ -253,12 +253,12 @@ def test_a_member_that_failed_to_learn_is_named(iris):
 def test_average_of_members():
     nan = np.nan
     members = np.array([[[0.2, 0.8, 0.0]], [[0.1, 0.3, 0.6]]])
-    known = np.array([[True, True, False], [True, True, True]])
+    mask = np.array([[True, True, False], [True, True, True]])
     expected = [[0.15 / 1.3, 0.55 / 1.3, 0.6 / 1.3]]
-    assert_allclose(average_members(members, known), expected)
+    assert_allclose(average_members(members, mask), expected)
     assert_array_equal(average_members(members), members.mean(axis=0))
     members[1] = nan
-    assert_array_equal(average_members(members, known), members[0])
+    assert_array_equal(average_members(members, mask), members[0])
     assert_array_equal(average_members(np.full((2, 1, 3), nan)), [[nan] * 3])
 
 

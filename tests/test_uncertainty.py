@@ -32,29 +32,29 @@ def member_probabilities(draw):
 
 @given(member_probabilities())
 def test_average_against_plain_loops(members):
-    proba, known = members
+    proba, mask = members
     _, samples, classes = proba.shape
-    average = average_members(proba, known)
+    average = average_members(proba, mask)
     for sample in range(samples):
         row = []
         for label in range(classes):
-            values = proba[known[:, label], sample, label].tolist()
+            values = proba[mask[:, label], sample, label].tolist()
             row.append(sum(values) / len(values) if values else 0.0)
         assert_allclose(average[sample], np.array(row) / sum(row), rtol=1e-9)
-    if known.all():
+    if mask.all():
         assert (average == proba.mean(axis=0)).all()
 
 
 @given(member_probabilities())
 def test_bounds(members):
-    proba, known = members
+    proba, mask = members
     members, _, classes = proba.shape
-    total = predictive_entropy(proba, known_classes=known)
-    assert_allclose(total, entropy(average_members(proba, known), axis=1), atol=1e-9)
-    between = mutual_information(proba, known_classes=known)
+    total = predictive_entropy(proba, known_classes=mask)
+    assert_allclose(total, entropy(average_members(proba, mask), axis=1), atol=1e-9)
+    between = mutual_information(proba, known_classes=mask)
     assert (between >= 0).all()
     assert (total <= np.log(classes) + 1e-9).all()
-    if known.all():
+    if mask.all():
         assert (between <= np.log(min(members, classes)) + 1e-9).all()
         within = entropy(proba, axis=2).mean(axis=0)
         assert_allclose(between, total - within, atol=1e-9)

@@ -107,10 +107,10 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
         len(scores) != n_members or any(each.ndim != 1 for each in scores)
     ):
         raise ValueError("its held-out probabilities do not match its members")
-    known = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
-    if known.dtype != bool or known.shape != (n_members, n_classes):
+    mask = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
+    if mask.dtype != bool or mask.shape != (n_members, n_classes):
         raise ValueError("its known classes do not match its members")
-    return Details(classes, scores, known)
+    return Details(classes, scores, mask)
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -88,7 +88,7 @@ class OnnxClassifier:
 
     @property
     def known_classes_(self) -> np.ndarray:
-        """Which classes each member was trained on."""
+        """Mask of the classes that each member was trained on."""
         return self._session.details.known_classes
 
     @property
