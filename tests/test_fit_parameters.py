@@ -3,7 +3,9 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
@@ -20,7 +22,8 @@ from sklearn.ensemble import (
 from sklearn.feature_selection import SelectFromModel
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -159,6 +162,45 @@ def test_the_held_out_fold_is_weighted_as_the_last_step_is(
             assert fitted[-1].weights_ == (None, None)
 
 
+@config_context(enable_metadata_routing=True)
+def test_weights_under_another_name(data):
+    X, y, weights = data
+    member = Watcher().set_fit_request(sample_weight="donor")
+    ensemble = KFoldEnsembleClassifier(member, cv=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The member does not learn.
+        ensemble.fit(X, y, donor=weights)
+    for fitted, rows in zip(ensemble.estimators_, ensemble.splits_, strict=True):
+        for passed, side in zip(fitted.weights_, rows, strict=True):
+            assert_array_equal(passed, weights[side])
+
+
+@config_context(enable_metadata_routing=True)
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_held_out_fold_is_weighted_as_each_classifier_of_a_vote_is(data, nested):
+    X, y, weights = data
+    donors = weights[::-1] + 1
+    parts = [
+        ("weighted", Watcher().set_fit_request(sample_weight=True)),
+        ("declines", Watcher().set_fit_request(sample_weight=False)),
+        ("donor", Pipeline([("x", Watcher().set_fit_request(sample_weight="donor"))])),
+    ]
+    vote = SoftVotingClassifier(parts)
+    if nested:
+        vote = Pipeline([("vote", SoftVotingClassifier([("inner", vote)]))])
+    ensemble = KFoldEnsembleClassifier(vote, cv=2, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The members do not learn.
+        ensemble.fit(X, y, sample_weight=weights, donor=donors)
+    for fitted, rows in zip(ensemble.estimators_, ensemble.splits_, strict=True):
+        vote = fitted[-1].estimators_[0] if nested else fitted
+        weighted, declines, donor = vote.estimators_
+        assert declines.weights_ == (None, None)
+        for part, expected in ((weighted, weights), (donor[-1], donors)):
+            for passed, side in zip(part.weights_, rows, strict=True):
+                assert_array_equal(passed, expected[side])
+
+
 def test_scorers_get_what_they_request(data):
     X, y, weights = data
     with config_context(enable_metadata_routing=True):
@@ -228,3 +270,92 @@ def test_splits_are_stored_as_indices_from_zero_on(data):
     order = np.random.default_rng(0).permutation(150)
     ensemble = KFoldEnsembleClassifier(LINEAR, cv=[split]).fit(X[order], y[order])
     assert_array_equal(ensemble.splits_[0][0], np.arange(100))
+
+
+class Extra(GaussianNB):
+    """Keeps a parameter of its fit."""
+
+    def fit(self, X, y, extra="nothing"):
+        self.extra_ = extra
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array(3.0),
+        set(range(150)),
+        {row: row for row in range(150)},
+        dict(enumerate(range(150))).values(),
+        "a" * 150,
+        b"a" * 150,
+        np.arange(3),
+        scipy.sparse.coo_array(np.eye(3)),
+        make_pipeline(MinMaxScaler()),
+        None,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_parameters_without_an_entry_per_sample_stay_as_they_are(data, value):
+    X, y, _ = data
+    ensemble = KFoldEnsembleClassifier(Extra(), cv=2).fit(X, y, extra=value)
+    vote = SoftVotingClassifier([("a", Extra())]).fit(X, y, extra=value)
+    for member in (*ensemble.estimators_, *vote.estimators_):
+        assert member.extra_ is value
+
+
+@pytest.mark.parametrize(
+    "kind", [list, tuple, pd.Series, pd.DataFrame, scipy.sparse.coo_array, np.array]
+)
+def test_parameters_with_an_entry_per_sample_are_sliced(data, kind):
+    X, y, _ = data
+    values = X if kind is scipy.sparse.coo_array else np.arange(150)
+    ensemble = KFoldEnsembleClassifier(Extra(), cv=2).fit(X, y, extra=kind(values))
+    for member, (train, _) in zip(ensemble.estimators_, ensemble.splits_, strict=True):
+        sliced = member.extra_
+        sliced = sliced.toarray() if scipy.sparse.issparse(sliced) else sliced
+        assert_array_equal(np.squeeze(sliced), values[train])
+
+
+def test_parameters_that_cannot_be_divided(data):
+    X, y, weights = data
+    for outer in (
+        KFoldEnsembleClassifier(Extra()),
+        SoftVotingClassifier([("a", Extra())]),
+    ):
+        with pytest.raises(TypeError, match=r"extra is an iterator \(generator\)"):
+            outer.fit(X, y, extra=(row for row in X))
+        for wrong in (np.array(2.0), set(weights), (each for each in weights), 1.0):
+            with pytest.raises(TypeError, match="sample_weight has to be an array of"):
+                outer.fit(X, y, sample_weight=wrong)
+    with pytest.raises(ValueError, match=r"groups .* of shape \(150, 1\)"):
+        KFoldEnsembleClassifier(Extra()).fit(X, y, groups=pd.DataFrame(weights))
+
+
+@config_context(enable_metadata_routing=True)
+def test_requests_are_honoured_or_not_there(data):
+    """As in scikit-learn, a score has weights only if they are requested."""
+    X, y, weights = data
+    member = clone(LINEAR).set_fit_request(sample_weight=True)
+    vote = SoftVotingClassifier([("a", member)])
+    for router in (vote, KFoldEnsembleClassifier(vote, cv=2, random_state=0)):
+        assert not hasattr(router, "set_fit_request")
+        results = [
+            cross_validate(each, X, y, cv=2, params=params, return_estimator=True)
+            for each, params in (
+                (router, {"sample_weight": weights}),
+                (
+                    clone(router).set_score_request(sample_weight="donor"),
+                    {"sample_weight": weights, "donor": weights},
+                ),
+            )
+            if each is not router or parse_version(sklearn.__version__).minor > 8
+        ]
+        weighted = results[-1]
+        folds = StratifiedKFold(2).split(X, y)
+        for fitted, score, (train, test) in zip(
+            weighted["estimator"], weighted["test_score"], folds, strict=True
+        ):
+            alone = clone(router).fit(X[train], y[train], sample_weight=weights[train])
+            assert_allclose(fitted.predict_proba(X), alone.predict_proba(X))
+            assert score == pytest.approx(alone.score(X[test], y[test], weights[test]))

@@ -183,6 +183,18 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     return out
 
 
+def without_tensors(value: Any) -> Any:
+    """Return a tensor of TensorFlow, PyTorch or JAX as an array.
+
+    Rows of tensors cannot be selected as NumPy does it. Other values stay unchanged.
+    """
+    kind = type(value)
+    is_tensor = hasattr(kind, "__dlpack__") or hasattr(kind, "numpy")
+    if is_tensor and hasattr(kind, "__array__") and not isinstance(value, np.ndarray):
+        return np.asarray(value)
+    return value
+
+
 def is_lazy(X: Any) -> bool:
     """Return whether the rows of `X` are read on demand."""
     return isinstance(X, LazyArray | np.memmap)

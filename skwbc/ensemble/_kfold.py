@@ -10,11 +10,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
+    UNUSED,
     MetadataRouter,
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -23,6 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from skwbc._utils.labels import as_labels
+from skwbc._utils.lazy_arrays import without_tensors
 from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
 from skwbc._utils.sklearn_compat import (
@@ -42,12 +44,21 @@ from skwbc.ensemble._averaging import (
     join_means,
 )
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
+from skwbc.ensemble._fit_params import (
+    as_entries,
+    shareable,
+    with_own_requests,
+    without_missing,
+)
 from skwbc.ensemble._folds import decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
 from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
+from skwbc.ensemble._parallel import run_in_order
 from skwbc.ensemble._parts import (
+    check_predicts_proba,
     final_step,
     takes_held_out_fold,
+    watchers_of,
 )
 from skwbc.ensemble._together import as_rows, predict_in_chunks
 from skwbc.ensemble._validation_set import HELD_OUT
@@ -70,8 +81,8 @@ class KFoldEnsembleClassifier(
     Parameters
     ----------
     estimator : estimator
-        The classifier to clone, or a pipeline that ends in one. It needs
-        ``predict_proba``.
+        The classifier to clone, or a pipeline that ends in one, of scikit-learn or
+        imbalanced-learn. It needs ``predict_proba``, at the latest when it is fitted.
     cv : int, cross-validation generator or iterable, default=5
         The folds. An int is a number of stratified, shuffled folds, seeded by
         `random_state`; they keep groups together if `groups` is passed to ``fit``.
@@ -83,13 +94,15 @@ class KFoldEnsembleClassifier(
         parameters `X_val` and `y_val`, as in :class:`~skwbc.CNNClassifier` and
         scikit-learn's ``HistGradientBoostingClassifier``. The other steps of a pipeline
         are fitted without that fold and only transform it. True raises an error for a
-        classifier that does not take the fold; False never passes it.
+        classifier that does not take the fold, or ignores it, as gradient boosting
+        does with few samples and ``early_stopping="auto"``; False never passes it.
     scoring : str, callable or None, default=None
         Metric of `oof_score_` and `fold_scores_`, as in scikit-learn's model selection;
         None is accuracy.
     n_jobs : int, default=None
         Number of members to fit in parallel. None means 1 unless in a
-        ``joblib.parallel_config`` context, -1 means all processors.
+        ``joblib.parallel_config`` context, -1 means all processors. Networks cannot be
+        trained with joblib's backend "multiprocessing".
     memory : str or joblib.Memory, default=None
         Cache of finished members on disk. If a fit is killed and started again with the
         same data, parameters and `random_state`, it continues after the members that
@@ -177,7 +190,7 @@ class KFoldEnsembleClassifier(
     __module__ = "skwbc"  # where pickles look for it
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [HasMethods("fit")],
         "cv": ["cv_object"],
         "validation": [StrOptions({"auto"}), "boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
@@ -187,6 +200,9 @@ class KFoldEnsembleClassifier(
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    # `fit` hands these on and consumes nothing, so there is no `set_fit_request`.
+    __metadata_request__fit = {"sample_weight": UNUSED, "groups": UNUSED}
 
     def __init__(
         self,
@@ -250,10 +266,12 @@ class KFoldEnsembleClassifier(
         ValueError
             If `y` has fewer than two classes, a class has fewer samples than `cv`
             folds, a split is empty or overlaps itself, a member has classes that are
-            not in `y`, or `validation` is True and the members do not take a validation
-            set.
+            not in `y` or no ``predict_proba``, `validation` is True and the members do
+            not use a validation set, or networks were to be trained with the backend
+            "multiprocessing" of joblib.
         TypeError
-            If a validation set is passed although members use their held-out fold.
+            If a validation set is passed although members use their held-out fold, a
+            parameter is an iterator, or `sample_weight` or `groups` is not an array.
         Exception
             Any exception of a member, with a note that names the fold.
 
@@ -265,11 +283,12 @@ class KFoldEnsembleClassifier(
         UserWarning
             If members were not trained on some class.
         """
+        check_predicts_proba("estimator", self.estimator, fitted=False)
         X = as_rows(X)
-        sample_weight, groups = (
-            None if value is None else np.asarray(value)
-            for value in (sample_weight, groups)
-        )
+        y = without_tensors(y)
+        sample_weight = as_entries("sample_weight", sample_weight)
+        groups = as_entries("groups", groups)
+        fit_params = shareable(fit_params)
         check_consistent_length(X, y, groups, sample_weight)
         y, self.classes_ = as_labels(y)
         watch = self._members_watch_their_fold()
@@ -349,7 +368,14 @@ class KFoldEnsembleClassifier(
             )
         ]
         folds: list[FittedFold] = []
-        for fitted in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
+        for fitted in run_in_order(jobs, self.n_jobs, self.estimator):
+            if self.validation is True and not any(watchers_of(fitted.member)):
+                raise ValueError(
+                    "validation=True, but the fitted member did not use its held-out "
+                    'fold: gradient boosting with early_stopping="auto" ignores it if '
+                    "there are few samples. Set early_stopping=True, or use "
+                    "validation='auto'."
+                )
             folds.append(fitted)
             self._report(len(folds), fitted, y)
         return folds
@@ -508,7 +534,8 @@ class KFoldEnsembleClassifier(
         -------
         MetadataRouter
             Routes to `estimator` (its ``fit``), to the splitter (its ``split``) and to
-            the scorer (its ``score``), if there is one.
+            the scorer (its ``score``), if there is one. The ensemble itself requests
+            what ``set_score_request`` has set.
         """
         to_fit = MethodMapping().add(caller="fit", callee="fit")
         to_split = MethodMapping().add(caller="fit", callee="split")
@@ -521,7 +548,7 @@ class KFoldEnsembleClassifier(
             to_score = MethodMapping().add(caller="fit", callee="score")
             scorer = get_scorer(self.scoring)
             router.add(scorer=scorer, method_mapping=to_score)
-        return router
+        return with_own_requests(router, self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -541,7 +568,7 @@ class KFoldEnsembleClassifier(
 
     def _route(self, params: dict[str, Any]) -> tuple[dict, dict, dict]:
         """Divide ``fit`` parameters among members, splitter and scorer."""
-        params = {name: value for name, value in params.items() if value is not None}
+        params = without_missing(params)
         if not routing_enabled():
             groups = params.pop("groups", None)
             if groups is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
@@ -13,7 +14,7 @@ from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
 from skwbc.ensemble._folds import Split
-from skwbc.ensemble._parts import takes_lazy_arrays
+from skwbc.ensemble._parts import check_predicts_proba, takes_lazy_arrays
 from skwbc.ensemble._validation_set import (
     HELD_OUT,
     fit_member,
@@ -136,14 +137,17 @@ def fit_one_fold(
         # copied, because steps that work in place may change them.
         rows = np.flatnonzero(np.isin(y_held_out, y_train))
         if len(rows):
-            weights = weights_of_final_step(member, params, route=route)
-            if weights is not None:
-                weights = safe_indexing(weights, held_out[rows])
+            held_out_params = {
+                name: take_rows(value, held_out[rows], len(y))
+                for name, value in params.items()
+            }
             fit_params |= validation_params(
                 member,
                 X_val=take(X_held_out, rows, lazily=lazily),
                 y_val=y_held_out[rows],
-                sample_weight_val=weights,
+                sample_weight_val=weights_of_final_step(
+                    member, held_out_params, route=route
+                ),
             )
 
     def attempt(member: Any, context: Any, event: str, **details: Any) -> FittedFold:
@@ -160,6 +164,7 @@ def fit_one_fold(
         ):
             fit_member(member, X_train, y_train, fit_params, route=route)
         _check_classes(member, y)
+        check_predicts_proba("estimator", member, fitted=True)
         proba = np.asarray(member.predict_proba(X_held_out))
         return FittedFold(member, proba, time.perf_counter() - start)
 
@@ -213,9 +218,18 @@ def take(
 
 def take_rows(value: Any, rows: np.ndarray, n_samples: int) -> Any:
     """Index a value with one entry per sample; return any other unchanged."""
-    if isinstance(value, str | dict) or not hasattr(value, "__len__"):
+    # A set, for instance, may have as many entries as samples, but no order.
+    whole = isinstance(value, str | bytes | bytearray | memoryview | Mapping)
+    if whole or not (hasattr(value, "__getitem__") or issparse(value)):
         return value
-    return safe_indexing(value, rows) if num_samples(value) == n_samples else value
+    try:
+        per_sample = num_samples(value) == n_samples
+    except TypeError:  # An array without axes, or an estimator.
+        return value
+    if not per_sample:
+        return value
+    # Some formats of sparse matrices have no rows to select.
+    return safe_indexing(value.tocsr() if issparse(value) else value, rows)
 
 
 def take_fitted(

@@ -13,9 +13,22 @@ from sklearn.utils.validation import has_fit_parameter
 
 
 def steps_of(pipeline: Pipeline) -> list[Any]:
-    """Return the steps of a pipeline without those that only pass samples through."""
+    """Return the steps of a pipeline that act on samples after ``fit``.
+
+    Left out are those that only pass samples through, and the samplers of
+    imbalanced-learn, which change the training samples in ``fit`` and nothing else.
+    """
+    return [step for step in _steps_in_fit(pipeline) if not is_sampler(step)]
+
+
+def _steps_in_fit(pipeline: Pipeline) -> list[Any]:
     steps = [step for _, step in pipeline.steps]
     return [step for step in steps if step is not None and step != "passthrough"]
+
+
+def is_sampler(step: Any) -> bool:
+    """Return whether a step of a pipeline draws other samples in ``fit``."""
+    return hasattr(step, "fit_resample")
 
 
 def final_step(estimator: Any) -> Any:
@@ -42,12 +55,30 @@ def takes_lazy_arrays(estimator: Any) -> bool:
     """
     if not isinstance(estimator, Pipeline):
         return getattr(estimator, "_takes_lazy_arrays", False)
-    for step in steps_of(estimator):
+    for step in _steps_in_fit(estimator):
         if not takes_lazy_arrays(step):
             return False
         if getattr(step, "_gives_arrays", False):
             break
     return True
+
+
+def check_predicts_proba(name: str, estimator: Any, *, fitted: bool) -> None:
+    """Check that an estimator has ``predict_proba``, or may have it once fitted.
+
+    A meta-estimator may lack it until the estimators inside are fitted. Its class has
+    the method even so.
+    """
+    kind = type(final_step(estimator))
+    if hasattr(estimator, "predict_proba") or (
+        not fitted and hasattr(kind, "predict_proba")
+    ):
+        return
+    raise ValueError(
+        f"{name!r} is a {kind.__name__}; expected a classifier with predict_proba, or "
+        "a pipeline that ends in one. Set the parameters that provide 'predict_proba', "
+        "or wrap the classifier in sklearn.calibration.CalibratedClassifierCV."
+    )
 
 
 def takes_held_out_fold(estimator: Any) -> bool:
@@ -64,6 +95,20 @@ def takes_held_out_fold(estimator: Any) -> bool:
     return has_fit_parameter(step, "X_val") and has_fit_parameter(step, "y_val")
 
 
+def watchers_of(member: Any) -> Iterator[Any]:
+    """Yield the classifiers in a fitted member that used its held-out fold.
+
+    scikit-learn's gradient boosting with ``early_stopping="auto"`` takes the fold, but
+    ignores it if there are few samples; only the fitted classifier shows whether.
+    """
+    step = final_step(member)
+    if hasattr(step, "_takes_held_out_fold"):
+        for each in step.estimators_:
+            yield from watchers_of(each)
+    elif takes_held_out_fold(step) and getattr(step, "do_early_stopping_", True):
+        yield step
+
+
 def parts_of(estimator: Any) -> Iterator[Any]:
     """Yield the estimators that make up a fitted pipeline or vote, or itself.
 
@@ -78,7 +123,7 @@ def parts_of(estimator: Any) -> Iterator[Any]:
         In order, the steps of pipelines and the classifiers of votes, however nested.
     """
     if isinstance(estimator, Pipeline):
-        inside = [step for _, step in estimator.steps]
+        inside = steps_of(estimator)
     elif isinstance(estimator, VotingClassifier):
         inside = getattr(estimator, "estimators_", [])
     else:
@@ -129,20 +174,23 @@ def what_folds_chose(ensemble: Any) -> list[str]:
 
 
 def _folds_chose_weights(ensemble: Any) -> bool:
-    """Return whether a held-out fold decided when the training of a network ended.
-
-    For other classifiers that use their fold it is assumed.
-    """
-    if getattr(ensemble, "validation", False) is False:
+    """Return whether a held-out fold decided when the training of a member ended."""
+    # Without held-out probabilities the members were fitted elsewhere.
+    if not hasattr(ensemble, "oof_proba_") or ensemble.validation is False:
         return False
-    networks = list(networks_of(ensemble))
-    if not networks:
-        return takes_held_out_fold(ensemble.estimator)
     return any(
-        # A single epoch leaves nothing to choose.
-        len(network.history_.get("val_loss", ())) > 1
-        and (network.patience is not None or network.restore_best_weights)
-        for network in networks
+        _fold_chose_weights(classifier)
+        for member in ensemble.estimators_
+        for classifier in watchers_of(member)
+    )
+
+
+def _fold_chose_weights(classifier: Any) -> bool:
+    # A single epoch or iteration leaves nothing to choose.
+    if not hasattr(classifier, "history_"):
+        return getattr(classifier, "max_iter", None) != 1
+    return len(classifier.history_.get("val_loss", ())) > 1 and (
+        classifier.patience is not None or classifier.restore_best_weights
     )
 
 

@@ -22,7 +22,12 @@ from sklearn import get_config
 from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches, get_tags, indexable
 
-from skwbc._utils.lazy_arrays import PREDICTION_BATCH, is_lazy, read_rows
+from skwbc._utils.lazy_arrays import (
+    PREDICTION_BATCH,
+    is_lazy,
+    read_rows,
+    without_tensors,
+)
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
 from skwbc.ensemble._averaging import stack_members
 from skwbc.ensemble._parts import steps_of, transform_by
@@ -32,8 +37,12 @@ _MIB_AT_A_TIME = 64
 
 
 def as_rows(X: Any) -> Any:
-    """Return `X` as an object with rows, unchanged wherever possible."""
-    (X,) = indexable(X)
+    """Return `X` as an object with rows, unchanged wherever possible.
+
+    Tensors become arrays. Data frames, sparse matrices, lists and arrays whose rows are
+    read on demand stay what they are.
+    """
+    (X,) = indexable(without_tensors(X))
     if num_samples(X) == 0:
         raise ValueError(
             f"Found array with 0 sample(s) (shape={np.shape(X)}) while a minimum of 1 "

@@ -13,11 +13,12 @@ from inspect import Parameter, signature
 from typing import Any
 
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
 
 from skwbc.ensemble._parts import (
     final_step,
+    is_sampler,
     steps_of,
     takes_held_out_fold,
     transform_by,
@@ -68,20 +69,69 @@ def weights_of_final_step(
 
     Returns
     -------
-    array-like or None
+    array-like, mapping or None
+        A vote gets all parameters, because its classifiers may have weights of their
+        own.
     """
+    step = final_step(estimator)
+    if hasattr(step, "_takes_held_out_fold") and (step is estimator or not route):
+        return params or None
     if not route:
-        # A router, such as a vote, has no request of its own and hands the weights on.
-        request = getattr(get_routing_for_object(final_step(estimator)), "fit", None)
-        requests = getattr(request, "requests", {"sample_weight": True})
-        alias = requests.get("sample_weight")
-        name = "sample_weight" if alias is True else alias
-        return params.get(name) if isinstance(name, str) else None
+        # Only a pipeline gets weights under the name that its last step requests.
+        return (
+            params.get("sample_weight")
+            if step is estimator
+            else _requested(step, params)
+        )
     prefix = ""
     while isinstance(estimator, Pipeline):
         name, estimator = estimator.steps[-1]
         prefix += f"{name}__"
     return params.get(f"{prefix}sample_weight", params.get("sample_weight"))
+
+
+def divided_weights(estimator: Any, weights: Any, *, route: bool) -> Any:
+    """Return the weights of the held-out fold that one classifier of a vote gets.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A classifier of the vote.
+    weights : array-like, mapping or None
+        What the vote got as `sample_weight_val`.
+    route : bool
+        As in :func:`fit_member`.
+
+    Returns
+    -------
+    array-like, mapping or None
+    """
+    step = final_step(estimator)
+    if hasattr(step, "_takes_held_out_fold"):
+        return weights  # A vote within the vote divides them.
+    if isinstance(weights, Mapping):
+        if route:
+            return weights_of_final_step(estimator, weights, route=route)
+        return _requested(step, weights)
+    # With metadata routing, a classifier that declines weights gets none here either.
+    return weights if route or _name_of_weights(step) else None
+
+
+def _requested(step: Any, params: Mapping[str, Any]) -> Any:
+    """Return the sample weights under the name that an estimator requests."""
+    name = _name_of_weights(step)
+    return params.get(name) if name else None
+
+
+def _name_of_weights(step: Any) -> str | None:
+    """Return the name under which an estimator requests sample weights."""
+    routing = get_routing_for_object(step)
+    if isinstance(routing, MetadataRouter):
+        return "sample_weight"  # It hands them on to the estimators inside.
+    request = routing.fit.requests.get("sample_weight")
+    if request is True:
+        return "sample_weight"
+    return request if isinstance(request, str) else None
 
 
 def fit_member(
@@ -165,7 +215,10 @@ def _by_step(pipeline: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = {}
     unclaimed = set(params)
     last = final_step(pipeline)
+    resampled_by = None
     for prefix, step in _steps(pipeline):
+        if is_sampler(step):
+            resampled_by = step
         for name, value in params.items():
             alone = name.startswith(prefix) and "__" not in name.removeprefix(prefix)
             own = name.removeprefix(prefix) if alone else name
@@ -178,6 +231,12 @@ def _by_step(pipeline: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
             )
             if not takes:
                 continue
+            if resampled_by is not None and own == "sample_weight":
+                raise TypeError(
+                    f"{name} would reach the {type(step).__name__} behind a "
+                    f"{type(resampled_by).__name__}, which changes the samples but not "
+                    "their weights. Leave the weights out, or use class_weight."
+                )
             unclaimed.discard(name)
             # A parameter for one step overrides one for all steps.
             if alone or f"{prefix}{own}" not in params:

@@ -8,12 +8,12 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import VotingClassifier
-from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils import Bunch, get_tags
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import as_labels
-from skwbc._utils.lazy_arrays import is_lazy
+from skwbc._utils.lazy_arrays import is_lazy, without_tensors
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import subtask, task
 from skwbc._utils.sklearn_compat import (
@@ -30,9 +30,24 @@ from skwbc.ensemble._averaging import (
     find_known_classes,
     stack_members,
 )
-from skwbc.ensemble._parts import takes_held_out_fold, takes_lazy_arrays
+from skwbc.ensemble._fit_params import (
+    as_entries,
+    shareable,
+    with_own_requests,
+    without_missing,
+)
+from skwbc.ensemble._parts import (
+    check_predicts_proba,
+    takes_held_out_fold,
+    takes_lazy_arrays,
+)
 from skwbc.ensemble._together import as_rows, predict_proba_together
-from skwbc.ensemble._validation_set import fit_member, validation_params
+from skwbc.ensemble._validation_set import (
+    HELD_OUT,
+    divided_weights,
+    fit_member,
+    validation_params,
+)
 
 
 class SoftVotingClassifier(
@@ -49,8 +64,9 @@ class SoftVotingClassifier(
     Parameters
     ----------
     estimators : list of (str, estimator) tuples
-        Names and classifiers with ``predict_proba``, or pipelines that end in one. A
-        classifier that is set to "drop" is left out.
+        Names and classifiers with ``predict_proba``, at the latest when they are
+        fitted, or pipelines that end in one. A classifier that is set to "drop" is left
+        out.
     weights : array-like of shape (n_estimators,), default=None
         Weight of each classifier in the mean, 0 or more. None weights all equally.
 
@@ -104,6 +120,8 @@ class SoftVotingClassifier(
     # `transform` calls.
     voting = "soft"
     flatten_transform = True
+    # `fit` hands these on and consumes nothing, so there is no `set_fit_request`.
+    __metadata_request__fit = dict.fromkeys(("sample_weight", *HELD_OUT), UNUSED)
 
     def __init__(
         self,
@@ -142,8 +160,10 @@ class SoftVotingClassifier(
             `y_val`. In a pipeline the fitted steps before the last one transform them.
         y_val : array-like of shape (n_val,), default=None
             Labels of the validation samples.
-        sample_weight_val : array-like of shape (n_val,), default=None
-            Weights of the validation samples, for the classifiers that take them.
+        sample_weight_val : array-like of shape (n_val,) or dict, default=None
+            Weights of the validation samples, for the classifiers that take them. With
+            metadata routing enabled, only those get them that request `sample_weight`;
+            if they request it under several names, a dict has the weights by name.
         **fit_params : dict
             Further parameters for ``fit`` of each classifier. With metadata routing
             enabled they and `sample_weight` follow the requests of the classifiers.
@@ -156,32 +176,46 @@ class SoftVotingClassifier(
         Raises
         ------
         ValueError
-            If `estimators` or `weights` are invalid, or `y` has fewer than two classes.
+            If `estimators` or `weights` are invalid, a fitted classifier has no
+            ``predict_proba``, or `y` has fewer than two classes.
         TypeError
-            If a classifier does not take one of the parameters.
+            If a classifier does not take one of the parameters, one of them is an
+            iterator, or `sample_weight` is not an array.
         """
         chosen = self._check_estimators()
-        self._weights = self._check_weights()
+        weights = self._check_weights()
+        sample_weight = as_entries("sample_weight", sample_weight)
+        fit_params = shareable(fit_params)
         params_by_name = self._route({"sample_weight": sample_weight, **fit_params})
+        route = not routing_enabled()
         X = as_rows(X)
+        y = without_tensors(y)
         check_consistent_length(X, y, sample_weight)
-        y, self.classes_ = as_labels(y)
+        y, classes = as_labels(y)
+        X_val, y_val, sample_weight_val = map(
+            without_tensors, (X_val, y_val, sample_weight_val)
+        )
         context = callback_context(self, len(chosen))
         with task(self, context, X=X, y=y):
-            members = {}
+            members = Bunch()
             for name, estimator in chosen:
                 members[name] = member = clone(estimator)
                 params = params_by_name[name] | validation_params(
                     member,
                     X_val=_as_taken([member], X_val),
                     y_val=y_val,
-                    sample_weight_val=sample_weight_val,
+                    sample_weight_val=divided_weights(
+                        member, sample_weight_val, route=route
+                    ),
                 )
                 samples = _as_taken([member], X)
                 with task(self, subtask(context, name), member, X=samples, y=y):
-                    fit_member(member, samples, y, params, route=not routing_enabled())
-            self.named_estimators_ = members
-            self.estimators_ = list(members.values())
+                    fit_member(member, samples, y, params, route=route)
+                check_predicts_proba(name, member, fitted=True)
+        self.named_estimators_ = members
+        self.estimators_ = list(members.values())
+        self.classes_ = classes
+        self._weights = weights
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -207,6 +241,7 @@ class SoftVotingClassifier(
         return self._average(self._collect_probas(X))
 
     def _collect_probas(self, X: Any) -> np.ndarray:
+        X = without_tensors(X)
         probas = [each.predict_proba(_as_taken([each], X)) for each in self.estimators_]
         return stack_members(self.estimators_, probas, self.classes_)
 
@@ -242,6 +277,17 @@ class SoftVotingClassifier(
         known = find_known_classes(self.estimators_, self.classes_)
         return average_members(probas, known, self._weights)
 
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return where ``fit`` parameters go when metadata routing is enabled.
+
+        Returns
+        -------
+        MetadataRouter
+            Routes to ``fit`` of the classifiers. The vote itself requests what
+            ``set_score_request`` has set.
+        """
+        return with_own_requests(super().get_metadata_routing(), self)
+
     def _takes_held_out_fold(self) -> bool:
         """Return whether some classifier can use a validation set."""
         return any(takes_held_out_fold(each) for _, each in self._kept())
@@ -262,11 +308,7 @@ class SoftVotingClassifier(
     def _check_estimators(self) -> list[tuple[str, Any]]:
         self._validate_estimators()
         for name, each in self._kept():
-            if not hasattr(each, "predict_proba"):
-                raise ValueError(
-                    f"{name!r} is a {type(each).__name__}; expected a classifier with "
-                    "predict_proba, or a pipeline that ends in one."
-                )
+            check_predicts_proba(name, each, fitted=False)
         return self._kept()
 
     def _check_weights(self) -> np.ndarray:
@@ -285,7 +327,7 @@ class SoftVotingClassifier(
 
     def _route(self, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the ``fit`` parameters of each classifier, by its name."""
-        params = {name: each for name, each in params.items() if each is not None}
+        params = without_missing(params)
         if not routing_enabled():
             return {name: params for name, _ in self.estimators}
         routed = process_routing(self, "fit", **params)

@@ -21,6 +21,7 @@ from skwbc.cnn import CNNClassifier
 from skwbc.cnn._copies import predicting_copy
 from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
+from skwbc.ensemble._parts import steps_of
 from skwbc.export._graph import OPSET, Value
 from skwbc.export._images import describe_colours, flatten, standardise
 
@@ -44,12 +45,6 @@ transform.register(ColourStatistics, describe_colours)
 transform.register(FlattenImages, flatten)
 
 
-@transform.register(str)
-@transform.register(type(None))
-def _passthrough(step: str | None, X: Value) -> Value:
-    return X
-
-
 @singledispatch
 def classify(classifier: Any, X: Value) -> Value:
     """Add a fitted classifier: its probabilities in float64, shape (n, n_classes).
@@ -64,9 +59,10 @@ def classify(classifier: Any, X: Value) -> Value:
 
 @classify.register(Pipeline)
 def _pipeline(pipeline: Pipeline, X: Value) -> Value:
-    for _, step in pipeline.steps[:-1]:
+    *others, last = steps_of(pipeline)
+    for step in others:
         X = transform(step, X)
-    return classify(pipeline.steps[-1][1], X)
+    return classify(last, X)
 
 
 @classify.register(SoftVotingClassifier)

@@ -14,6 +14,7 @@ from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc.ensemble._parts import steps_of, transform_by
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image, title_of
 from skwbc.inspection._samples import scale_pixels
 
@@ -223,10 +224,9 @@ def _networks_in(
             yield from _networks_in(part, images, weight * share)
     elif isinstance(estimator, Pipeline):
         # Pipelines without a network do not transform the images.
-        last = estimator[-1]
+        *others, last = steps_of(estimator)
         if isinstance(last, _CONTAINERS) or _is_network(last):
-            if len(estimator) > 1:
-                images = estimator[:-1].transform(images)
+            images = transform_by(others, images)
             yield from _networks_in(last, images, weight)
     elif weight and _is_network(estimator):
         yield estimator, images, weight
