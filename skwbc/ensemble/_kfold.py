@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels
 from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
@@ -37,7 +38,7 @@ from skwbc._utils.sklearn_compat import (
 from skwbc._utils.versions import Stamped
 from skwbc.ensemble._averaging import MeanOfMembers, average_members
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
-from skwbc.ensemble._folds import decide_splits, routed_splitter
+from skwbc.ensemble._folds import Split, decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
 from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
 from skwbc.ensemble._parts import (
@@ -263,7 +264,7 @@ class KFoldEnsembleClassifier(
             for value in (sample_weight, groups)
         )
         check_consistent_length(X, y, groups, sample_weight)
-        y, self.classes_ = as_labels(y)
+        y, classes = as_labels(y)
         watch = self._members_watch_their_fold()
         if watch and (held_out := sorted(HELD_OUT & fit_params.keys())):
             raise TypeError(
@@ -276,36 +277,47 @@ class KFoldEnsembleClassifier(
         seeds = [None, None]
         if self.random_state is not None:
             seeds = check_random_state(self.random_state).randint(MAX_SEED, size=2)
-        self.splits_ = decide_splits(self.cv, X, y, seeds[0], split_params)
-        context = callback_context(self, len(self.splits_))
+        splits = decide_splits(self.cv, X, y, seeds[0], split_params)
+        context = callback_context(self, len(splits))
         with task(self, context, X=X, y=y):
-            folds = self._fit_folds(X, y, member_params, seeds[1], watch, context)
-            self.estimators_ = [fold.member for fold in folds]
-            self.n_restarts_ = [fold.n_restarts for fold in folds]
-            self.oof_proba_, self.oof_score_, self.fold_scores_ = score_held_out(
+            folds = self._fit_folds(
+                X, y, splits, member_params, seeds[1], watch, context
+            )
+            oof_proba, oof_score, fold_scores = score_held_out(
                 folds,
-                self.splits_,
-                self.classes_,
+                splits,
+                classes,
                 X,
                 y,
                 scoring=self.scoring,
                 params=score_params,
             )
+        store_fitted(
+            self,
+            estimators_=[fold.member for fold in folds],
+            classes_=classes,
+            splits_=splits,
+            oof_proba_=oof_proba,
+            oof_score_=oof_score,
+            fold_scores_=fold_scores,
+            n_restarts_=[fold.n_restarts for fold in folds],
             # In the order of `splits_`; prediction sets are made from it.
-            self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
+            _held_out_true_proba=true_class_proba(folds, splits, y),
+        )
         return self
 
     def _fit_folds(
         self,
         X: Any,
         y: np.ndarray,
+        splits: list[Split],
         params: dict[str, Any],
         seed: int | None,
         watch: bool,
         context: Any,
     ) -> list[FittedFold]:
         """Fit one member per split."""
-        members = [clone(self.estimator) for _ in self.splits_]
+        members = [clone(self.estimator) for _ in splits]
         restart_seeds: list[int | None] = [None for _ in members]
         if seed is not None:
             member_state = np.random.RandomState(seed)
@@ -336,14 +348,14 @@ class KFoldEnsembleClassifier(
                 context=of_fold,
             )
             for fold, (member, split, restart_seed, of_fold) in enumerate(
-                zip(members, self.splits_, restart_seeds, subtasks, strict=True),
+                zip(members, splits, restart_seeds, subtasks, strict=True),
                 start=1,
             )
         ]
         folds: list[FittedFold] = []
         for fitted in Parallel(n_jobs=self.n_jobs, return_as="generator")(jobs):
             folds.append(fitted)
-            self._report(len(folds), fitted, y)
+            self._report(len(folds), fitted, splits, y)
         return folds
 
     def predict_proba_members(self, X: Any) -> np.ndarray:
@@ -527,10 +539,12 @@ class KFoldEnsembleClassifier(
         score = {} if self.scoring is None else dict(routed.scorer.score)
         return dict(routed.estimator.fit), dict(routed.splitter.split), score
 
-    def _report(self, fold: int, fitted: FittedFold, y: np.ndarray) -> None:
+    def _report(
+        self, fold: int, fitted: FittedFold, splits: list[Split], y: np.ndarray
+    ) -> None:
         """Report that a fold is finished."""
-        n_folds = len(self.splits_)
-        held_out = self.splits_[fold - 1][1]
+        n_folds = len(splits)
+        held_out = splits[fold - 1][1]
         score = fitted.accuracy(y[held_out])
         report("fold_finished", fold=fold, n_folds=n_folds, score=score)
         if self.verbose:

@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.progress import subtask, task
@@ -153,11 +154,11 @@ class SoftVotingClassifier(
             If a classifier does not take one of the parameters.
         """
         chosen = self._check_estimators()
-        self._weights = self._check_weights()
+        weights = self._check_weights()
         params_by_name = self._route({"sample_weight": sample_weight, **fit_params})
         X = as_rows(X)
         check_consistent_length(X, y, sample_weight)
-        y, self.classes_ = as_labels(y)
+        y, classes = as_labels(y)
         context = callback_context(self, len(chosen))
         with task(self, context, X=X, y=y):
             members = {}
@@ -172,8 +173,13 @@ class SoftVotingClassifier(
                 samples = _as_taken([member], X)
                 with task(self, subtask(context, name), member, X=samples, y=y):
                     fit_member(member, samples, y, params, route=not routing_enabled())
-            self.named_estimators_ = members
-            self.estimators_ = list(members.values())
+        store_fitted(
+            self,
+            estimators_=list(members.values()),
+            named_estimators_=members,
+            classes_=classes,
+            _weights=weights,
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
