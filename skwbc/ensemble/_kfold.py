@@ -70,7 +70,9 @@ class KFoldEnsembleClassifier(
         ``predict_proba``.
     cv : int, cross-validation generator or iterable, default=5
         The folds. An int is a number of stratified, shuffled folds, seeded by
-        `random_state`; they keep groups together if `groups` is passed to ``fit``.
+        `random_state`; they keep groups together if `groups` is passed to ``fit``. A
+        class may have fewer samples than folds. Without groups every member is trained
+        on every class, and a class of a single sample is never held out.
         `random_state` also seeds a splitter whose own ``random_state`` is None. An
         iterable yields ``(train, held_out)`` pairs of indices.
     validation : "auto" or bool, default="auto"
@@ -241,10 +243,10 @@ class KFoldEnsembleClassifier(
         Raises
         ------
         ValueError
-            If `y` has fewer than two classes, a class has fewer samples than `cv`
-            folds, a split is empty or overlaps itself, a member has classes that are
-            not in `y`, or `validation` is True and the members do not take a validation
-            set.
+            If `y` has fewer than two classes, there are fewer samples or groups than
+            `cv` folds, a split is empty, overlaps itself or has only one class to train
+            on, a member has classes that are not in `y`, or `validation` is True and
+            the members do not take a validation set.
         TypeError
             If a validation set is passed although members use their held-out fold.
         Exception
@@ -256,7 +258,12 @@ class KFoldEnsembleClassifier(
             If a member does no better on its held-out fold than guessing the most
             frequent class, after `n_restarts`.
         UserWarning
-            If members were not trained on some class.
+            If `cv` is an int and a class has fewer samples than folds, or if members
+            were not trained on some class.
+
+        Notes
+        -----
+        A fit that fails or is interrupted leaves the ensemble as it was.
         """
         X = as_rows(X)
         sample_weight, groups = (

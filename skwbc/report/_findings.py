@@ -56,7 +56,7 @@ def class_findings(
             advice = "More images from other groups or fewer folds would help"
         elif enough.any():
             advice = "More images, fewer folds or stratified folds would help"
-        elif side == 1:
+        elif side == 1 and (counts[[c for _, c, _ in folds]] > 1).any():
             advice = "More images or fewer folds would help"
         else:
             advice = "More images would help"
