@@ -68,7 +68,7 @@ def test_a_single_sample_is_never_held_out():
     assert_array_equal(np.isnan(ensemble.oof_proba_).all(axis=1), y == "c")
     assert ensemble.oof_score_ == 1
     assert_array_equal(ensemble.predict(rows_of(y)), y)
-    # What reads held-out probabilities copes with samples that have none.
+    # Samples without held-out probabilities do no harm.
     X = rows_of(y)
     assert ensemble.predict_set(X)[y == "c", 2].all()
     assert 20 not in [row["index"] for row in find_label_issues(ensemble, X, y)]
@@ -126,9 +126,9 @@ def test_folds_of_other_classes_do_not_change():
     ensemble = KFoldEnsembleClassifier(BAYES, cv=3, random_state=0).fit(X, y)
     seed = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=2)[0]
     folds = StratifiedKFold(3, shuffle=True, random_state=seed).split(X, y)
-    for ours, theirs in zip(ensemble.splits_, folds, strict=True):
-        assert_array_equal(ours[0], theirs[0])
-        assert_array_equal(ours[1], theirs[1])
+    for split, expected in zip(ensemble.splits_, folds, strict=True):
+        assert_array_equal(split[0], expected[0])
+        assert_array_equal(split[1], expected[1])
 
 
 class TestAdvice:
@@ -149,6 +149,12 @@ class TestAdvice:
             "Groups stay in one fold: add samples from other groups."
         )
         assert "tratified" not in message
+
+    def test_groups_where_no_class_is_large(self):
+        y = np.array(list("aabbcc"))
+        ensemble, message = fit(y, 3, groups=np.array([0, 1, 2, 0, 1, 2]))
+        assert (times_held_out(ensemble, 6) == 1).all()
+        assert "'a' has 2 samples: the out-of-fold score rests on these" in message
 
     def test_groups_that_hold_a_class(self):
         groups = np.unique(self.y, return_inverse=True)[1]

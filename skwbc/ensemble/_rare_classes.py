@@ -47,9 +47,13 @@ def stratified_splits(
             f"{'is' if n_units == 1 else 'are'} {n_units}. Use fewer folds."
         )
     codes, counts = np.unique(y, return_inverse=True, return_counts=True)[1:]
+    # The stratified splitters refuse data whose largest class has too few samples.
+    stratify = counts.max() >= n_splits
     if groups is not None:
-        return _grouped_splits(n_splits, codes, counts, seed, groups)
-    if counts.max() >= n_splits:
+        kind = StratifiedGroupKFold if stratify else GroupKFold
+        folds = kind(n_splits, shuffle=True, random_state=seed)
+        return _without_warning(folds.split(codes, codes, groups))
+    if stratify:
         folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
         splits = _without_warning(folds.split(codes, codes))
     else:
@@ -151,26 +155,10 @@ def _describe(name: str, count: int, without: Sequence[int]) -> str:
     )
 
 
-def _grouped_splits(
-    n_splits: int, codes: np.ndarray, counts: np.ndarray, seed: int, groups: np.ndarray
-) -> list[Split]:
-    """Return stratified folds of groups, or others if these would be empty."""
-    kinds = [StratifiedGroupKFold] if counts.max() >= n_splits else []
-    for kind in (*kinds, GroupKFold):
-        folds = kind(n_splits, shuffle=True, random_state=seed)
-        splits = _without_warning(folds.split(codes, codes, groups))
-        if all(len(held_out) for _, held_out in splits):
-            break
-    return splits
-
-
 def _deal(
     n_splits: int, codes: np.ndarray, counts: np.ndarray, seed: int
 ) -> list[Split]:
-    """Deal the samples to the folds in turn, class after class.
-
-    ``StratifiedKFold`` refuses to if even the largest class has too few samples.
-    """
+    """Deal the samples to the folds in turn, class after class."""
     order = np.random.RandomState(seed).permutation(len(codes))
     order = order[np.argsort(codes[order], kind="stable")]
     several = order[counts[codes[order]] > 1]
