@@ -4,6 +4,7 @@ import csv
 import html
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,28 @@ def test_which_line_of_a_table_is_for_an_image(
     code, _, err = run(capsys, "train", folder, "--model", "m", "--groups", table)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.filterwarnings("always:Classes with fewer samples than folds")
+def test_train_with_rare_classes(folder, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    for name, n in (("basophil", 1), ("monocyte", 2)):
+        for path in sorted((data / name).iterdir())[n:]:
+            path.unlink()
+    path, report = tmp_path / "m.joblib", tmp_path / "r.html"
+    code, _, err = run(
+        capsys, "train", data, "--model", path, "--folds", 3, "--epochs", 1,
+        "--image-size", 16, "--report", report,
+    )  # fmt: skip
+    assert code == 0, err
+    (warning,) = (line for line in err.splitlines() if "fewer samples" in line)
+    assert "'basophil' has a single sample, which all members are trained" in warning
+    assert "'monocyte' has 2 samples" in warning
+    assert "tratified" not in err + report.read_text(encoding="utf-8")
+    code, out, _ = run(capsys, "evaluate", path, data, "--json")
+    assert code == 0
+    assert json.loads(out)["per_class"]["basophil"]["support"] == 1
 
 
 def test_raw_files_from_training_to_prediction(raw, tmp_path, capsys):

@@ -30,7 +30,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from sklearn.utils.fixes import parse_version
 
 from skwbc import KFoldEnsembleClassifier
 
@@ -41,17 +40,13 @@ MEMBERS = [
     HistGradientBoostingClassifier(),
     make_pipeline(StandardScaler(), LINEAR),
 ]
-FEW = "it fits 10 samples, with fewer samples of one class than there are folds"
 BINS = "gradient boosting computes the bins of features without sample weights"
 
 
 def expected_failures(ensemble):
-    expected = {"check_fit2d_1feature": FEW}
-    if parse_version(sklearn.__version__) < parse_version("1.8"):
-        expected["check_n_features_in_after_fitting"] = FEW
     if isinstance(ensemble.estimator, HistGradientBoostingClassifier):
-        expected["check_sample_weight_equivalence_on_dense_data"] = BINS
-    return expected
+        return {"check_sample_weight_equivalence_on_dense_data": BINS}
+    return {}
 
 
 @parametrize_with_checks(

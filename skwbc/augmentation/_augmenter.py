@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
@@ -22,7 +23,7 @@ from skwbc.augmentation._plan import AugmentationPlan
 from skwbc.augmentation._standardise import fit_whitening, moments
 
 # Attributes that only some options need.
-_LEARNT = ("white_level", "mean", "std", "zca_components", "zca_scale")
+_LEARNT = ("white_level_", "mean_", "std_", "zca_components_", "zca_scale_")
 
 
 class ImageAugmenter(ImageTransformer):
@@ -286,12 +287,13 @@ class ImageAugmenter(ImageTransformer):
                 f"{self.data_format})."
             )
         learnt = self._learn(X, plan)
-        self._plan = AugmentationPlan(options, shape, learnt, owner)
-        self.image_shape_ = shape
-        for name in _LEARNT:
-            self.__dict__.pop(f"{name}_", None)
-            if name in learnt:
-                setattr(self, f"{name}_", learnt[name])
+        store_fitted(
+            self,
+            drop=_LEARNT,
+            _plan=AugmentationPlan(options, shape, learnt, owner),
+            image_shape_=shape,
+            **{f"{name}_": value for name, value in learnt.items()},
+        )
         return self
 
     def transform(self, X: Any) -> "np.ndarray | StandardisedImages":
@@ -343,7 +345,9 @@ class ImageAugmenter(ImageTransformer):
             Lazy images that are augmented at each draw; the result of ``transform`` if
             no option is random.
         """
-        self.fit(X)
+        return super().fit_transform(X)
+
+    def _transform_to_train(self, X: Any) -> Any:
         if not self._plan.is_random:
             return self.transform(X)
         X = check_images(X, type(self).__name__, data_format=self.data_format)

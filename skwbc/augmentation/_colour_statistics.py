@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.sklearn_compat import Interval, fit_context
 from skwbc.augmentation._colour import optical_densities
 from skwbc.augmentation._images import (
@@ -115,8 +116,7 @@ class ColourStatistics(ImageTransformer):
                 f"{shape[1]} pixels. Choose a larger one."
             )
         _, high = value_range(X, type(self).__name__)
-        self.white_level_ = white_level(X.dtype, high)
-        self.image_shape_ = shape
+        store_fitted(self, white_level_=white_level(X.dtype, high), image_shape_=shape)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

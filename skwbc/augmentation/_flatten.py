@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc.augmentation._images import ImageTransformer, check_images
 
 
@@ -59,8 +60,8 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
             If `X` is not an array of images.
         """
         X = check_images(X, type(self).__name__)
-        self.image_shape_ = tuple(X.shape[1:])
-        self._n_features_out = int(np.prod(self.image_shape_))
+        shape = tuple(X.shape[1:])
+        store_fitted(self, image_shape_=shape, _n_features_out=int(np.prod(shape)))
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Arrays of images: checks, batches as float32, the range of pixel values."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,30 @@ class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
     """Base class of transformers of images, which have four axes."""
 
     _takes_lazy_arrays = True
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit, and transform the images of the fit.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            Images of any real numeric type.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        array-like of shape (n_samples, ...)
+            The result of ``transform``.
+        """
+        # Images that fit accepts can still fail to be transformed.
+        draft = copy.copy(self)
+        result = draft.fit(X, y)._transform_to_train(X)
+        self.__dict__ = draft.__dict__
+        return result
+
+    def _transform_to_train(self, X: Any) -> Any:
+        return self.transform(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels, classes_of
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
 from skwbc._utils.probabilities import most_probable
@@ -298,13 +299,17 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             seeded_training(int(seeds[0])),
         ):
             training = train(trainer, batches, held_out, self, context)
-        # Only now, so that a fit that fails leaves an earlier one as it was.
         put_weights(copy, network.get_weights())
-        self.model_ = copy
-        self.classes_ = classes
-        self.n_classes_ = len(classes)
-        self.image_shape_ = image_shape
-        self.history_, self.best_epoch_ = training
+        history, best_epoch = training
+        store_fitted(
+            self,
+            model_=copy,
+            classes_=classes,
+            n_classes_=len(classes),
+            image_shape_=image_shape,
+            history_=history,
+            best_epoch_=best_epoch,
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Decide the folds: which samples each member is trained on, which are held out."""
 
 import copy
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from numbers import Integral
 from typing import Any
@@ -15,8 +16,11 @@ from sklearn.model_selection import (
 )
 
 from skwbc._utils.random import draw_seed
-
-Split = tuple[np.ndarray, np.ndarray]
+from skwbc.ensemble._rare_classes import (
+    Split as Split,
+    missing_classes,
+    stratified_splits,
+)
 
 
 class ShuffledKFold(KFold):
@@ -88,22 +92,38 @@ def decide_splits(
     Raises
     ------
     ValueError
-        If a class has fewer samples than there are folds, or a split is empty,
-        overlaps itself, or has only one class to train on.
+        If there are fewer samples or groups than folds, or a split is empty, overlaps
+        itself, or has only one class to train on.
+
+    Warns
+    -----
+    UserWarning
+        If a class has fewer samples than there are folds and `cv` is an int, or the
+        training samples of a split lack a class.
     """
     cv = 5 if cv is None else cv
-    if isinstance(cv, Integral):
-        splitter: Any = _stratified_folds(int(cv), y, seed, params)
+    n_folds = int(cv) if isinstance(cv, Integral) else None
+    if n_folds is not None:
+        pairs = stratified_splits(n_folds, y, draw_seed(seed), params.get("groups"))
     else:
-        splitter = check_cv(_seeded(cv, seed))
+        pairs = check_cv(_seeded(cv, seed)).split(X, y, **params)
     splits = [
         (_as_indices(train, len(y)), _as_indices(held_out, len(y)))
-        for train, held_out in splitter.split(X, y, **params)
+        for train, held_out in pairs
     ]
     if not splits:
         raise ValueError("cv yields no split; an ensemble needs at least one.")
+    grouped = _keep_together(splits, params.get("groups"))
+    if grouped:
+        advice = "Use fewer folds, or add groups that contain other classes."
+    elif n_folds is None:
+        advice = "Use stratified or shuffled folds."
+    else:
+        advice = "Add samples of the other classes."
     for fold, split in enumerate(splits, start=1):
-        _check_split(fold, split, y)
+        _check_split(fold, split, y, advice)
+    if message := missing_classes(splits, y, n_folds, grouped=grouped):
+        warnings.warn(message, UserWarning, stacklevel=4)
     return splits
 
 
@@ -119,20 +139,6 @@ def routed_splitter(cv: Any) -> Any:
         return StratifiedGroupKFold()
     # Given splits request nothing, and a generator would yield them only once.
     return cv if hasattr(cv, "split") else StratifiedKFold()
-
-
-def _stratified_folds(
-    n_splits: int, y: np.ndarray, seed: int | None, params: Mapping[str, Any]
-) -> StratifiedKFold | StratifiedGroupKFold:
-    classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < n_splits:
-        raise ValueError(
-            f"Class {classes.tolist()[counts.argmin()]!r} has {counts.min()} samples, "
-            f"fewer than the {n_splits} folds, so some fold would lack it. Use fewer "
-            "folds, add samples, or pass a splitter as cv."
-        )
-    kind = StratifiedGroupKFold if "groups" in params else StratifiedKFold
-    return kind(n_splits, shuffle=True, random_state=draw_seed(seed))
 
 
 def _seeded(cv: Any, seed: int | None) -> Any:
@@ -152,7 +158,14 @@ def _as_indices(rows: Iterable, n_samples: int) -> np.ndarray:
     return np.arange(n_samples)[rows if len(rows) else rows.astype(np.intp)]
 
 
-def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
+def _keep_together(splits: list[Split], groups: np.ndarray | None) -> bool:
+    """Return whether each group is on one side of every split."""
+    return groups is not None and not any(
+        np.isin(groups[train], groups[held_out]).any() for train, held_out in splits
+    )
+
+
+def _check_split(fold: int, split: Split, y: np.ndarray, advice: str) -> None:
     train, held_out = split
     if not len(train) or not len(held_out):
         raise ValueError(
@@ -168,6 +181,5 @@ def _check_split(fold: int, split: Split, y: np.ndarray) -> None:
     if (y[train] == y[train[0]]).all():
         raise ValueError(
             f"The training samples of split {fold} have only one class: "
-            f"{y[train].tolist()[0]!r}; each member needs at least 2. Use stratified "
-            "or shuffled folds."
+            f"{y[train].tolist()[0]!r}; each member needs at least 2. {advice}"
         )

@@ -99,7 +99,7 @@ def score_held_out(
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
-    _warn_of_unknown_classes(classes, members)
+    _warn_of_unknown_classes(members, [y[train] for train, _ in splits])
     _warn_of_nan(folds)
     _warn_of_guessing(folds, [y[rows] for rows in held_out])
     return oof_proba, oof_score, fold_scores
@@ -151,20 +151,27 @@ def _score(
         return np.nan
 
 
-def _warn_of_unknown_classes(classes: np.ndarray, members: Sequence[Any]) -> None:
-    """Warn, once, of the members that were not trained on some class."""
+def _warn_of_unknown_classes(
+    members: Sequence[Any], training_labels: Sequence[np.ndarray]
+) -> None:
+    """Warn, once, of the members that left out a class of their training samples.
+
+    Before the training, ``decide_splits`` warns of classes that these lack.
+    """
     missing = {
-        fold: np.setdiff1d(classes, member.classes_).tolist()
-        for fold, member in enumerate(members, start=1)
+        fold: np.setdiff1d(labels, member.classes_).tolist()
+        for fold, (member, labels) in enumerate(
+            zip(members, training_labels, strict=True), start=1
+        )
     }
     listing = "; ".join(
         f"fold {fold}: {unknown}" for fold, unknown in missing.items() if unknown
     )
     if listing:
         warnings.warn(
-            "Some members were not trained on all classes, because the training samples"
-            f" of their fold lack them ({listing}). Each class is averaged over the "
-            "members that know it. Use stratified folds to train all on every class.",
+            "Some members were not trained on all classes of their training samples "
+            f"({listing}), as happens if all samples of a class have the weight zero. "
+            "Each class is averaged over the members that know it.",
             UserWarning,
             stacklevel=5,
         )

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
     has_fit_parameter,
 )
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import without_tensors
 from skwbc._utils.progress import report, subtask, task
@@ -50,7 +51,7 @@ from skwbc.ensemble._fit_params import (
     with_own_requests,
     without_missing,
 )
-from skwbc.ensemble._folds import decide_splits, routed_splitter
+from skwbc.ensemble._folds import Split, decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
 from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
 from skwbc.ensemble._parallel import run_in_order
@@ -85,7 +86,9 @@ class KFoldEnsembleClassifier(
         imbalanced-learn. It needs ``predict_proba``, at the latest when it is fitted.
     cv : int, cross-validation generator or iterable, default=5
         The folds. An int is a number of stratified, shuffled folds, seeded by
-        `random_state`; they keep groups together if `groups` is passed to ``fit``.
+        `random_state`; they keep groups together if `groups` is passed to ``fit``. A
+        class may have fewer samples than folds. Without groups every member is trained
+        on every class, and a class of a single sample is never held out.
         `random_state` also seeds a splitter whose own ``random_state`` is None. An
         iterable yields ``(train, held_out)`` pairs of indices.
     validation : "auto" or bool, default="auto"
@@ -264,11 +267,11 @@ class KFoldEnsembleClassifier(
         Raises
         ------
         ValueError
-            If `y` has fewer than two classes, a class has fewer samples than `cv`
-            folds, a split is empty or overlaps itself, a member has classes that are
-            not in `y` or no ``predict_proba``, `validation` is True and the members do
-            not use a validation set, or networks were to be trained with the backend
-            "multiprocessing" of joblib.
+            If `y` has fewer than two classes, there are fewer samples or groups than
+            `cv` folds, a split is empty, overlaps itself or has only one class to train
+            on, a member has classes that are not in `y` or no ``predict_proba``,
+            `validation` is True and the members do not use a validation set, or
+            networks were to be trained with the backend "multiprocessing" of joblib.
         TypeError
             If a validation set is passed although members use their held-out fold, a
             parameter is an iterator, or `sample_weight` or `groups` is not an array.
@@ -281,7 +284,12 @@ class KFoldEnsembleClassifier(
             If a member does no better on its held-out fold than guessing the most
             frequent class, after `n_restarts`.
         UserWarning
-            If members were not trained on some class.
+            If `cv` is an int and a class has fewer samples than folds, or if members
+            were not trained on some class.
+
+        Notes
+        -----
+        A fit that fails or is interrupted leaves the ensemble as it was.
         """
         check_predicts_proba("estimator", self.estimator, fitted=False)
         X = as_rows(X)
@@ -290,7 +298,7 @@ class KFoldEnsembleClassifier(
         groups = as_entries("groups", groups)
         fit_params = shareable(fit_params)
         check_consistent_length(X, y, groups, sample_weight)
-        y, self.classes_ = as_labels(y)
+        y, classes = as_labels(y)
         watch = self._members_watch_their_fold()
         if watch and (held_out := sorted(HELD_OUT & fit_params.keys())):
             raise TypeError(
@@ -303,36 +311,47 @@ class KFoldEnsembleClassifier(
         seeds = [None, None]
         if self.random_state is not None:
             seeds = check_random_state(self.random_state).randint(MAX_SEED, size=2)
-        self.splits_ = decide_splits(self.cv, X, y, seeds[0], split_params)
-        context = callback_context(self, len(self.splits_))
+        splits = decide_splits(self.cv, X, y, seeds[0], split_params)
+        context = callback_context(self, len(splits))
         with task(self, context, X=X, y=y):
-            folds = self._fit_folds(X, y, member_params, seeds[1], watch, context)
-            self.estimators_ = [fold.member for fold in folds]
-            self.n_restarts_ = [fold.n_restarts for fold in folds]
-            self.oof_proba_, self.oof_score_, self.fold_scores_ = score_held_out(
+            folds = self._fit_folds(
+                X, y, splits, member_params, seeds[1], watch, context
+            )
+            oof_proba, oof_score, fold_scores = score_held_out(
                 folds,
-                self.splits_,
-                self.classes_,
+                splits,
+                classes,
                 X,
                 y,
                 scoring=self.scoring,
                 params=score_params,
             )
+        store_fitted(
+            self,
+            estimators_=[fold.member for fold in folds],
+            classes_=classes,
+            splits_=splits,
+            oof_proba_=oof_proba,
+            oof_score_=oof_score,
+            fold_scores_=fold_scores,
+            n_restarts_=[fold.n_restarts for fold in folds],
             # In the order of `splits_`; prediction sets are made from it.
-            self._held_out_true_proba = true_class_proba(folds, self.splits_, y)
+            _held_out_true_proba=true_class_proba(folds, splits, y),
+        )
         return self
 
     def _fit_folds(
         self,
         X: Any,
         y: np.ndarray,
+        splits: list[Split],
         params: dict[str, Any],
         seed: int | None,
         watch: bool,
         context: Any,
     ) -> list[FittedFold]:
         """Fit one member per split."""
-        members = [clone(self.estimator) for _ in self.splits_]
+        members = [clone(self.estimator) for _ in splits]
         restart_seeds: list[int | None] = [None for _ in members]
         if seed is not None:
             member_state = np.random.RandomState(seed)
@@ -363,7 +382,7 @@ class KFoldEnsembleClassifier(
                 context=of_fold,
             )
             for fold, (member, split, restart_seed, of_fold) in enumerate(
-                zip(members, self.splits_, restart_seeds, subtasks, strict=True),
+                zip(members, splits, restart_seeds, subtasks, strict=True),
                 start=1,
             )
         ]
@@ -377,7 +396,7 @@ class KFoldEnsembleClassifier(
                     "validation='auto'."
                 )
             folds.append(fitted)
-            self._report(len(folds), fitted, y)
+            self._report(len(folds), fitted, splits, y)
         return folds
 
     @property
@@ -581,10 +600,12 @@ class KFoldEnsembleClassifier(
         score = {} if self.scoring is None else dict(routed.scorer.score)
         return dict(routed.estimator.fit), dict(routed.splitter.split), score
 
-    def _report(self, fold: int, fitted: FittedFold, y: np.ndarray) -> None:
+    def _report(
+        self, fold: int, fitted: FittedFold, splits: list[Split], y: np.ndarray
+    ) -> None:
         """Report that a fold is finished."""
-        n_folds = len(self.splits_)
-        held_out = self.splits_[fold - 1][1]
+        n_folds = len(splits)
+        held_out = splits[fold - 1][1]
         score = fitted.accuracy(y[held_out])
         report("fold_finished", fold=fold, n_folds=n_folds, score=score)
         if self.verbose:

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import UNUSED, MetadataRouter, process_routing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels
 from skwbc._utils.lazy_arrays import is_lazy, without_tensors
 from skwbc._utils.probabilities import lacks_probabilities
@@ -212,10 +213,13 @@ class SoftVotingClassifier(
                 with task(self, subtask(context, name), member, X=samples, y=y):
                     fit_member(member, samples, y, params, route=route)
                 check_predicts_proba(name, member, fitted=True)
-        self.named_estimators_ = members
-        self.estimators_ = list(members.values())
-        self.classes_ = classes
-        self._weights = weights
+        store_fitted(
+            self,
+            estimators_=list(members.values()),
+            named_estimators_=members,
+            classes_=classes,
+            _weights=weights,
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -22,36 +22,51 @@ _SHOWN_PAIRS = 20
 
 
 def class_findings(
-    labels: Sequence[str], codes: np.ndarray, splits: Sequence[Any] = ()
+    labels: Sequence[str],
+    codes: np.ndarray,
+    splits: Sequence[Any] = (),
+    *,
+    grouped: bool = False,
 ) -> list[Finding]:
     """Return warnings of classes with few images, and of large imbalance."""
     counts = np.bincount(codes, minlength=len(labels))
     findings = []
-    if few := _small_classes(labels, codes, FEW):
+    if few := _smaller(counts, FEW):
         findings.append(
             Finding(
                 f"Classes with fewer than {FEW} images",
-                f"{', '.join(few)}. Their metrics are unreliable: a single image "
-                "changes them a lot.",
+                f"{', '.join(f'{labels[c]} ({counts[c]})' for c in few)}. Their "
+                "metrics are unreliable: a single image changes them a lot.",
             )
         )
     for title, side, least, effect in (
         ("few held-out images", 1, FEW_IN_A_FOLD, "Their recall is hardly tested"),
         ("no training images", 0, 1, "A member cannot learn classes without images"),
     ):
+        sides = [np.bincount(codes[s[side]], minlength=len(labels)) for s in splits]
         folds = [
-            f"{name} in fold {fold}"
-            for fold, split in enumerate(splits, start=1)
-            for name in _small_classes(labels, codes[split[side]], least)
+            (n, c, fold) for fold, n in enumerate(sides, 1) for c in _smaller(n, least)
         ]
-        if folds:
-            findings.append(
-                Finding(
-                    f"Folds with {title} of a class",
-                    f"{_listed(folds)}. {effect}. More images, fewer folds or "
-                    "stratified folds would help.",
-                )
+        if not folds:
+            continue
+        # Stratified folds have equal shares of a class, unless groups prevent it.
+        shares = counts * np.sum(sides)
+        enough = shares[[c for _, c, _ in folds]] >= least * len(codes) * len(splits)
+        if grouped:
+            advice = "More images from other groups or fewer folds would help"
+        elif enough.any():
+            advice = "More images, fewer folds or stratified folds would help"
+        elif side == 1 and (counts[[c for _, c, _ in folds]] > 1).any():
+            advice = "More images or fewer folds would help"
+        else:
+            advice = "More images would help"
+        places = [f"{labels[c]} ({n[c]}) in fold {fold}" for n, c, fold in folds]
+        findings.append(
+            Finding(
+                f"Folds with {title} of a class",
+                f"{_listed(places)}. {effect}. {advice}.",
             )
+        )
     present = np.flatnonzero(counts)
     largest, smallest = present[[counts[present].argmax(), counts[present].argmin()]]
     if counts[largest] >= IMBALANCE * counts[smallest]:
@@ -171,14 +186,9 @@ def duplicates(
     )
 
 
-def _small_classes(labels: Sequence[str], codes: np.ndarray, least: int) -> list[str]:
-    """Return names and counts of the classes with fewer images than `least`."""
-    counts = np.bincount(codes, minlength=len(labels))
-    return [
-        f"{label} ({count})"
-        for label, count in zip(labels, counts, strict=True)
-        if count < least
-    ]
+def _smaller(counts: np.ndarray, least: int) -> list[int]:
+    """Return the codes of the classes with fewer images than `least`."""
+    return np.flatnonzero(counts < least).tolist()
 
 
 def _pairs(n: int) -> str:

@@ -194,7 +194,7 @@ def _page(
         [
             *fold_findings(estimator, codes, fold_accuracies(estimator, codes)),
             *pair_findings,
-            *class_findings(labels, codes, splits),
+            *class_findings(labels, codes, splits, grouped=groups is not None),
             *label_findings,
         ],
         "members that are not better than guessing, optimistic scores, classes with "

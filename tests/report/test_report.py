@@ -304,6 +304,28 @@ def test_warnings(case, cells, tmp_path):
     assert ("Warnings None." in page.text) == (not page.warnings)
 
 
+RARE = np.array(["a"] * 21 + ["b"] * 2 + ["c"])
+
+
+@pytest.mark.filterwarnings("ignore:Classes with fewer samples than folds")
+@pytest.mark.filterwarnings("ignore:Some members were not trained on all classes")
+@pytest.mark.parametrize(
+    ("cv", "y", "groups", "advice"),
+    [
+        (3, RARE, None, "More images or fewer folds would help."),
+        (3, RARE, np.arange(24) // 2, "More images from other groups or fewer folds"),
+        (KFold(3), np.sort(np.arange(24) % 3), None, "folds or stratified folds would"),
+    ],
+)
+def test_advice_fits_the_folds(cv, y, groups, advice, cells, tmp_path):
+    ensemble = linear(cv).fit(cells.images, y, groups=groups)
+    path = tmp_path / "r.html"
+    write_training_report(path, ensemble, cells.images, y, groups=groups)
+    page = Page(path)
+    assert advice in page.text
+    assert ("stratified folds would help" in page.text) == isinstance(cv, KFold)
+
+
 def test_lazy_files_give_the_same_report(hostile, cells, tmp_path):
     ensemble, X, y, _ = hostile
     for k, image in enumerate(X):
