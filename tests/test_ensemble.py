@@ -427,7 +427,7 @@ def test_an_error_in_a_member_names_the_fold(iris):
     X, y = iris
     X = X.copy()
     X[0] = np.nan
-    ensemble = KFoldEnsembleClassifier(LogisticRegression(), cv=KFold(3))
+    ensemble = KFoldEnsembleClassifier(LogisticRegression(), cv=3)
     with pytest.raises(ValueError, match="NaN") as caught:
         ensemble.fit(X, y)
     assert "fold 1 of 3" in caught.value.__notes__[0]
