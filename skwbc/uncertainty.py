@@ -28,6 +28,10 @@ __all__ = [
 ]
 
 
+# Confidences such as 3 * 0.2, or 0.6 in single precision, exceed the edge they lie on.
+_ROUNDING = 1e-6
+
+
 def predictive_entropy(proba_members: Any, *, known_classes: Any = None) -> np.ndarray:
     """Return the entropy of the mean of the members' probabilities.
 
@@ -162,8 +166,9 @@ def expected_calibration_error(
     classes : array-like of shape (n_classes,)
         The labels of the columns of `y_proba`: ``estimator.classes_``.
     n_bins : int, default=10
-        Number of bins between 0 and 1. A bin includes its lower edge; the last one also
-        includes 1.
+        Number of bins between 0 and 1. A bin includes its upper edge and not its lower
+        one, as in [2]_; the first one also includes 0. A confidence that exceeds an
+        edge by less than 1e-6 lies on it up to rounding.
 
     Returns
     -------
@@ -254,7 +259,8 @@ def sort_by_confidence(
         )
     highest = proba.max(axis=1)
     right = proba.argmax(axis=1) == truth
-    bins = np.minimum((highest * n_bins).astype(int), n_bins - 1)
+    edges = np.arange(1, n_bins + 1) / n_bins
+    bins = np.searchsorted(edges + _ROUNDING, highest).clip(max=n_bins - 1)
     return ConfidenceBins(
         np.bincount(bins, minlength=n_bins),
         np.bincount(bins, highest, minlength=n_bins),

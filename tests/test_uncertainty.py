@@ -1,5 +1,7 @@
 """Measures of uncertainty and calibration, against plain loops and known values."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -96,7 +98,7 @@ def test_calibration_error_against_plain_loops(n_samples, n_classes, n_bins, see
         inside = [
             (row.max(), names[row.argmax()] == label)
             for row, label in zip(proba, truth, strict=True)
-            if k / n_bins <= row.max() < (k + 1) / n_bins
+            if k / n_bins < row.max() <= (k + 1) / n_bins
         ]
         if inside:
             confidence, right = np.mean(inside, axis=0)
@@ -109,6 +111,35 @@ def test_calibration_error_against_plain_loops(n_samples, n_classes, n_bins, see
         [*truth, "a"], proba, classes=names, n_bins=n_bins
     )
     assert again == result
+
+
+@pytest.mark.parametrize("n_bins", [5, 10, 15])
+@pytest.mark.parametrize("n_neighbours", [3, 5, 15])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_calibration_error_of_confidences_on_the_edges(n_bins, n_neighbours, dtype):
+    """Of nearest neighbours, by the definition of Guo et al. in exact fractions."""
+    rng = np.random.default_rng(n_bins + n_neighbours)
+    votes = rng.integers(0, n_neighbours + 1, 200)
+    truth = rng.integers(0, 2, 200)
+    # As a sum of weights, which is rounded.
+    first = np.cumsum(np.full(n_neighbours, 1 / n_neighbours, dtype))
+    first = np.concatenate([np.zeros(1, dtype), first])[votes]
+    proba = np.stack([first, 1 - first], axis=1)
+    confidence = [Fraction(max(v, n_neighbours - v), n_neighbours) for v in votes]
+    right = [
+        int(v * 2 < n_neighbours) == label
+        for v, label in zip(votes, truth, strict=True)
+    ]
+    error = Fraction(0)
+    for m in range(1, n_bins + 1):
+        inside = [
+            k for k, conf in enumerate(confidence)
+            if Fraction(m - 1, n_bins) < conf <= Fraction(m, n_bins)
+        ]  # fmt: skip
+        accuracy = sum(right[k] for k in inside)
+        error += abs(accuracy - sum(confidence[k] for k in inside)) / len(votes)
+    result = expected_calibration_error(truth, proba, classes=[0, 1], n_bins=n_bins)
+    assert result == pytest.approx(float(error), abs=1e-6)
 
 
 def test_calibration_error_of_certainty():

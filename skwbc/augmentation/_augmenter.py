@@ -138,13 +138,13 @@ class ImageAugmenter(ImageTransformer):
     -----
     For the same drawn parameters the geometric options agree with Keras' to float
     rounding, with these exceptions. Images that are not square are rotated about their
-    centre, and `height_shift_range` moves rows; Keras 3 confuses rows and columns
-    there. With ``fill_mode="constant"`` pixels at the border are interpolated with
-    `cval`, and ``fill_mode="wrap"`` repeats with the period of the image (SciPy's
-    "grid-constant" and "grid-wrap"). Brightness works on any scale of values, without
-    rounding. Whitening leaves out directions in which the training images do not vary,
-    where Keras divides rounding errors by `zca_epsilon`. Statistics are computed after
-    `preprocessing_function`.
+    centre. `height_shift_range` shifts rows and `width_shift_range` columns; Keras 3
+    exchanges the two. With ``fill_mode="constant"`` pixels at the border are
+    interpolated with `cval`, and ``fill_mode="wrap"`` repeats with the period of the
+    image (SciPy's "grid-constant" and "grid-wrap"). Brightness works on any scale of
+    values, without rounding. Whitening leaves out directions in which the training
+    images do not vary, where Keras divides rounding errors by `zca_epsilon`. Statistics
+    are computed after `preprocessing_function`.
 
     References
     ----------
