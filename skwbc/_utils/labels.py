@@ -1,10 +1,16 @@
 """Check class labels, name them, and encode them as positions of classes."""
 
+from collections.abc import Mapping, Set, Sized
+from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
+
+# Types of labels. NumPy's scalars of these kinds are instances of them, too.
+_KINDS = (str, bytes, bool, np.bool_, Number)
 
 
 def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -13,7 +19,7 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Class labels.
+        Class labels. An object array of numbers or booleans is converted to their type.
 
     Returns
     -------
@@ -25,11 +31,85 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
-        If `y` has values that are not class labels, or only one class.
+        If `y` is missing or empty, has missing values, values that are not class
+        labels, labels of several types, or only one class.
+    TypeError
+        If labels are bytes.
     """
-    y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    return y, classes_of(y)
+    if y is None:
+        raise ValueError(
+            "y should be a 1d array of class labels, one per sample; got None."
+        )
+    # NumPy would turn the missing values and the numbers in a list into strings.
+    values = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y)
+    labels = column_or_1d(values, warn=True) if values.ndim != 1 else values
+    if not len(labels):
+        raise ValueError("y is empty; expected one class label per sample.")
+    if labels.dtype == object:
+        labels = _as_one_type(labels)
+        if not hasattr(y, "__array__"):
+            labels = np.array(labels.tolist())
+    if labels.dtype.kind == "f":
+        _refuse_missing(np.isnan(labels))
+        assert_all_finite(labels, input_name="y")
+    elif labels.dtype.kind in "mM":
+        _refuse_missing(np.isnat(labels))
+    labels = column_or_1d(labels)
+    if type_of_target(labels, input_name="y") == "continuous":
+        first = int(np.flatnonzero(labels != np.round(labels))[0])
+        raise ValueError(
+            f"Unknown label type: continuous. y[{first}] is {labels[first]}; expected "
+            "class labels, which are strings, whole numbers or booleans. To classify "
+            "measurements, divide them into classes first, with numpy.digitize for "
+            "example."
+        )
+    check_classification_targets(labels)
+    return labels, classes_of(labels)
+
+
+def _as_objects(y: Any) -> np.ndarray:
+    if isinstance(y, str | bytes | Mapping | Set) or not hasattr(y, "__len__"):
+        raise ValueError(
+            "y should be a 1d array of class labels, one per sample; got a "
+            f"{type(y).__name__}."
+        )
+    return np.array(y, dtype=object)
+
+
+def _as_one_type(labels: np.ndarray) -> np.ndarray:
+    """Check objects, and return numbers and booleans as an array of their type."""
+    # NaN, pandas.NaT and pandas.NA do not equal themselves.
+    _refuse_missing(np.array([each is None or _differs(each) for each in labels]))
+    kinds: dict[type, int] = {}
+    for position, label in enumerate(labels):
+        kind = next((k for k in _KINDS if isinstance(label, k)), type(label))
+        kinds.setdefault(kind, position)
+    if len(kinds) == 1 and kinds.keys() <= set(_KINDS):
+        is_text = kinds.keys() <= {str, bytes}
+        return labels if is_text else np.array(labels.tolist())
+    examples = ", ".join(f"y[{k}] is {labels[k]!r}" for k in kinds.values())
+    raise ValueError(
+        f"Unknown label type: {examples}. Expected labels of one type: strings, whole "
+        "numbers or booleans."
+    )
+
+
+def _differs(value: Any) -> bool:
+    """Return whether a value does not equal itself, as NaN, or cannot say, as NA."""
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):
+        return not isinstance(value, Sized)
+
+
+def _refuse_missing(missing: np.ndarray) -> None:
+    positions = np.flatnonzero(missing)
+    if len(positions):
+        listing = ", ".join(map(str, positions[:5])) + ", ..." * (len(positions) > 5)
+        raise ValueError(
+            f"Input y contains NaN: {len(positions)} of {len(missing)} samples have no "
+            f"label (positions {listing}). Label them, or leave them out of X and y."
+        )
 
 
 def classes_of(y: np.ndarray) -> np.ndarray:

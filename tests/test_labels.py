@@ -1,0 +1,102 @@
+"""Labels that are accepted, and errors that say which ones are wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.datasets import load_iris
+from sklearn.naive_bayes import GaussianNB
+
+from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
+
+NAN = float("nan")
+X, CODES = load_iris(return_X_y=True)
+X, CODES = X[::5], CODES[::5]
+
+
+def classifiers():
+    yield KFoldEnsembleClassifier(GaussianNB(), cv=2), X
+    yield SoftVotingClassifier([("bayes", GaussianNB())]), X
+    # Labels are checked before the network is built.
+    yield CNNClassifier(), np.zeros((len(X), 8, 8, 1))
+
+
+def labelled(labels, kind):
+    return kind([labels[code] for code in CODES])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, pd.Series])
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (["a", "b", "c"], "U"),
+        ([3, 1, 2], "i"),
+        ([1.0, 2.0, 4.0], "f"),
+        ([True, False, True], "b"),
+    ],
+)
+def test_labels_keep_their_type(labels, dtype, kind):
+    for classifier, samples in list(classifiers())[:2]:
+        classes = classifier.fit(samples, labelled(labels, kind)).classes_
+        assert classes.tolist() == sorted(set(labels))
+        assert classes.dtype.kind == (
+            "O" if kind is pd.Series and dtype == "U" else dtype
+        )
+        objects = np.array(labelled(labels, list), dtype=object)
+        assert_array_equal(classifier.fit(samples, objects).classes_, classes)
+        assert classifier.classes_.dtype.kind == ("O" if dtype == "U" else dtype)
+
+
+def test_integers_of_pandas_stay_integers():
+    y = pd.Series(CODES, dtype="Int64")
+    classifier = KFoldEnsembleClassifier(GaussianNB(), cv=2).fit(X, y)
+    assert classifier.classes_.dtype.kind == "i"
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        labelled(["a", "b", None], list),
+        labelled(["a", "b", NAN], list),
+        np.array(labelled(["a", "b", NAN], list), dtype=object),
+        labelled([0.0, 1.0, NAN], np.array),
+        labelled([0, 1, None], list),
+        pd.Series(labelled(["a", "b", None], list), dtype="string"),
+        pd.Series(labelled(["a", "b", None], list), dtype="category"),
+        pd.Series(labelled([0, 1, None], list), dtype="Int64"),
+        pd.Series(labelled(["a", "b", pd.NaT], list), dtype=object),
+    ],
+)
+def test_missing_labels_are_counted_and_located(y):
+    first = np.flatnonzero(CODES == 2)[0]
+    for classifier, samples in classifiers():
+        message = (
+            rf"NaN: 10 of 30 samples have no label \(positions {first}, .*, \.\.\.\)"
+        )
+        with pytest.raises(ValueError, match=message):
+            classifier.fit(samples, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "1d array of class labels, one per sample; got None"),
+        ("a" * 30, "got a str"),
+        (
+            labelled([1, 2, "a"], list),
+            r"y\[0\] is 1, y\[20\] is 'a'. Expected labels of one",
+        ),
+        (labelled([["a"], ["b", "c"], []], list), r"y\[0\] is \['a'\]"),
+        (labelled([b"a", b"b", b"c"], list), "Convert the labels to a string"),
+        (
+            labelled([0.5, 1.5, 2], list),
+            r"continuous. y\[0\] is 0.5; .* numpy.digitize",
+        ),
+        (labelled([0, 1, np.inf], list), "infinity"),
+        (np.eye(3)[CODES], r"y should be a 1d array, got an array of shape \(30, 3\)"),
+    ],
+)
+def test_what_is_not_a_label(y, message):
+    for classifier, samples in classifiers():
+        with pytest.raises((TypeError, ValueError), match=message):
+            classifier.fit(samples, y)
