@@ -29,8 +29,11 @@ from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._compiled.prediction import predict_in_batches
 from skwbc.cnn._copies import bare_copy, check_copy, pack, put_weights, unpack
 from skwbc.cnn._keras_compat import seeded_build, seeded_training
-from skwbc.cnn._networks import as_proba, check_loss, check_network, encode
+from skwbc.cnn._losses import encoder_for
+from skwbc.cnn._metrics import name_metrics
+from skwbc.cnn._networks import as_proba, check_network
 from skwbc.cnn._scikeras_compat import RoutedClassifier
+from skwbc.cnn._settings import check_compiled, check_keras_settings
 from skwbc.cnn._training import train, trainer_for
 from skwbc.cnn._views import KINDS, views_of
 
@@ -60,9 +63,15 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         ``optimizer__name=value``. Ignored if `model` returns a compiled network, as are
         `loss` and `metrics`.
     loss : str, class, instance or callable, default="categorical_crossentropy"
-        A Keras loss for classification, on probabilities and not on logits.
-    metrics : str, list or None, default="accuracy"
-        Keras metrics to record by epoch.
+        A Keras loss for classification, on probabilities and not on logits. ``fit``
+        calls it on a few made-up rows: a loss that works with one-hot rows is given
+        those, and another one the positions of the classes in `classes_`.
+    metrics : str, callable, list or None, default="accuracy"
+        Keras metrics to record by epoch: names, classes, instances or functions. The
+        names that Keras counts up, such as "auc_1", are counted anew in each network:
+        "auc", and "auc_1" only for a second `keras.metrics.AUC`. Other names are kept.
+        A metric has to return one value or a dict of values, and not one value per
+        class.
     epochs : int, default=50
         Maximum number of passes over the training set.
     batch_size : int, default=32
@@ -155,7 +164,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
 
     _parameter_constraints: dict = {
         "model": [callable, str],
-        "metrics": [str, list, tuple, None],
+        "metrics": [str, callable, list, tuple, dict, None],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
@@ -247,7 +256,9 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         ------
         ValueError
             If images, labels, weights, parameters or the network are invalid or do not
-            fit together.
+            fit together, or a global setting of Keras would change what the network
+            computes: floatx or the dtype policy is not float32, epsilon is not 1e-7, or
+            the image data format is "channels_first" and a layer has taken it.
 
         Warns
         -----
@@ -259,6 +270,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
                 "model has to be a function that builds a network, got a network: each "
                 "fit needs a new one. Pass a function that builds it."
             )
+        check_keras_settings("floatx", "dtype_policy", "epsilon")
         owner = type(self).__name__
         X = check_images(X, owner)
         y, _ = as_labels(y)
@@ -276,7 +288,9 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             )
             check_network(network, image_shape, len(classes))
             self._compile(network)
-            check_loss(network)
+            check_compiled(network)
+            name_metrics(network)
+            encode = encoder_for(network, len(classes))
         # A new network without the optimizer's state, as after loading from a file.
         # Made before training, so that a network that cannot be stored fails early.
         copy = bare_copy(network)
@@ -284,11 +298,11 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             copy, network, lambda: next(Batches(X, y, None, size=2).in_order()).images
         )
         codes = np.searchsorted(classes, y)
-        targets = encode(codes, network, len(classes))
+        targets = encode(codes)
         batches = Batches(X, targets, weights, size=self.batch_size, seed=int(seeds[1]))
         held_out = None
         if validation is not None:
-            targets = encode(validation.codes, network, len(classes))
+            targets = encode(validation.codes)
             held_out = Batches(
                 validation.images, targets, validation.weights, size=PREDICTION_BATCH
             )
@@ -329,8 +343,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         Raises
         ------
         ValueError
-            If `X` is not an array of such images, or the network does not return
-            probabilities.
+            If `X` is not an array of such images, the network does not return
+            probabilities, or the global epsilon of Keras is not 1e-7.
         """
         check_is_fitted(self)
         return self._predict_proba_together([self], X)[0]
@@ -344,6 +358,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             return [classifier.predict_proba(X) for classifier in classifiers]
         shape, kind = classifiers[0].image_shape_, classifiers[0].test_time_augmentation
         X = check_images(X, type(classifiers[0]).__name__, image_shape=shape)
+        check_keras_settings("epsilon")
         networks = [classifier.model_ for classifier in classifiers]
         outputs = predict_in_batches(networks, X, views_of(kind, shape))
         return [as_proba(output) for output in outputs]

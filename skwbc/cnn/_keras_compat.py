@@ -132,8 +132,25 @@ def _graph_of(network: Any) -> Any:
     return getattr(network, "_functional", network)
 
 
+def metrics_of(network: keras.Model) -> list[keras.Metric]:
+    """Return the metric objects of a compiled network, in the order of their results.
+
+    The public ``Model.metrics`` has those given to ``compile`` only after a first step.
+    """
+    compiled = network._compile_metrics
+    own = [metric for metric in network.metrics if metric is not compiled]
+    passed = (
+        [compiled._user_metrics, compiled._user_weighted_metrics] if compiled else []
+    )
+    metrics = keras.tree.flatten([passed, own])
+    return [each for each in metrics if isinstance(each, keras.Metric)]
+
+
 def run_batches(
-    network: keras.Model, kind: str, batches: Iterable[Sequence[Any]]
+    network: keras.Model,
+    kind: str,
+    batches: Iterable[Sequence[Any]],
+    convert: Callable[[dict[str, Any]], dict[str, float]],
 ) -> dict[str, float]:
     """Take Keras' training or test steps, and return the metrics over all batches.
 
@@ -150,17 +167,19 @@ def run_batches(
         Whether to train.
     batches : iterable of tuple
         Images, targets and weights (or None).
+    convert : callable
+        Converts the metrics after each batch, and may raise an error.
     """
     step = getattr(network, f"{kind}_on_batch")
     logs: dict[str, float] = {}
     network.reset_metrics()
     try:
         for batch in batches:
-            logs = step(*batch, return_dict=True)
+            logs = convert(step(*batch, return_dict=True))
             network.reset_metrics = lambda: None
     finally:
         vars(network).pop("reset_metrics", None)
-    return {name: float(value) for name, value in logs.items()}
+    return logs
 
 
 def has_hidden_settings(network: keras.Model) -> bool:

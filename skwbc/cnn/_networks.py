@@ -1,4 +1,4 @@
-"""Checks of networks, losses and outputs, and the encoding of targets for a loss."""
+"""Checks of networks and of their outputs."""
 
 import pkgutil
 import threading
@@ -98,81 +98,6 @@ def check_network(network: Any, image_shape: tuple[int, ...], n_classes: int) ->
             "another fold. Make all layers inside the function, or set trainable=False "
             "for those that are shared."
         )
-
-
-def check_loss(network: keras.Model) -> None:
-    """Check that the loss of a compiled network is computed from probabilities.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Compiled, and checked by :func:`check_network`.
-
-    Raises
-    ------
-    ValueError
-        If the loss expects logits, or does not work with a single output.
-    """
-    loss = _loss_of(network)
-    is_single = network.output_shape[-1] == 1
-    if getattr(loss, "from_logits", False):
-        raise ValueError(
-            f"The loss {type(loss).__name__} has from_logits=True, but the network has "
-            "to return probabilities. End it with a "
-            f"{'sigmoid' if is_single else 'softmax'}, and leave from_logits out."
-        )
-    categorical = ("categorical", "sparsecategorical")
-    if is_single and any(name.startswith(categorical) for name in _names_of(loss)):
-        raise ValueError(
-            "The network has a single output, but a categorical loss needs one per "
-            "class. Set loss='binary_crossentropy', or end the network with a softmax "
-            "over both classes."
-        )
-
-
-def encode(codes: np.ndarray, network: keras.Model, n_classes: int) -> np.ndarray:
-    """Encode classes as the output and the loss of a compiled network need them.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (n_samples,), int
-        Positions in the sorted classes.
-    network : keras.Model
-        Compiled, and checked by :func:`check_network`.
-    n_classes : int
-        Number of classes.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
-        The codes for a sparse loss, a column for a single output, one-hot rows
-        otherwise.
-    """
-    if network.output_shape[-1] == 1:
-        return codes.astype(np.float32)[:, np.newaxis]
-    if any(name.startswith("sparse") for name in _names_of(_loss_of(network))):
-        return codes
-    return np.eye(n_classes, dtype=np.float32)[codes]
-
-
-def _loss_of(network: keras.Model) -> Any:
-    """Return the loss of a network with one output, which may be given in a list."""
-    loss = network.loss
-    while isinstance(loss, list | tuple | dict) and len(loss) == 1:
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
-    return loss
-
-
-def _names_of(loss: Any) -> list[str]:
-    """Return the names of a loss and its classes, lower case, no underscores."""
-    if isinstance(loss, str):
-        names = [loss]
-    elif hasattr(loss, "__name__"):
-        names = [loss.__name__]
-    else:
-        names = [str(getattr(loss, "name", ""))]
-        names += [kind.__name__ for kind in type(loss).__mro__]
-    return [name.replace("_", "").lower() for name in names]
 
 
 def as_proba(outputs: np.ndarray) -> np.ndarray:

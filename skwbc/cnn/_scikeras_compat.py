@@ -27,6 +27,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import ClassifierTags
 
 from skwbc.cnn._networks import find_builder
+from skwbc.cnn._settings import check_compile_arguments, copy_metric
 
 _ROUTES = ("model", "optimizer", "loss", "metrics", "compile")
 
@@ -93,11 +94,16 @@ class RoutedClassifier(KerasClassifier):
     def _compile(self, network: keras.Model) -> None:
         """Compile a network unless its builder has done so."""
         if not network.compiled:
+            check_compile_arguments(
+                optimizer=self.optimizer, loss=self.loss, metrics=self.metrics
+            )
             arguments = self._get_compile_kwargs()
+            # fit must not change instances given by the user.
             optimizer = arguments["optimizer"]
             if optimizer is self.optimizer:
-                # An instance given by the user: fit must not change it.
                 optimizer = type(optimizer).from_config(optimizer.get_config())
+            for name in arguments.keys() & {"metrics", "weighted_metrics"}:
+                arguments[name] = keras.tree.map_structure(copy_metric, arguments[name])
             network.compile(**{**arguments, "optimizer": optimizer})
 
     def __sklearn_tags__(self):

@@ -113,7 +113,12 @@ class TrainingCurvesDisplay(Display):
             If matplotlib is not installed.
         """
         records = training_records(estimator)
-        metrics = [name for name in records[0].history if not name.startswith("val_")]
+        metrics = [
+            name
+            for name in records[0].history
+            if not name.startswith("val_")
+            and all(name in record.history for record in records)
+        ]
         if metric not in metrics:
             raise ValueError(
                 f"metric={metric!r} was not recorded. Expected one of {metrics}; its "

@@ -11,6 +11,7 @@ import pytest
 CODE = """
 import sys
 import joblib, keras, numpy as np
+from sklearn.base import clone
 from skwbc import make_cell_classifier
 from skwbc.datasets import make_blood_cells
 from skwbc.inspection import grad_cam
@@ -22,6 +23,7 @@ clf.set_params(
     estimator__network__cnn__batch_size=4,
     estimator__network__cnn__model__filters=(8, 16),
     estimator__network__cnn__model__weights=None,
+    estimator__network__cnn__metrics=["AUC"],
 ).fit(X, y)
 proba = clf.predict_proba(X)
 np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
@@ -29,7 +31,10 @@ assert grad_cam(clf, X[:3]).max(axis=(1, 2)).tolist() == [1, 1, 1]
 network = clf.estimators_[0].named_estimators_["network"]
 losses = network["cnn"].history_["loss"]
 assert len(losses) == 9 and losses[-1] < losses[0]
-assert "val_loss" in network["cnn"].history_
+assert {"val_loss", "val_auc"} < set(network["cnn"].history_)
+robust = keras.losses.CategoricalGeneralizedCrossEntropy()
+cnn = clone(network["cnn"]).set_params(loss=robust, metrics="accuracy", epochs=1)
+assert cnn.fit(X / 255, y).history_["loss"][0] < 1
 joblib.dump(clf, "clf.joblib")
 np.testing.assert_array_equal(joblib.load("clf.joblib").predict_proba(X), proba)
 np.save("proba.npy", clf.fit(X, y).predict_proba(X) - proba)

@@ -23,6 +23,7 @@ PROJECT = tomllib.loads(
 
 def test_keras():
     network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    network.compile(loss="mse", metrics=["mae"], weighted_metrics=["mse"])
     optimizer = keras.optimizers.AdamW()
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     missing = {
@@ -31,6 +32,11 @@ def test_keras():
         "Sequential._functional": not hasattr(network, "_functional"),
         "Function._run_through_graph": not hasattr(
             keras.Function, "_run_through_graph"
+        ),
+        "Model._compile_metrics._user_metrics": network._compile_metrics._user_metrics
+        != ["mae"],
+        "Model._compile_metrics._user_weighted_metrics": (
+            network._compile_metrics._user_weighted_metrics != ["mse"]
         ),
         "Optimizer._exclude_from_weight_decay": not any(
             "exclude_from" in name for name in vars(optimizer)

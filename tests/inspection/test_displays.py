@@ -109,6 +109,10 @@ def test_training_curves_without_a_held_out_fold(iris):
         ValueError, match=r"'auc' was not recorded. Expected one of \['lo"
     ):
         TrainingCurvesDisplay.from_estimator(fitted, metric="auc")
+    learner = fitted.estimators_[2].named_estimators_["learner"]
+    learner.history_ = {"auc": [0.5, 0.6]}
+    with pytest.raises(ValueError, match="'loss' was not recorded"):
+        TrainingCurvesDisplay.from_estimator(fitted)
     first_axes = display.ax_
     assert display.plot().ax_ is not first_axes
     assert [line.get_ydata().tolist() for line in display.train_lines_] == [[3, 2]] * 3

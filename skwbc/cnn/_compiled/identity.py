@@ -141,13 +141,19 @@ def _describe_compilation(network: keras.Model, compile_config: Any) -> Any:
         config["loss"] = f"{loss.__module__}.{loss.__name__}"
     optimizer = config.get("optimizer")
     if isinstance(optimizer, dict):
-        settings = dict(optimizer["config"])
-        # Keras counts up the name; the learning rate is a variable.
-        settings.pop("name", None)
+        # Keras counts up the names; the learning rate is a variable.
+        settings = _without_names(optimizer["config"])
         if isinstance(settings.get("learning_rate"), float):
             del settings["learning_rate"]
         config["optimizer"] = {**optimizer, "config": settings}
     return config
+
+
+def _without_names(config: Any) -> Any:
+    """Remove the names of an optimizer and of those inside it."""
+    if isinstance(config, dict):
+        return {k: _without_names(v) for k, v in config.items() if k != "name"}
+    return list(map(_without_names, config)) if isinstance(config, list) else config
 
 
 def _is_plain(config: Any) -> bool:

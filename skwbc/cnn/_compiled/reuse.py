@@ -19,6 +19,7 @@ from skwbc.cnn._compiled.identity import Kept, identity
 from skwbc.cnn._compiled.trainer import Logs, Trainer
 from skwbc.cnn._copies import bare_copy
 from skwbc.cnn._keras_compat import has_hidden_settings
+from skwbc.cnn._metrics import as_floats
 
 _trainers = Kept(8)
 
@@ -53,7 +54,10 @@ class CompiledTrainer(Trainer):
                 # The metrics accumulate over the epoch and are read at its end.
                 self.network.reset_metrics()
             logs = step(*(array for array in batch if array is not None))
-        return {name: float(value) for name, value in logs.items()}
+            if number == 0:
+                # Raises an error for metrics that are not numbers.
+                as_floats(logs)
+        return as_floats(logs)
 
     def _make_metrics(self, batch: Batch) -> None:
         """Make the variables of the metrics, or TensorFlow would compile a step twice.

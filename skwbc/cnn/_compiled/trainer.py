@@ -7,6 +7,7 @@ import numpy as np
 
 from skwbc.cnn._batches import Batch
 from skwbc.cnn._keras_compat import run_batches
+from skwbc.cnn._metrics import as_floats
 
 Logs = dict[str, float]
 
@@ -66,4 +67,4 @@ class Trainer:
             yield batch
 
     def _take(self, kind: str, batches: Iterable[Batch]) -> Logs:
-        return run_batches(self.network, kind, batches)
+        return run_batches(self.network, kind, batches, as_floats)
