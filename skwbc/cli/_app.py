@@ -32,6 +32,7 @@ from skwbc.cli._data import (
 )
 from skwbc.cli._files import check_model, check_output, check_report, write_table
 from skwbc.cli._groups import GroupTable
+from skwbc.cli._interrupts import keeping_interrupts
 
 WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
 
@@ -387,7 +388,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     arguments = [word for word in arguments if word != "--debug"]
     try:
-        with warnings.catch_warnings():
+        with keeping_interrupts(), warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             code = app(
                 arguments,
