@@ -32,6 +32,7 @@ from skwbc.cnn._keras_compat import seeded_build, seeded_training
 from skwbc.cnn._losses import encoder_for
 from skwbc.cnn._metrics import name_metrics
 from skwbc.cnn._networks import as_proba, check_network
+from skwbc.cnn._processes import check_process
 from skwbc.cnn._scikeras_compat import RoutedClassifier
 from skwbc.cnn._settings import check_compiled, check_keras_settings
 from skwbc.cnn._training import train, trainer_for
@@ -265,6 +266,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         ConvergenceWarning
             If training diverged.
         """
+        check_process()
         if isinstance(self.model, keras.Model):
             raise TypeError(
                 "model has to be a function that builds a network, got a network: each "
@@ -354,6 +356,7 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         classifiers: "Sequence[CNNClassifier]", X: Any
     ) -> list[np.ndarray]:
         """Predict with several classifiers at once, as in ``ensemble._together``."""
+        check_process()
         if len({(c.image_shape_, c.test_time_augmentation) for c in classifiers}) > 1:
             return [classifier.predict_proba(X) for classifier in classifiers]
         shape, kind = classifiers[0].image_shape_, classifiers[0].test_time_augmentation

@@ -16,6 +16,7 @@ import numpy as np
 
 from skwbc.cnn._compiled.identity import comes_from_keras, is_plain_layer
 from skwbc.cnn._keras_compat import layers_of, seeded_build
+from skwbc.cnn._processes import check_process
 
 _REGISTER = (
     "Register layers and functions of your own with "
@@ -37,6 +38,7 @@ def unpack(packed: Mapping[str, Any]) -> Any:
     ValueError
         If the architecture has a layer that is not registered with Keras.
     """
+    check_process()
     network = _build(packed["architecture"])
     put_weights(network, packed["weights"])
     return network

@@ -13,6 +13,7 @@ from skwbc.cnn._batches import Batches
 from skwbc.cnn._compiled.identity import Kept, identity
 from skwbc.cnn._copies import pack, unpack
 from skwbc.cnn._keras_compat import run_through_layers
+from skwbc.cnn._processes import check_process
 from skwbc.cnn._settings import check_keras_settings
 from skwbc.cnn._views import View, turn_back
 
@@ -78,6 +79,7 @@ def class_activation_maps(
        "Grad-CAM: visual explanations from deep networks via gradient-based
        localization." ICCV 2017.
     """
+    check_process()
     check_keras_settings("epsilon")
     halves, with_values = _halves_of(network)
     height, width = size

@@ -151,10 +151,10 @@ def test_reliability_by_hand():
     display = ReliabilityDisplay.from_predictions(
         y, proba, classes=["a", "b"], n_bins=5, name="all"
     )
-    assert display.counts.tolist() == [0, 0, 0, 2, 2]
-    np.testing.assert_allclose(display.confidence[3:], [0.6, 0.95])
-    np.testing.assert_allclose(display.accuracy[3:], [0.5, 1.0])
-    assert np.isnan(display.confidence[:3]).all()
+    assert display.counts.tolist() == [0, 0, 2, 0, 2]
+    np.testing.assert_allclose(display.confidence[[2, 4]], [0.6, 0.95])
+    np.testing.assert_allclose(display.accuracy[[2, 4]], [0.5, 1.0])
+    assert np.isnan(display.confidence[[0, 1, 3]]).all()
     assert display.calibration_error == pytest.approx(0.5 * 0.1 + 0.5 * 0.05)
     np.testing.assert_allclose(display.line_.get_xydata(), [[0.6, 0.5], [0.95, 1.0]])
     assert display.line_.get_label().startswith("all: calibration error 0.075\n(1 with")

@@ -1,6 +1,8 @@
 """The only module that uses TensorFlow's own functions; imported when Keras runs on it.
 
-The one name that TensorFlow does not document is the handle of a variable (`_handle`).
+Two names are not documented by TensorFlow. One is that of the context, which
+`runtime_has_started` reads: every public function that depends on it starts the
+runtime. The other is the handle of a variable (`_handle`).
 A compiled function takes handles as arguments, so that it works on the variables of any
 network, and an operation on a handle can change the shape of a variable, which frees
 its memory. The public ``tf.Variable`` methods do neither, and reading a variable by
@@ -16,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 # Optimizers that update each value by itself, and the number of values in a variable
 # from which fusing the operations of an update saves time.
@@ -100,6 +103,11 @@ def fused(optimizer: Any) -> Any:
             function.get_concrete_function()(gradient)
 
     return Fused.from_config(optimizer.get_config())
+
+
+def runtime_has_started() -> bool:
+    """Return whether TensorFlow has started its threads in this process or a parent."""
+    return context.context()._context_handle is not None
 
 
 def _handle(variable: Any) -> tf.Tensor:

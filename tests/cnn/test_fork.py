@@ -1,0 +1,113 @@
+"""Networks in forked processes, where TensorFlow would wait for ever."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+# Runs each use in a forked child, which prints the error or that there was none.
+SCRIPT = """
+import os, pickle, warnings
+warnings.simplefilter("ignore")
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc.export import OnnxClassifier, to_onnx
+from skwbc.inspection import grad_cam
+
+X = np.random.default_rng(0).random((8, 16, 16, 3))
+y = np.arange(8) % 2
+cnn = CNNClassifier(epochs=1, model__filters=(4,), random_state=0)
+vote = SoftVotingClassifier([("cnn", cnn)])
+ensemble = KFoldEnsembleClassifier(cnn, cv=2, random_state=0)
+linear = KFoldEnsembleClassifier(LogisticRegression(), cv=2).fit(X[:, 0, :, 0], y)
+
+def in_child(name, use):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            use()
+            print(name, "works", flush=True)
+        except Exception as error:
+            print(name, type(error).__name__, str(error)[:80], flush=True)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+def run(script):
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT + textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=500,  # It would wait for ever.
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_every_use_of_a_network_is_refused(tmp_path):
+    lines = run(f"""
+        cnn.fit(X, y), vote.fit(X, y), ensemble.fit(X, y)
+        dump = pickle.dumps(cnn)
+        in_child("fit", lambda: CNNClassifier().fit(X, y))
+        in_child("predict", lambda: cnn.predict(X))
+        in_child("load", lambda: pickle.loads(dump))
+        in_child("vote", lambda: vote.predict(X))
+        in_child("ensemble", lambda: ensemble.predict_proba(X))
+        in_child("grad_cam", lambda: grad_cam(ensemble, X))
+        in_child("export", lambda: to_onnx(ensemble, r"{tmp_path / "m.onnx"}"))
+        in_child("linear", lambda: linear.predict(X[:, 0, :, 0]))
+    """)
+    *refused, linear = lines
+    assert [line.split()[0] for line in refused] == [
+        *("fit", "predict", "load", "vote", "ensemble", "grad_cam", "export")
+    ]
+    for line in refused:
+        assert "RuntimeError This process was forked from one in which Keras' b" in line
+    assert linear == "linear works"
+
+
+def test_a_parent_that_ran_tensorflow_by_itself():
+    (line,) = run("""
+        import skwbc.cnn, tensorflow
+        tensorflow.constant(1.0) + 1
+        in_child("fit", lambda: cnn.fit(X, y))
+    """)
+    assert line.startswith("fit RuntimeError This process was forked")
+
+
+def test_a_parent_that_has_only_imported_it():
+    lines = run("""
+        import skwbc.cnn
+        in_child("fit", lambda: cnn.fit(X, y).predict(X))
+        # In a process of its own, after the parent has used it.
+        import multiprocessing
+        cnn.fit(X, y)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print(len(pool.apply(cnn.predict, [X])))
+    """)
+    assert lines == ["fit works", "8"]
+
+
+def test_onnx_runtime(tmp_path):
+    pytest.importorskip("onnxruntime")
+    lines = run(f"""
+        file = r"{tmp_path / "m.onnx"}"
+        def export():
+            small = LogisticRegression()
+            to_onnx(KFoldEnsembleClassifier(small, cv=2).fit(X[:, 0, :, 0], y), file)
+        in_child("export", export)
+        clf, rows = OnnxClassifier(file), X[:, 0, :, 0]
+        in_child("child", lambda: clf.predict(rows))
+        clf.predict(rows)
+        in_child("open", lambda: clf.predict(rows))
+        in_child("new", lambda: OnnxClassifier(file).predict(rows))
+    """)
+    assert lines[:2] == ["export works", "child works"]
+    for name, line in zip(("open", "new"), lines[2:], strict=True):
+        assert line.startswith(f"{name} RuntimeError This process was forked from one ")
