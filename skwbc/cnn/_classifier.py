@@ -27,7 +27,13 @@ from skwbc.cnn._checks import check_validation_set, weigh
 from skwbc.cnn._compiled.prediction import predict_in_batches
 from skwbc.cnn._copies import bare_copy, check_copy, pack, put_weights, unpack
 from skwbc.cnn._keras_compat import seeded_build, seeded_training
-from skwbc.cnn._networks import as_proba, check_loss, check_network, encode
+from skwbc.cnn._networks import (
+    as_proba,
+    check_loss,
+    check_network,
+    encode,
+    find_builder,
+)
 from skwbc.cnn._scikeras_compat import RoutedClassifier
 from skwbc.cnn._training import train, trainer_for
 from skwbc.cnn._views import KINDS, views_of
@@ -356,6 +362,10 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+    def _fingerprint_parts(self) -> list[Any]:
+        """Return the function that `model` names by its import path."""
+        return [find_builder(self.model)] if isinstance(self.model, str) else []
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
