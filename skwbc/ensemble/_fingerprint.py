@@ -424,6 +424,8 @@ def version_of(module: str) -> str | None:
         An installed package that can be edited in place counts as code of the user.
     """
     root = module.partition(".")[0]
+    if root.startswith("_cython_"):
+        return root  # Types of Cython, with its version.
     if root == "skwbc":
         return str(sys.modules["skwbc"].__version__)
     place = _place(root)
