@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from skwbc import CNNClassifier, ImageAugmenter, KFoldEnsembleClassifier
+from skwbc import ImageAugmenter, KFoldEnsembleClassifier
 from skwbc.datasets import load_image_folder, save_image_folder
 
 X = np.random.default_rng(0).normal(size=(24, 3))
@@ -416,7 +416,8 @@ NETWORK = """
 
 def test_networks(cells, module, tmp_path):
     """A builder, its import path, and objects of Keras."""
-    import keras
+    keras = pytest.importorskip("keras")
+    from skwbc import CNNClassifier
 
     def fit(model, **params):
         network = CNNClassifier(model, epochs=1, random_state=0, **params)

@@ -27,14 +27,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state
 
 from skwbc._utils.lazy_arrays import LazyArray, read_rows
 
 _ATOMS = (type(None), bool, int, float, complex, bytes, type(Ellipsis))
 _CODE = (types.FunctionType, type, types.ModuleType)
 _METHODS = (types.FunctionType, staticmethod, classmethod, property)
-_BYTES_AT_A_TIME = 2**24
+_SIZE = 32
+_VALUES_AT_A_TIME = 2**21
 # Methods that change their object: it is then no constant, but a log of what happened.
 _CHANGES = {"add", "append", "appendleft", "clear", "discard", "extend", "insert"}
 _CHANGES |= {"pop", "popitem", "remove", "setdefault", "update", "write"}
@@ -87,7 +88,7 @@ class Fingerprint:
         is_code = isinstance(obj, _CODE)
         self._path.append(key)
         self._code_depth += is_code
-        total = hashlib.sha256()
+        total = hashlib.blake2b(digest_size=_SIZE)
         try:
             for part in self._parts(obj):
                 chunk = isinstance(part, memoryview)
@@ -146,6 +147,8 @@ class Fingerprint:
             yield from ("property", obj.fget, obj.fset, obj.fdel)
         elif isinstance(obj, types.MappingProxyType):
             yield dict(obj)
+        elif obj is check_random_state(None):
+            yield "the global random state of NumPy"  # It is different in each process.
         elif isinstance(obj, Path):
             yield from ("path", os.fspath(obj))
         elif isinstance(obj, np.ndarray) and not isinstance(obj, np.ma.MaskedArray):
@@ -220,7 +223,8 @@ class Fingerprint:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+    content = text.encode(errors="surrogatepass")
+    return hashlib.blake2b(content, digest_size=_SIZE).digest()
 
 
 def _size_and_time(path: str) -> str:
@@ -246,9 +250,10 @@ def _has_rows(obj: Any) -> bool:
 
 
 def _rows(X: Any) -> Iterator[memoryview]:
-    n_bytes = np.dtype(np.float64).itemsize * max(int(np.prod(X.shape[1:])), 1)
-    for rows in gen_batches(X.shape[0], max(_BYTES_AT_A_TIME // n_bytes, 1)):
-        chunk = read_rows(X, rows)
+    n_values = max(int(np.prod(X.shape[1:])), 1)
+    step = max(_VALUES_AT_A_TIME // n_values, 1)
+    for start in range(0, X.shape[0], step):
+        chunk = read_rows(X, slice(start, start + step))
         yield memoryview(str(chunk.dtype).encode() + chunk.tobytes())
 
 
