@@ -78,14 +78,16 @@ class TestMemory:
         assert run(max_depth=2).wait() == 0
         assert fits() == before + 5  # All members depend on the parameter.
 
-    def test_the_cache_depends_on_data_and_parameters(self, iris, tmp_path):
+    @pytest.mark.parametrize("joblib_memory", [False, True])
+    def test_it_depends_on_data_and_parameters(self, iris, joblib_memory, tmp_path):
         X, y = iris
+        memory = Memory(tmp_path, verbose=0) if joblib_memory else tmp_path
 
         def fit(X=X, y=y, weights=None, seed=0, **params):
             Counted.fitted.clear()
             member = Counted(max_iter=500, **params)
             ensemble = KFoldEnsembleClassifier(
-                member, cv=2, memory=Memory(tmp_path, verbose=0), random_state=seed
+                member, cv=2, memory=memory, random_state=seed
             )
             ensemble.fit(X, y, sample_weight=weights)
             return len(Counted.fitted)
@@ -98,20 +100,6 @@ class TestMemory:
         assert fit(X=X + 1) == 2
         assert fit(y=y[::-1]) == 2
         assert fit() == 0
-
-    def test_a_damaged_entry_is_not_used(self, iris, tmp_path):
-        X, y = iris
-        tree = DecisionTreeClassifier(max_features=1)
-        ensemble = KFoldEnsembleClassifier(
-            tree, cv=2, memory=str(tmp_path), random_state=0
-        )
-        expected = clone(ensemble).set_params(memory=None).fit(X, y).predict_proba(X)
-        ensemble.fit(X, y)
-        entries = list(tmp_path.rglob("output.pkl"))
-        assert len(entries) == 2
-        entries[0].write_bytes(entries[0].read_bytes()[:100])
-        ensemble.fit(X, y)
-        assert_array_equal(ensemble.predict_proba(X), expected)
 
 
 class TestParallel:

@@ -170,13 +170,15 @@ def common_folder(names: Sequence[str]) -> str | None:
         return None
 
 
-def distrust(path: str | os.PathLike) -> str | None:
+def distrust(path: str | os.PathLike, *, group: bool = False) -> str | None:
     """Return why a file may have been written by another user.
 
     Parameters
     ----------
     path : str or path-like
-        The file; for a link its target.
+        The file or folder; for a link its target.
+    group : bool, default=False
+        Whether the group of the file must not be able to write to it, either.
 
     Returns
     -------
@@ -190,6 +192,8 @@ def distrust(path: str | os.PathLike) -> str | None:
         return f"belongs to another user (number {status.st_uid})"
     if status.st_mode & stat.S_IWOTH:
         return "can be written by every user"
+    if group and status.st_mode & stat.S_IWGRP:
+        return f"can be written by its group (number {status.st_gid})"
     return None
 
 

@@ -31,7 +31,7 @@ from skwbc.cnn._copies import bare_copy, check_copy, pack, put_weights, unpack
 from skwbc.cnn._keras_compat import seeded_build, seeded_training
 from skwbc.cnn._losses import encoder_for
 from skwbc.cnn._metrics import name_metrics
-from skwbc.cnn._networks import as_proba, check_network
+from skwbc.cnn._networks import as_proba, check_network, find_builder
 from skwbc.cnn._processes import check_process
 from skwbc.cnn._scikeras_compat import RoutedClassifier
 from skwbc.cnn._settings import check_compiled, check_keras_settings
@@ -386,6 +386,10 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         """
         proba = self.predict_proba(X)
         return most_probable(self.classes_, proba)
+
+    def _fingerprint_parts(self) -> list[Any]:
+        """Return the function that `model` names by its import path."""
+        return [find_builder(self.model)] if isinstance(self.model, str) else []
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

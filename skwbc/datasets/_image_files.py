@@ -260,6 +260,11 @@ class ImageFiles(LazyArray):
     def _row_shape(self) -> tuple[int, ...]:
         return (*self._size, 3)
 
+    def _fingerprint_parts(self) -> list[tuple[str, int, int]]:
+        """Return names, sizes and times of the selected files."""
+        status = [(name, os.stat(name)) for name in self.filenames]
+        return [(name, each.st_size, each.st_mtime_ns) for name, each in status]
+
     def _read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self._row_shape), np.uint8)
         for row, image in zip(rows, out, strict=True):

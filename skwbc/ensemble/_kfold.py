@@ -1,6 +1,7 @@
 """The fold ensemble: one clone of a classifier per cross-validation fold."""
 
 import copy
+import os
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self
@@ -19,7 +20,6 @@ from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
-    check_memory,
     has_fit_parameter,
 )
 
@@ -44,6 +44,7 @@ from skwbc.ensemble._averaging import (
     find_known_classes,
     join_means,
 )
+from skwbc.ensemble._cache import resumable_fits
 from skwbc.ensemble._conformal import prediction_sets, true_class_proba
 from skwbc.ensemble._fit_params import (
     as_entries,
@@ -53,7 +54,7 @@ from skwbc.ensemble._fit_params import (
 )
 from skwbc.ensemble._folds import Split, decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
-from skwbc.ensemble._members import FittedFold, fit_one_fold, take_fitted
+from skwbc.ensemble._members import FittedFold, take_fitted
 from skwbc.ensemble._parallel import run_in_order
 from skwbc.ensemble._parts import (
     check_predicts_proba,
@@ -198,7 +199,7 @@ class KFoldEnsembleClassifier(
         "validation": [StrOptions({"auto"}), "boolean"],
         "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "n_jobs": [Integral, None],
-        "memory": [str, HasMethods(["cache"]), None],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "n_restarts": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -358,34 +359,31 @@ class KFoldEnsembleClassifier(
             for member in members:
                 seed_nested_estimators(member, member_state)
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
-        # The cache ignores parameters that only serve to report progress. The number of
-        # the fold is not ignored, so that equal splits have different members.
-        fit = check_memory(self.memory).cache(
-            fit_one_fold, ignore=["n_folds", "owner", "context"]
-        )
         # In advance: adding a subtask while joblib pickles the ensemble would fail.
         subtasks = [subtask(context, "fold") for _ in members]
-        jobs = [
-            delayed(fit)(
-                member,
-                X,
-                y,
-                split,
-                params,
-                watch=watch,
-                route=not routing_enabled(),
-                fold=fold,
-                n_folds=len(members),
-                n_restarts=self.n_restarts,
-                restart_seed=restart_seed,
-                owner=context and self,
-                context=of_fold,
-            )
+        calls = [
+            {
+                "member": member,
+                "X": X,
+                "y": y,
+                "split": split,
+                "params": params,
+                "watch": watch,
+                "route": not routing_enabled(),
+                "fold": fold,
+                "n_folds": len(members),
+                "n_restarts": self.n_restarts,
+                "restart_seed": restart_seed,
+                "owner": context and self,
+                "context": of_fold,
+            }
             for fold, (member, split, restart_seed, of_fold) in enumerate(
                 zip(members, splits, restart_seeds, subtasks, strict=True),
                 start=1,
             )
         ]
+        fits = resumable_fits(self.memory, calls)
+        jobs = [delayed(fit)(**call) for fit, call in zip(fits, calls, strict=True)]
         folds: list[FittedFold] = []
         for fitted in run_in_order(jobs, self.n_jobs, self.estimator):
             if self.validation is True and not any(watchers_of(fitted.member)):

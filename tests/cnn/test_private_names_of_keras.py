@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras.src.random import seed_generator
 from packaging.requirements import Requirement
 from scikeras.wrappers import KerasClassifier
+from tensorflow.python.eager import context
 
 PROJECT = tomllib.loads(
     (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
@@ -51,6 +52,7 @@ def test_tensorflow():
     variable = keras.Variable(1.0).value
     missing = {
         "Variable.handle": not hasattr(variable, "handle"),
+        "Context._context_handle": not hasattr(context.context(), "_context_handle"),
         "a tf.Variable in keras.Variable": not isinstance(variable, tf.Variable),
     }
     assert not [name for name, is_missing in missing.items() if is_missing]
