@@ -86,10 +86,16 @@ class KFoldEnsembleClassifier(
     n_jobs : int, default=None
         Number of members to fit in parallel. None means 1 unless in a
         ``joblib.parallel_config`` context, -1 means all processors.
-    memory : str or joblib.Memory, default=None
-        Cache of finished members on disk. If a fit is killed and started again with the
-        same data, parameters and `random_state`, it continues after the members that
-        were finished. After any change all members are trained anew.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder for finished members. If a fit is killed and started again with the same
+        data, parameters and `random_state`, it continues after the members that were
+        finished. A member is trained anew after any change of these, of the code of
+        your functions and classes among the parameters and of what they use, of
+        files (their size or time), and of versions of libraries; also if its file is
+        damaged. The folder must be writable for you only, because its files are
+        pickles. A ``joblib.Memory`` is used as it is, by joblib's rules: functions
+        count by name, and images of a lazy folder by file name, so edits of either go
+        unnoticed, and neither damage nor the owner of a file is checked.
     n_restarts : int, default=0
         Maximum number of times to train a member again, with other seeds, if it does no
         better on its held-out fold than guessing its most frequent class. The most
@@ -247,6 +253,8 @@ class KFoldEnsembleClassifier(
             set.
         TypeError
             If a validation set is passed although members use their held-out fold.
+        PermissionError
+            If other users can write to the folder `memory`.
         Exception
             Any exception of a member, with a note that names the fold.
 
@@ -256,7 +264,8 @@ class KFoldEnsembleClassifier(
             If a member does no better on its held-out fold than guessing the most
             frequent class, after `n_restarts`.
         UserWarning
-            If members were not trained on some class.
+            If members were not trained on some class, or a file in `memory` cannot be
+            used or written.
         """
         X = as_rows(X)
         sample_weight, groups = (
