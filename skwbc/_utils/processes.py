@@ -17,6 +17,11 @@ class ForkGuard:
     has_started : callable, default=None
         Returns whether the library has started without :meth:`check` being called. It
         is called in the forked process.
+
+    Attributes
+    ----------
+    is_lost : bool
+        Whether this process was forked after the library had started.
     """
 
     def __init__(
@@ -24,7 +29,7 @@ class ForkGuard:
     ) -> None:
         self._library = library
         self._has_started = has_started
-        self._is_used = self._is_lost = False
+        self._is_used = self.is_lost = False
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._notice)
 
@@ -36,7 +41,7 @@ class ForkGuard:
         RuntimeError
             If this process was forked after the library had started.
         """
-        if self._is_lost:
+        if self.is_lost:
             raise RuntimeError(
                 f"This process was forked from one in which {self._library} had "
                 "started, and would wait for ever for threads that it does not have. "
@@ -48,4 +53,4 @@ class ForkGuard:
         self._is_used = True
 
     def _notice(self) -> None:
-        self._is_lost = self._is_lost or self._is_used or self._has_started()
+        self.is_lost = self.is_lost or self._is_used or self._has_started()

@@ -16,7 +16,7 @@ import numpy as np
 
 from skwbc.cnn._compiled.identity import comes_from_keras, is_plain_layer
 from skwbc.cnn._keras_compat import layers_of, seeded_build
-from skwbc.cnn._processes import check_process
+from skwbc.cnn._processes import check_process, process_can_run_networks
 
 _REGISTER = (
     "Register layers and functions of your own with "
@@ -25,20 +25,28 @@ _REGISTER = (
 )
 
 
-def pack(network: keras.Model) -> dict[str, Any]:
+def pack(network: Any) -> dict[str, Any]:
     """Return the architecture and the weights of a network."""
+    if isinstance(network, dict):  # It was loaded in a forked process.
+        return network
     return {"architecture": _describe(network), "weights": network.get_weights()}
 
 
 def unpack(packed: Mapping[str, Any]) -> Any:
     """Build a network from its architecture and weights. It is not compiled.
 
+    In a forked process, where it can neither be built nor run, `packed` is returned. An
+    error would end the process of a ``multiprocessing.Pool`` that loads a classifier,
+    and the pool would wait for its result for ever. Any use of the classifier raises
+    the error.
+
     Raises
     ------
     ValueError
         If the architecture has a layer that is not registered with Keras.
     """
-    check_process()
+    if not process_can_run_networks():
+        return packed
     network = _build(packed["architecture"])
     put_weights(network, packed["weights"])
     return network
@@ -175,6 +183,7 @@ def predicting_copy(network: keras.Model, image_shape: tuple[int, ...]) -> keras
     -------
     keras.Model
     """
+    check_process()
     copy = unpack(pack(network))
     for layer in layers_of(copy):
         if isinstance(layer, keras.layers.Normalization):

@@ -17,3 +17,8 @@ def _backend_has_started() -> bool:
 
 _guard = ForkGuard(f"Keras' backend ({keras.backend.backend()})", _backend_has_started)
 check_process = _guard.check
+
+
+def process_can_run_networks() -> bool:
+    """Return whether :func:`check_process` raises no error."""
+    return not _guard.is_lost

@@ -6,10 +6,12 @@ import pickle
 import stat
 import warnings
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from joblib import wrap_non_picklable_objects
+from sklearn import get_config
 from sklearn.utils.validation import check_memory
 
 from skwbc._utils.files import distrust, reason, replacing
@@ -21,7 +23,7 @@ from skwbc.ensemble._members import FittedFold, fit_one_fold
 # fold is not among them, so that equal splits have different members.
 _REPORTING = ["n_folds", "owner", "context"]
 _HEADER = b"skwbc member 1\n"
-_LIBRARIES = ("numpy", "scipy", "sklearn", "joblib", "cv2")
+_LIBRARIES = ("numpy", "scipy", "sklearn", "joblib", "cv2", "scikeras")
 
 
 def resumable_fits(
@@ -55,8 +57,10 @@ def resumable_fits(
         return [fit] * len(calls)
     folder = _open_folder(Path(memory))
     fingerprint = Fingerprint()
-    libraries = {name: version_of(name) for name in _LIBRARIES}
-    common = [os.environ.get("KERAS_BACKEND"), libraries, versions()]
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    import_module("cv2")  # Its version has more digits before it is loaded.
+    libraries = {name: version_of(name) for name in (*_LIBRARIES, backend)}
+    common = [backend, libraries, versions(), get_config()["transform_output"]]
     files = []
     for call in calls:
         arguments = {k: v for k, v in call.items() if k not in _REPORTING}

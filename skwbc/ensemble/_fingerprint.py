@@ -49,7 +49,7 @@ class _Code(NamedTuple):
 
 
 class _Used(NamedTuple):
-    """A module of the user, of which code uses some names."""
+    """A module of the user, with the names that code uses."""
 
     module: types.ModuleType
     names: frozenset[str]
@@ -266,19 +266,30 @@ def _keras_object(obj: Any) -> Iterator[Any]:
     """Yield the settings of a layer, loss and the like: its pickle has the date."""
     yield type(obj)
     try:
-        yield obj.get_config()
+        config = obj.get_config()
     except NotImplementedError:
-        yield "no config"
+        config = {}
+    if {"Loss", "Optimizer"} & {cls.__name__ for cls in type(obj).__mro__}:
+        # Keras numbers them, and their names make no difference.
+        config = {key: value for key, value in config.items() if key != "name"}
+    yield config
     yield [np.asarray(weight) for weight in getattr(obj, "weights", ())]
     for cls in type(obj).__mro__:
-        # What a class of the user stores may be missing in its config.
+        # The config may lack what a class of the user stores.
         init = vars(cls).get("__init__")
         if version_of(cls.__module__) is None and isinstance(init, types.FunctionType):
             for name in sorted(_written(init.__code__)[2]):
                 yield from (name, vars(obj).get(name))
+    # The config has only names of functions, and of classes of the user.
     for name, value in vars(obj).items():
-        if isinstance(value, types.FunctionType):
-            yield from (name, value)
+        for each in value if isinstance(value, list | tuple) else [value]:
+            cls = type(each)
+            if (
+                isinstance(each, types.FunctionType)
+                or _is_of_keras(cls)
+                or version_of(cls.__module__) is None
+            ):
+                yield from (name, each)
 
 
 def _reduced(obj: Any) -> Iterator[Any]:
@@ -324,8 +335,8 @@ def _instructions(source: _Code) -> Iterator[Any]:
             continue
         yield value
         if each.opname == "IMPORT_NAME":
-            level, wanted = (before.argval for before in instructions[k - 2 : k])
-            yield _imported(value, level, wanted, variables, names)
+            level, names_in_it = (before.argval for before in instructions[k - 2 : k])
+            yield _imported(value, level, names_in_it, variables, names)
         elif _loads_variable(each) and value in variables:
             content = variables[value]
             if isinstance(content, types.ModuleType):
@@ -334,7 +345,9 @@ def _instructions(source: _Code) -> Iterator[Any]:
                 yield content
 
 
-def _imported(name: str, level: int, wanted: Any, variables: Any, names: Any) -> Any:
+def _imported(
+    name: str, level: int, names_in_it: Any, variables: Any, names: Any
+) -> Any:
     """Return a module that a function imports, without loading installed ones."""
     if level:
         name = importlib.util.resolve_name("." * level + name, variables["__package__"])
@@ -342,13 +355,13 @@ def _imported(name: str, level: int, wanted: Any, variables: Any, names: Any) ->
         return name
     try:
         module = importlib.import_module(name)
-        for each in wanted or ():
+        for each in names_in_it or ():
             if not hasattr(module, each):
                 importlib.import_module(f"{name}.{each}")
     except Exception:
         return f"{name} cannot be imported"  # The function will find out.
-    module = sys.modules[name if wanted else name.partition(".")[0]]
-    return _Used(module, names | frozenset(wanted or name.split(".")))
+    module = sys.modules[name if names_in_it else name.partition(".")[0]]
+    return _Used(module, names | frozenset(names_in_it or name.split(".")))
 
 
 def _used(source: _Used) -> Iterator[Any]:

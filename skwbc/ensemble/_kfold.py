@@ -107,10 +107,16 @@ class KFoldEnsembleClassifier(
         Number of members to fit in parallel. None means 1 unless in a
         ``joblib.parallel_config`` context, -1 means all processors. Networks cannot be
         trained with joblib's backend "multiprocessing".
-    memory : str or joblib.Memory, default=None
-        Cache of finished members on disk. If a fit is killed and started again with the
-        same data, parameters and `random_state`, it continues after the members that
-        were finished. After any change all members are trained anew.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder for finished members. If a fit is killed and started again with the same
+        data, parameters and `random_state`, it continues after the members that were
+        finished. A member is trained anew after any change of these, of the code of
+        your functions and classes among the parameters and of what they use, of
+        files (their size or time), and of versions of libraries; also if its file is
+        damaged. The folder must be writable for you only, because its files are
+        pickles. A ``joblib.Memory`` is used as it is, by joblib's rules: functions
+        count by name, and images of a lazy folder by file name, so edits of either go
+        unnoticed, and neither damage nor the owner of a file is checked.
     n_restarts : int, default=0
         Maximum number of times to train a member again, with other seeds, if it does no
         better on its held-out fold than guessing its most frequent class. The most
@@ -276,6 +282,8 @@ class KFoldEnsembleClassifier(
         TypeError
             If a validation set is passed although members use their held-out fold, a
             parameter is an iterator, or `sample_weight` or `groups` is not an array.
+        PermissionError
+            If other users can write to the folder `memory`.
         Exception
             Any exception of a member, with a note that names the fold.
 
@@ -285,8 +293,9 @@ class KFoldEnsembleClassifier(
             If a member does no better on its held-out fold than guessing the most
             frequent class, after `n_restarts`.
         UserWarning
-            If `cv` is an int and a class has fewer samples than folds, or if members
-            were not trained on some class.
+            If `cv` is an int and a class has fewer samples than folds, if members were
+            not trained on some class, or if a file in `memory` cannot be used or
+            written.
 
         Notes
         -----

@@ -56,14 +56,21 @@ def test_every_use_of_a_network_is_refused(tmp_path):
         dump = pickle.dumps(cnn)
         in_child("fit", lambda: CNNClassifier().fit(X, y))
         in_child("predict", lambda: cnn.predict(X))
-        in_child("load", lambda: pickle.loads(dump))
+        in_child("load", lambda: pickle.loads(pickle.dumps(pickle.loads(dump))).predict(X))
         in_child("vote", lambda: vote.predict(X))
         in_child("ensemble", lambda: ensemble.predict_proba(X))
         in_child("grad_cam", lambda: grad_cam(ensemble, X))
         in_child("export", lambda: to_onnx(ensemble, r"{tmp_path / "m.onnx"}"))
         in_child("linear", lambda: linear.predict(X[:, 0, :, 0]))
+        import multiprocessing
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            try:
+                pool.apply(cnn.predict, [X])
+            except RuntimeError as error:
+                print("pool", str(error)[:20])
     """)
-    *refused, linear = lines
+    *refused, linear, pool = lines
+    assert pool == "pool This process was for"
     assert [line.split()[0] for line in refused] == [
         *("fit", "predict", "load", "vote", "ensemble", "grad_cam", "export")
     ]
