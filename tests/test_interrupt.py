@@ -66,6 +66,7 @@ def images(tmp_path_factory):
     ("model", "module", "way"),
     [
         *(("colours.onnx", "onnxruntime", way) for way in WAYS),
+        ("colours.onnx", "typer", "interrupt()"),
         ("article.joblib", "keras", "in_a_callback()"),
     ],
 )

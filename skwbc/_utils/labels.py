@@ -19,7 +19,7 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        Class labels. An object array of numbers or booleans is converted to their type.
+        Class labels.
 
     Returns
     -------
@@ -31,67 +31,100 @@ def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     ValueError
+        As for :func:`check_labels`, or if there is only one class.
+    TypeError
+        If labels are bytes.
+    """
+    labels = check_labels(y)
+    return labels, classes_of(labels)
+
+
+def check_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Validate class labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Class labels: strings, whole numbers or booleans.
+    name : str, default="y"
+        Name of the argument, for the messages.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
         If `y` is missing or empty, has missing values, values that are not class
-        labels, labels of several types, or only one class.
+        labels, or labels of several types.
     TypeError
         If labels are bytes.
     """
     if y is None:
         raise ValueError(
-            "y should be a 1d array of class labels, one per sample; got None."
+            f"{name} should be a 1d array of class labels, one per sample; got None."
         )
     # NumPy would turn the missing values and the numbers in a list into strings.
-    values = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y)
+    values = np.asarray(y) if hasattr(y, "__array__") else _as_objects(y, name)
     labels = column_or_1d(values, warn=True) if values.ndim != 1 else values
     if not len(labels):
-        raise ValueError("y is empty; expected one class label per sample.")
+        raise ValueError(f"{name} is empty; expected one class label per sample.")
     if labels.dtype == object:
-        labels = _as_one_type(labels)
-        if not hasattr(y, "__array__"):
-            labels = np.array(labels.tolist())
+        _check_objects(labels, name)
+        # As NumPy does with a list. Objects that are numbers come from a data frame
+        # with mixed columns, and scikit-learn refuses them, too.
+        if not isinstance(getattr(y, "dtype", None), np.dtype):
+            is_text = isinstance(labels[0], str) and hasattr(y, "__array__")
+            labels = labels if is_text else np.array(labels.tolist())
+        elif not isinstance(labels[0], str | bytes):
+            raise ValueError(
+                f"Unknown label type: {name} is an array of objects, which are "
+                f"{type(labels[0]).__name__}. Convert it, with "
+                f"{name}.astype({type(labels[0]).__name__})."
+            )
     if labels.dtype.kind == "f":
-        _refuse_missing(np.isnan(labels))
-        assert_all_finite(labels, input_name="y")
+        _refuse_missing(np.isnan(labels), name)
+        assert_all_finite(labels, input_name=name)
     elif labels.dtype.kind in "mM":
-        _refuse_missing(np.isnat(labels))
+        _refuse_missing(np.isnat(labels), name)
     labels = column_or_1d(labels)
-    if type_of_target(labels, input_name="y") == "continuous":
+    if type_of_target(labels, input_name=name) == "continuous":
         first = int(np.flatnonzero(labels != np.round(labels))[0])
         raise ValueError(
-            f"Unknown label type: continuous. y[{first}] is {labels[first]}; expected "
-            "class labels, which are strings, whole numbers or booleans. To classify "
+            f"Unknown label type: continuous. {name}[{first}] is {labels[first]}; "
+            "expected class labels: strings, whole numbers or booleans. To classify "
             "measurements, divide them into classes first, with numpy.digitize for "
             "example."
         )
     check_classification_targets(labels)
-    return labels, classes_of(labels)
+    return labels
 
 
-def _as_objects(y: Any) -> np.ndarray:
+def _as_objects(y: Any, name: str) -> np.ndarray:
     if isinstance(y, str | bytes | Mapping | Set) or not hasattr(y, "__len__"):
         raise ValueError(
-            "y should be a 1d array of class labels, one per sample; got a "
+            f"{name} should be a 1d array of class labels, one per sample; got a "
             f"{type(y).__name__}."
         )
     return np.array(y, dtype=object)
 
 
-def _as_one_type(labels: np.ndarray) -> np.ndarray:
-    """Check objects, and return numbers and booleans as an array of their type."""
+def _check_objects(labels: np.ndarray, name: str) -> None:
+    """Check that no label is missing and that all are of one type."""
     # NaN, pandas.NaT and pandas.NA do not equal themselves.
-    _refuse_missing(np.array([each is None or _differs(each) for each in labels]))
+    missing = [each is None or _differs(each) for each in labels]
+    _refuse_missing(np.array(missing), name)
     kinds: dict[type, int] = {}
     for position, label in enumerate(labels):
         kind = next((k for k in _KINDS if isinstance(label, k)), type(label))
         kinds.setdefault(kind, position)
-    if len(kinds) == 1 and kinds.keys() <= set(_KINDS):
-        is_text = kinds.keys() <= {str, bytes}
-        return labels if is_text else np.array(labels.tolist())
-    examples = ", ".join(f"y[{k}] is {labels[k]!r}" for k in kinds.values())
-    raise ValueError(
-        f"Unknown label type: {examples}. Expected labels of one type: strings, whole "
-        "numbers or booleans."
-    )
+    if len(kinds) > 1 or not kinds.keys() <= set(_KINDS):
+        examples = ", ".join(f"{name}[{k}] is {labels[k]!r}" for k in kinds.values())
+        raise ValueError(
+            f"Unknown label type: {examples}. Expected labels of one type: strings, "
+            "whole numbers or booleans."
+        )
 
 
 def _differs(value: Any) -> bool:
@@ -102,13 +135,14 @@ def _differs(value: Any) -> bool:
         return not isinstance(value, Sized)
 
 
-def _refuse_missing(missing: np.ndarray) -> None:
+def _refuse_missing(missing: np.ndarray, name: str) -> None:
     positions = np.flatnonzero(missing)
     if len(positions):
         listing = ", ".join(map(str, positions[:5])) + ", ..." * (len(positions) > 5)
         raise ValueError(
-            f"Input y contains NaN: {len(positions)} of {len(missing)} samples have no "
-            f"label (positions {listing}). Label them, or leave them out of X and y."
+            f"Input {name} contains NaN: {len(positions)} of {len(missing)} samples "
+            f"have no label (positions {listing}). Label these samples, or leave them "
+            "out."
         )
 
 

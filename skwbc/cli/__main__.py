@@ -2,6 +2,6 @@
 
 import sys
 
-from skwbc.cli._app import main
+from skwbc.cli import main
 
 sys.exit(main())

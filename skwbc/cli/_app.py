@@ -22,6 +22,7 @@ from typer.exceptions import TyperException
 
 from skwbc._utils.files import MAX_PIXELS, reason
 from skwbc._utils.version import __version__
+from skwbc.cli import INTERRUPTED
 from skwbc.cli._data import (
     check_labels,
     complain,
@@ -34,7 +35,7 @@ from skwbc.cli._files import check_model, check_output, check_report, write_tabl
 from skwbc.cli._groups import GroupTable
 from skwbc.cli._interrupts import keeping_interrupts
 
-WRONG_USE, SOME_FAILED, INTERRUPTED = 2, 1, 130
+WRONG_USE, SOME_FAILED = 2, 1
 
 app = typer.Typer(
     name="skwbc",
@@ -361,21 +362,14 @@ def export(
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
+def run(arguments: Sequence[str]) -> int:
+    """Run the command, and return its exit code.
 
-    Parameters
-    ----------
-    arguments : sequence of str, default=None
-        The arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code: 0 for success, 2 for wrong arguments or input, 1 if some images
-        could not be read or after an unexpected error, 130 if interrupted.
+    Raises
+    ------
+    KeyboardInterrupt
+        If it was interrupted.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     # Python sets closed streams to None; the next file would get their descriptors.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
@@ -400,9 +394,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code == INTERRUPTED:  # Typer returns this code instead of raising.
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except (typer.Abort, KeyboardInterrupt):
-        complain("interrupted.")
-        return INTERRUPTED
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
     except Exception as error:
         if debug:
             raise

@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
+from skwbc._utils.labels import check_labels
 from skwbc._utils.lazy_arrays import select_rows
 from skwbc._utils.sklearn_compat import check_sample_weight
 from skwbc.augmentation._images import check_images
@@ -115,7 +116,7 @@ def check_validation_set(
             f"{'y_val' if X_val is None else 'X_val'}."
         )
     X_val = check_images(X_val, owner, image_shape=image_shape)
-    y_val = column_or_1d(y_val, warn=True)
+    y_val = check_labels(y_val, "y_val")
     check_consistent_length(X_val, y_val)
     if sample_weight_val is not None and not np.any(sample_weight_val):
         # The held-out fold of an ensemble's member may have no weight at all.
