@@ -22,7 +22,8 @@ from skwbc import (
 )
 from skwbc.cli import main
 from skwbc.datasets import save_image_folder
-from skwbc.inspection import evaluate, plot_predictions
+from skwbc.inspection import evaluate, find_label_issues, plot_predictions
+from skwbc.report import write_training_report
 from skwbc.uncertainty import (
     mutual_information,
     predictive_entropy,
@@ -278,7 +279,12 @@ def test_a_network_that_diverges(cells, tmp_path, capsys):
         ensemble.fit(X, y)
     assert any("fold: fold 1, fold 2." in str(each.message) for each in caught)
     assert ensemble.n_restarts_ == [1, 1]
+    with pytest.raises(ValueError, match="all of `oof_proba_` is NaN"):
+        find_label_issues(ensemble, X, y)
     assert ensemble.oof_score_ == 0
+    report = tmp_path / "r.html"
+    with pytest.raises(ValueError, match="all of `oof_proba_` is NaN"):
+        write_training_report(report, ensemble, X, y)
     model, folder = str(tmp_path / "m.joblib"), tmp_path / "cells"
     save_model(ensemble, model)
     save_image_folder(cells.images[::2], y, folder)
@@ -288,6 +294,27 @@ def test_a_network_that_diverges(cells, tmp_path, capsys):
             printed = capsys.readouterr()
             assert printed.out == ""
             assert "predict NaN for" in printed.err
+
+
+def test_a_report_of_folds_that_stopped_at_different_epochs(cells, tmp_path):
+    X, y = cells.images, cells.target
+    network = CNNClassifier(model__filters=(4,), epochs=4, random_state=0)
+    ensemble = KFoldEnsembleClassifier(network, cv=2, random_state=0).fit(X, y)
+    ensemble.oof_proba_[ensemble.splits_[1][1][:5]] = np.nan
+    stopped = ensemble.estimators_[0]
+    stopped.best_epoch_ = 1
+    for curve in stopped.history_.values():
+        del curve[2:]
+    ensemble.estimators_[1].history_["loss"][3] = np.nan
+    write_training_report(tmp_path / "r.html", ensemble, X, y)
+    text = (tmp_path / "r.html").read_text()
+    assert "5 of 24 images were held out only by members whose training" in text
+    losses = [member.history_["loss"] for member in ensemble.estimators_]
+    first, last = (
+        np.mean([losses[0][0], losses[1][0]]),
+        np.mean([losses[0][1], losses[1][2]]),
+    )
+    assert f"training loss changes from {first:.3f} to {last:.3f}" in text
 
 
 def test_onnx_leaves_members_out_as_well(iris, tmp_path):

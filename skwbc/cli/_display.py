@@ -1,5 +1,6 @@
 """Output of the `skwbc` command on a terminal."""
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -178,4 +179,4 @@ def _table(title: str) -> Table:
 
 
 def _rounded(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "-" if value is None or math.isnan(value) else f"{value:.3f}"

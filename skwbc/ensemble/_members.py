@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from skwbc._utils.lazy_arrays import select_rows
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
@@ -54,9 +55,14 @@ class FittedFold(NamedTuple):
         return f", {self.n_restarts} restart{'s' if self.n_restarts > 1 else ''}"
 
     def failed(self, labels: np.ndarray) -> bool:
-        """Return whether it does no better than predicting one class for all."""
+        """Return whether it predicts NaN or does no better than guessing one class."""
         # A fold of one class cannot tell learning from guessing.
-        return self.accuracy(labels) <= guessing_accuracy(labels) < 1
+        guesses = self.accuracy(labels) <= guessing_accuracy(labels) < 1
+        return guesses or bool(lacks_probabilities(self.proba).any())
+
+    def quality(self, labels: np.ndarray) -> tuple[float, int]:
+        """Return the accuracy and, to decide between equals, minus the NaN rows."""
+        return self.accuracy(labels), -int(lacks_probabilities(self.proba).sum())
 
 
 def accuracy(classes: np.ndarray, proba: np.ndarray, y: np.ndarray) -> float:
@@ -179,7 +185,7 @@ def fit_one_fold(
             restarts += 1
             # For callbacks the task of the fold has ended.
             latest = attempt(again, None, "fold_restarted", restart=restarts)
-            best = max(best, latest, key=lambda each: each.accuracy(y_held_out))
+            best = max(best, latest, key=lambda each: each.quality(y_held_out))
     except Exception as error:
         error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
         raise

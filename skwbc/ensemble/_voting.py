@@ -267,9 +267,17 @@ class SoftVotingClassifier(
 
     def _average(self, probas: np.ndarray) -> np.ndarray:
         """Average probabilities, and warn of classifiers that predict NaN."""
-        missing = dict(
-            zip(self.named_estimators_, lacks_probabilities(probas), strict=True)
-        )
+        # A classifier of weight 0 changes nothing, whatever it predicts.
+        missing = {
+            name: row
+            for name, row, weight in zip(
+                self.named_estimators_,
+                lacks_probabilities(probas),
+                self._weights,
+                strict=True,
+            )
+            if weight
+        }
         if listing := describe_missing(missing):
             warnings.warn(
                 f"Classifiers of a vote that predict NaN are left out of the mean: "

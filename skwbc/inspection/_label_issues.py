@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.sklearn_compat import HasMethods, num_samples, validate_params
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import CONTRADICTED, POSITIVE, draw_grid
@@ -54,7 +55,7 @@ def find_label_issues(
     Returns
     -------
     list of dict
-        One row per sample that was held out at least once, the most improbable label
+        One row per sample with an out-of-fold probability, the most improbable label
         first: "index" (int, its position in `X`), "image" (its name), "given" (its
         label as str), "suggested" (the label as str that the probabilities suggest;
         equal to "given" unless the sample is an issue), "score" (float, the out-of-fold
@@ -245,7 +246,8 @@ def check_oof_proba(estimator: Any, **data: Any) -> np.ndarray:
     NotFittedError
         If the ensemble is not fitted.
     ValueError
-        If it has no out-of-fold probabilities, or an array has a different length.
+        If it has no out-of-fold probabilities (all are NaN if the training of all
+        members diverged), or an array has a different length.
     """
     check_is_fitted(estimator)
     if not hasattr(estimator, "oof_proba_"):
@@ -262,6 +264,12 @@ def check_oof_proba(estimator: Any, **data: Any) -> np.ndarray:
                 f"fitted on {n_fitted} samples. Expected one entry per training "
                 "sample, in the same order."
             )
+    if lacks_probabilities(estimator.oof_proba_).all():
+        raise ValueError(
+            "The ensemble has no out-of-fold probabilities: all of `oof_proba_` is "
+            "NaN, because the training of the members diverged. Fit it again, with a "
+            "smaller learning rate for instance."
+        )
     return estimator.oof_proba_
 
 

@@ -104,11 +104,14 @@ def _learning_curves(estimator: Any, metric: str) -> tuple["Figure", str, str]:
     words = [f"Learning curves of {len(histories)} folds."]
     for name, kind in ((metric, "training"), (f"val_{metric}", "held-out")):
         if name in histories[0]:
-            values = np.mean([history[name] for history in histories], axis=0)
-            evaluated = values[np.isfinite(values)]
+            # Training may stop early, and has NaN after it diverged.
+            curves = [np.asarray(history[name]) for history in histories]
+            curves = [curve[np.isfinite(curve)] for curve in curves]
+            first, last = (
+                np.mean([curve[k] for curve in curves if len(curve)]) for k in (0, -1)
+            )
             words.append(
-                f"The mean {kind} {metric} changes from {evaluated[0]:.3f} to "
-                f"{evaluated[-1]:.3f}."
+                f"The mean {kind} {metric} changes from {first:.3f} to {last:.3f}."
             )
     return figure, " ".join(words), ""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skwbc._utils.probabilities import lacks_probabilities
 from skwbc.ensemble._members import guessing_accuracy
 from skwbc.ensemble._parts import what_folds_chose
 from skwbc.inspection import find_near_duplicates
@@ -97,6 +98,16 @@ def fold_findings(
                 "On their held-out folds these members are not better than guessing "
                 f"the most frequent class: {', '.join(failed)}. Look at their learning "
                 "curves, or allow restarts (n_restarts, --restarts).",
+            )
+        )
+    held_out = np.unique(np.concatenate([rows for _, rows in estimator.splits_]))
+    if without := int(lacks_probabilities(estimator.oof_proba_[held_out]).sum()):
+        findings.append(
+            Finding(
+                "Images without out-of-fold probabilities",
+                f"{without} of {len(codes)} images were held out only by members whose "
+                "training diverged (they predict NaN). Scores and figures of held-out "
+                "images on this page are of the other images.",
             )
         )
     if reasons := what_folds_chose(estimator):
