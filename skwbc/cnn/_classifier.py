@@ -260,6 +260,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             fit together, or a global setting of Keras would change what the network
             computes: floatx or the dtype policy is not float32, epsilon is not 1e-7, or
             the image data format is "channels_first" and a layer has taken it.
+        RuntimeError
+            If this process was forked after its parent had used a network.
 
         Warns
         -----
@@ -347,6 +349,8 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         ValueError
             If `X` is not an array of such images, the network does not return
             probabilities, or the global epsilon of Keras is not 1e-7.
+        RuntimeError
+            As for :meth:`fit`.
         """
         check_is_fitted(self)
         return self._predict_proba_together([self], X)[0]

@@ -47,6 +47,7 @@ def unpack(packed: Mapping[str, Any]) -> Any:
     """
     if not process_can_run_networks():
         return packed
+    check_process()
     network = _build(packed["architecture"])
     put_weights(network, packed["weights"])
     return network

@@ -1,24 +1,54 @@
 """Refuse networks in forked processes, where they would never return."""
 
+import os
+
 import keras
 
-from skwbc._utils.processes import ForkGuard
+_is_used = _is_lost = False
 
 
-def _backend_has_started() -> bool:
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        return backend == "jax"  # It starts when Keras is imported.
+def check_process() -> None:
+    """Check that networks can run in this process, and note that they do.
 
+    A forked process has none of the threads of its parent. TensorFlow, JAX and PyTorch
+    wait forever for those that they have started there. Importing them starts none.
+
+    Raises
+    ------
+    RuntimeError
+        If this process was forked after the backend of Keras had started.
+    """
+    global _is_used
+    if _is_lost:
+        raise RuntimeError(
+            "This process was forked from one in which Keras' backend "
+            f"({keras.backend.backend()}) had started, and would wait forever for "
+            "threads that it does not have. Start processes with multiprocessing's "
+            "method 'spawn' or 'forkserver', use threads or joblib's backend 'loky', "
+            "fork before the first use, or predict with an ONNX file, which works in "
+            "forked processes."
+        )
+    _is_used = True
+
+
+def process_can_run_networks() -> bool:
+    """Return whether :func:`check_process` raises no error."""
+    return not _is_lost
+
+
+def _after_fork() -> None:
+    global _is_lost
+    _is_lost = _is_lost or _is_used or _has_started()
+
+
+def _has_started() -> bool:
+    # By the user, for example.
+    if keras.backend.backend() != "tensorflow":
+        return False
     from skwbc.cnn._compiled.tensorflow import runtime_has_started
 
     return runtime_has_started()
 
 
-_guard = ForkGuard(f"Keras' backend ({keras.backend.backend()})", _backend_has_started)
-check_process = _guard.check
-
-
-def process_can_run_networks() -> bool:
-    """Return whether :func:`check_process` raises no error."""
-    return not _guard.is_lost
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from skwbc._utils.optional_imports import import_optional
-from skwbc._utils.processes import ForkGuard
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, decode
 
 _DTYPES: dict[str, np.dtype] = {
@@ -25,7 +24,6 @@ _SETTINGS = {
     # layers of the article's network, and is no faster on batches of images.
     "session.disable_prepacking": "1",
 }
-_guard = ForkGuard("ONNX Runtime")
 _EXPECTED = "Expected a complete file written by `skwbc export`."
 
 
@@ -58,12 +56,9 @@ class Session:
         If the content is not such a model. The message gives the reason.
     ImportError
         If ONNX Runtime is not installed.
-    RuntimeError
-        In a process that was forked after its parent had opened a model.
     """
 
     def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
-        _guard.check()
         runtime = import_optional("onnxruntime", "onnx", "Reading ONNX files")
         options = runtime.SessionOptions()
         options.log_severity_level = _FATAL
@@ -132,7 +127,6 @@ class Session:
         proba : ndarray of shape (n_samples, n_classes), float64
         member_proba : ndarray of shape (n_members, n_samples, n_classes), float64
         """
-        _guard.check()
         try:
             outputs: list[Any] = self._session.run(
                 [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X)}

@@ -1,4 +1,4 @@
-"""Networks in forked processes, where TensorFlow would wait for ever."""
+"""Networks in forked processes, where TensorFlow would wait forever."""
 
 import os
 import subprocess
@@ -102,20 +102,15 @@ def test_a_parent_that_has_only_imported_it():
     assert lines == ["fit works", "8"]
 
 
-def test_onnx_runtime(tmp_path):
+def test_onnx_files_work(tmp_path):
     pytest.importorskip("onnxruntime")
     lines = run(f"""
         file = r"{tmp_path / "m.onnx"}"
-        def export():
-            small = LogisticRegression()
-            to_onnx(KFoldEnsembleClassifier(small, cv=2).fit(X[:, 0, :, 0], y), file)
-        in_child("export", export)
-        clf, rows = OnnxClassifier(file), X[:, 0, :, 0]
-        in_child("child", lambda: clf.predict(rows))
-        clf.predict(rows)
-        in_child("open", lambda: clf.predict(rows))
-        in_child("new", lambda: OnnxClassifier(file).predict(rows))
+        to_onnx(ensemble.fit(X, y), file, input_dtype="float32")
+        clf = OnnxClassifier(file, n_threads=2)
+        images = np.tile(X, (16, 1, 1, 1)).astype("float32")
+        clf.predict(images)
+        in_child("open", lambda: clf.predict(images))
+        in_child("new", lambda: OnnxClassifier(file, n_threads=2).predict(images))
     """)
-    assert lines[:2] == ["export works", "child works"]
-    for name, line in zip(("open", "new"), lines[2:], strict=True):
-        assert line.startswith(f"{name} RuntimeError This process was forked from one ")
+    assert lines == ["open works", "new works"]
