@@ -17,6 +17,9 @@ CUSTOMISED = """
 import gc, signal, sys
 from importlib.abc import MetaPathFinder
 
+# Processes that are started in the background ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def interrupt(*_):
     signal.raise_signal(signal.SIGINT)
     for _ in range(1000):

@@ -1,6 +1,7 @@
 """A model of this package in ONNX Runtime."""
 
 import os
+import weakref
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ _SETTINGS = {
     # layers of the article's network, and is no faster on batches of images.
     "session.disable_prepacking": "1",
 }
+# Sessions of this process. A forked process can use them, but has none of the threads
+# that it would wait for on deleting one, so there they are kept.
+_sessions: weakref.WeakSet = weakref.WeakSet()
+_inherited: list[Any] = []
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=lambda: _inherited.extend(_sessions))
 _EXPECTED = "Expected a complete file written by `skwbc export`."
 
 
@@ -78,6 +85,7 @@ class Session:
                 f"{name} could not be read as an ONNX model ({len(content):,} bytes): "
                 f"{_first_line(error)}. {_EXPECTED}"
             ) from error
+        _sessions.add(self._session)
         try:
             self._check_signature()
         except ValueError as error:

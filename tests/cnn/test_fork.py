@@ -112,5 +112,6 @@ def test_onnx_files_work(tmp_path):
         clf.predict(images)
         in_child("open", lambda: clf.predict(images))
         in_child("new", lambda: OnnxClassifier(file, n_threads=2).predict(images))
+        in_child("delete", lambda: vars(clf).clear())
     """)
-    assert lines == ["open works", "new works"]
+    assert lines == ["open works", "new works", "delete works"]

@@ -222,7 +222,9 @@ def twice(X, y):
 
 
 def watching():
-    trees = HistGradientBoostingClassifier(max_iter=3, random_state=0)
+    trees = HistGradientBoostingClassifier(
+        max_iter=3, early_stopping=True, random_state=0
+    )
     pipeline = make_pipeline(FlattenImages(), trees)
     return KFoldEnsembleClassifier(pipeline, cv=2, random_state=0)
 
