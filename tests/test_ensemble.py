@@ -23,6 +23,7 @@ from sklearn.model_selection import (
     cross_val_predict,
     cross_val_score,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -427,7 +428,7 @@ def test_an_error_in_a_member_names_the_fold(iris):
     X, y = iris
     X = X.copy()
     X[0] = np.nan
-    ensemble = KFoldEnsembleClassifier(LogisticRegression(), cv=3)
+    ensemble = KFoldEnsembleClassifier(GaussianNB(), cv=3, random_state=0)
     with pytest.raises(ValueError, match="NaN") as caught:
         ensemble.fit(X, y)
     assert "fold 1 of 3" in caught.value.__notes__[0]
