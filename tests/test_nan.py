@@ -1,6 +1,7 @@
 """Members, parts and samples without probabilities: NaN never becomes a class."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -257,6 +258,26 @@ def test_ensembles_of_ensembles(iris, diverged):
         proba = outer.predict_proba(X)
     with pytest.warns(UserWarning, match="fold 2"):
         assert_allclose(proba, diverged.predict_proba(X))
+
+
+@pytest.mark.filterwarnings("ignore:.* NaN ")
+def test_an_ensemble_without_probabilities_is_a_member_that_is_left_out(iris):
+    X, y = iris
+    cv = list(KFold(3, shuffle=True, random_state=0).split(X))
+    # Without this sample all members of the second inner ensemble diverge.
+    inner = KFoldEnsembleClassifier(Bayes(X[cv[1][1][0]]), cv=2, random_state=0)
+    outer = KFoldEnsembleClassifier(inner, cv=cv).fit(X, y)
+    assert np.isnan(outer.oof_proba_).any(axis=1).sum() == 50
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert not np.isnan(outer.predict_proba(X)).any()
+    assert any("the mean: fold 2." in str(each.message) for each in caught)
+    lost = KFoldEnsembleClassifier(Lost(), cv=2)
+    vote = SoftVotingClassifier([("lost", lost)]).fit(X, y)
+    assert np.isnan(vote.predict_proba(X)).all()
+    in_pipelines = KFoldEnsembleClassifier(make_pipeline(StandardScaler(), lost), cv=2)
+    with pytest.raises(ValueError, match="All 2 members predict NaN for 150"):
+        in_pipelines.fit(X, y).predict_proba(X)
 
 
 def test_a_network_that_diverges(cells, tmp_path, capsys):

@@ -7,12 +7,29 @@ training diverged, has a row of NaN.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from skwbc._utils.probabilities import lacks_probabilities, most_probable
+
+_is_nested: ContextVar[bool] = ContextVar("skwbc_nested_prediction", default=False)
+
+
+@contextmanager
+def nested_prediction() -> Iterator[None]:
+    """Let ensembles in the block return NaN where none of their members predicts.
+
+    They are members themselves, and the outer ensemble leaves them out.
+    """
+    token = _is_nested.set(True)
+    try:
+        yield
+    finally:
+        _is_nested.reset(token)
 
 
 class MeanOfMembers:
@@ -244,11 +261,12 @@ def report_missing(missing: np.ndarray) -> None:
     Raises
     ------
     ValueError
-        If no member has probabilities for some sample.
+        If no member has probabilities for some sample, outside of
+        :func:`nested_prediction`.
     """
     n_members, n_samples = missing.shape
     n_without = int(missing.all(axis=0).sum())
-    if n_without:
+    if n_without and not _is_nested.get():
         raise ValueError(
             f"All {n_members} members predict NaN for {n_without} of {n_samples} "
             "samples, so there is no class to predict. Their training may have "

@@ -14,6 +14,7 @@ from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
+from skwbc.ensemble._averaging import nested_prediction
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._parts import check_predicts_proba, takes_lazy_arrays
 from skwbc.ensemble._validation_set import (
@@ -171,7 +172,8 @@ def fit_one_fold(
             fit_member(member, X_train, y_train, fit_params, route=route)
         _check_classes(member, y)
         check_predicts_proba("estimator", member, fitted=True)
-        proba = np.asarray(member.predict_proba(X_held_out))
+        with nested_prediction():
+            proba = np.asarray(member.predict_proba(X_held_out))
         return FittedFold(member, proba, time.perf_counter() - start)
 
     state = np.random.RandomState(draw_seed(restart_seed))

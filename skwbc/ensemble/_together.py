@@ -29,7 +29,7 @@ from skwbc._utils.lazy_arrays import (
     without_tensors,
 )
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
-from skwbc.ensemble._averaging import stack_members
+from skwbc.ensemble._averaging import nested_prediction, stack_members
 from skwbc.ensemble._parts import steps_of, transform_by
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
@@ -118,6 +118,11 @@ def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
     list of ndarray of shape (n_samples, n_known_classes)
         The same as from ``predict_proba`` of each.
     """
+    with nested_prediction():
+        return _predict_proba_together(members, X)
+
+
+def _predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
     kind = type(members[0])
     if len(members) > 1 and all(type(member) is kind for member in members):
         if kind is Pipeline:

@@ -29,6 +29,7 @@ from skwbc.ensemble._averaging import (
     average_members,
     describe_missing,
     find_known_classes,
+    nested_prediction,
     stack_members,
 )
 from skwbc.ensemble._fit_params import (
@@ -246,7 +247,10 @@ class SoftVotingClassifier(
 
     def _collect_probas(self, X: Any) -> np.ndarray:
         X = without_tensors(X)
-        probas = [each.predict_proba(_as_taken([each], X)) for each in self.estimators_]
+        with nested_prediction():
+            probas = [
+                each.predict_proba(_as_taken([each], X)) for each in self.estimators_
+            ]
         return stack_members(self.estimators_, probas, self.classes_)
 
     @staticmethod
