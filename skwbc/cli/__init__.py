@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("skwbc: error: interrupted.", file=sys.stderr)
         # If the interrupt came in an `exec` of text, as imports of Keras have, Python
-        # notes that nobody handled it, and `python -m` ends by the signal instead of
+        # keeps a note that it was not handled, and `python -m` ends by the signal, not
         # with the exit code. The next `exec` of text deletes the note.
         exec("")
         return INTERRUPTED
