@@ -70,6 +70,7 @@ def images(tmp_path_factory):
     [
         *(("colours.onnx", "onnxruntime", way) for way in WAYS),
         ("colours.onnx", "typer", "interrupt()"),
+        ("colours.onnx", "onnxruntime", "exec('interrupt()')"),
         ("article.joblib", "keras", "in_a_callback()"),
     ],
 )

@@ -1,5 +1,7 @@
 """Labels that are accepted, and errors that say which ones are wrong."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
 
 from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc.uncertainty import expected_calibration_error
 
 NAN = float("nan")
 X, CODES = load_iris(return_X_y=True)
@@ -87,6 +90,7 @@ def test_missing_labels_are_counted_and_located(y):
             labelled([1, 2, "a"], list),
             r"y\[0\] is 1, y\[20\] is 'a'. Expected labels of one",
         ),
+        (labelled([Decimal(1), Decimal(2), Decimal(3)], list), "y.0. is Decimal"),
         (labelled([["a"], ["b", "c"], []], list), r"y\[0\] is \['a'\]"),
         (labelled([b"a", b"b", b"c"], list), "Convert the labels to a string"),
         (
@@ -101,3 +105,35 @@ def test_what_is_not_a_label(y, message):
     for classifier, samples in classifiers():
         with pytest.raises((TypeError, ValueError), match=message):
             classifier.fit(samples, y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        ["a", None, "b", NAN],
+        np.array(["a", None, "b", NAN], dtype=object),
+        pd.Series(["a", None, "b", None], dtype="category"),
+    ],
+)
+def test_missing_true_labels_and_groups(y):
+    proba = np.full((4, 2), 0.5)
+    with pytest.raises(ValueError, match=r"y .* no label \(positions 1, 3\)"):
+        expected_calibration_error(y, proba, classes=["a", "b"])
+    with pytest.raises(ValueError, match=r"groups .* no group \(positions 1, 3\)"):
+        KFoldEnsembleClassifier(GaussianNB(), cv=2).fit(X[:4], CODES[:4], groups=y)
+
+
+def test_unknown_labels_are_shown_with_their_type():
+    message = r"know the labels \['0'\]; its classes are \[0, 1\]"
+    with pytest.raises(ValueError, match=message):
+        expected_calibration_error(["0"], [[0.5, 0.5]], classes=[0, 1])
+
+
+def test_other_arrays_of_numpy():
+    classifier = KFoldEnsembleClassifier(GaussianNB(), cv=2)
+    hidden = np.ma.masked_array(CODES, mask=CODES == 2)
+    with pytest.raises(ValueError, match="10 of 30 samples have no label"):
+        classifier.fit(X, hidden)
+    if hasattr(np.dtypes, "StringDType"):
+        y = np.array(["a", "b", "c"], dtype=np.dtypes.StringDType())[CODES]
+        assert classifier.fit(X, y).classes_.tolist() == ["a", "b", "c"]

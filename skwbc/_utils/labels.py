@@ -1,7 +1,6 @@
 """Check class labels, name them, and encode them as positions of classes."""
 
 from collections.abc import Mapping, Set, Sized
-from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -9,8 +8,8 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
-# Types of labels. NumPy's scalars of these kinds are instances of them, too.
-_KINDS = (str, bytes, bool, np.bool_, Number)
+# Types of labels that do not mix. NumPy's strings and bytes are instances of Python's.
+_KINDS: tuple[Any, ...] = (str, bytes, bool, np.bool_, (int, float, np.number))
 
 
 def as_labels(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +69,10 @@ def check_labels(y: Any, name: str = "y") -> np.ndarray:
     labels = column_or_1d(values, warn=True) if values.ndim != 1 else values
     if not len(labels):
         raise ValueError(f"{name} is empty; expected one class label per sample.")
+    if np.ma.is_masked(y):
+        _raise_if_any(np.ma.getmaskarray(y).ravel(), name, "label")
+    if labels.dtype.kind == "T":  # NumPy's StringDType, which may have missing values
+        labels = labels.astype(object)
     if labels.dtype == object:
         _check_objects(labels, name)
         # As NumPy does with a list. Objects that are numbers come from a data frame
@@ -83,11 +86,10 @@ def check_labels(y: Any, name: str = "y") -> np.ndarray:
                 f"{type(labels[0]).__name__}. Convert it, with "
                 f"{name}.astype({type(labels[0]).__name__})."
             )
+    else:
+        refuse_missing(name, labels, "label")
     if labels.dtype.kind == "f":
-        _refuse_missing(np.isnan(labels), name)
         assert_all_finite(labels, input_name=name)
-    elif labels.dtype.kind in "mM":
-        _refuse_missing(np.isnat(labels), name)
     labels = column_or_1d(labels)
     if type_of_target(labels, input_name=name) == "continuous":
         first = int(np.flatnonzero(labels != np.round(labels))[0])
@@ -112,10 +114,8 @@ def _as_objects(y: Any, name: str) -> np.ndarray:
 
 def _check_objects(labels: np.ndarray, name: str) -> None:
     """Check that no label is missing and that all are of one type."""
-    # NaN, pandas.NaT and pandas.NA do not equal themselves.
-    missing = [each is None or _differs(each) for each in labels]
-    _refuse_missing(np.array(missing), name)
-    kinds: dict[type, int] = {}
+    refuse_missing(name, labels, "label")
+    kinds: dict[Any, int] = {}
     for position, label in enumerate(labels):
         kind = next((k for k in _KINDS if isinstance(label, k)), type(label))
         kinds.setdefault(kind, position)
@@ -135,13 +135,41 @@ def _differs(value: Any) -> bool:
         return not isinstance(value, Sized)
 
 
-def _refuse_missing(missing: np.ndarray, name: str) -> None:
+def refuse_missing(name: str, values: Any, entry: str) -> None:
+    """Raise an error if a value is None, NaN or another missing value.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument.
+    values : array-like of shape (n_samples,)
+        Its values.
+    entry : str
+        What one of them is, for the message: "label".
+
+    Raises
+    ------
+    ValueError
+        If values are missing.
+    """
+    # NumPy would turn missing values among the strings in a list into strings.
+    as_is = None if hasattr(values, "__array__") else object
+    array = np.asarray(values, dtype=as_is)
+    if array.dtype.kind in "fmM":
+        _raise_if_any(array != array, name, entry)
+    elif array.dtype == object and array.ndim == 1:
+        # NaN, pandas.NaT and pandas.NA do not equal themselves.
+        missing = [each is None or _differs(each) for each in array]
+        _raise_if_any(np.array(missing), name, entry)
+
+
+def _raise_if_any(missing: np.ndarray, name: str, entry: str) -> None:
     positions = np.flatnonzero(missing)
     if len(positions):
         listing = ", ".join(map(str, positions[:5])) + ", ..." * (len(positions) > 5)
         raise ValueError(
             f"Input {name} contains NaN: {len(positions)} of {len(missing)} samples "
-            f"have no label (positions {listing}). Label these samples, or leave them "
+            f"have no {entry} (positions {listing}). Add it, or leave these samples "
             "out."
         )
 
@@ -211,15 +239,16 @@ def encode_labels(y: Any, classes: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is not among the classes.
+        If labels are missing, or a label is not among the classes.
     """
     classes = np.asarray(classes).tolist()
     positions = {label: k for k, label in enumerate(classes)}
     labels = column_or_1d(y).tolist()
-    unknown = sorted({str(label) for label in labels if label not in positions})
+    refuse_missing("y", y, "label")
+    unknown = sorted({label for label in labels if label not in positions}, key=str)
     if unknown:
         raise ValueError(
             f"The classifier does not know the labels {unknown}; its classes are "
-            f"{[str(label) for label in classes]}."
+            f"{classes}."
         )
     return np.array([positions[label] for label in labels], dtype=np.intp)

@@ -31,4 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         print("skwbc: error: interrupted.", file=sys.stderr)
+        # If the interrupt came in an `exec` of text, as imports of Keras have, Python
+        # keeps a note that it was not handled, and `python -m` ends by the signal, not
+        # with the exit code. The next `exec` of text deletes the note.
+        exec("")
         return INTERRUPTED

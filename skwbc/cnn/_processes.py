@@ -1,4 +1,8 @@
-"""Refuse networks in forked processes, where they would never return."""
+"""Refuse networks in forked processes, where they would never return.
+
+One name is not public: every public function of JAX that depends on whether its threads
+have started starts them.
+"""
 
 import os
 
@@ -43,11 +47,15 @@ def _after_fork() -> None:
 
 def _has_started() -> bool:
     # By the user, for example.
-    if keras.backend.backend() != "tensorflow":
-        return False
-    from skwbc.cnn._compiled.tensorflow import runtime_has_started
+    if keras.backend.backend() == "tensorflow":
+        from skwbc.cnn._compiled.tensorflow import runtime_has_started
 
-    return runtime_has_started()
+        return runtime_has_started()
+    if keras.backend.backend() == "jax":
+        from jax._src import xla_bridge
+
+        return xla_bridge.backends_are_initialized()
+    return False
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

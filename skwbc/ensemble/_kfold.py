@@ -24,7 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from skwbc._utils.fitting import store_fitted
-from skwbc._utils.labels import as_labels
+from skwbc._utils.labels import as_labels, refuse_missing
 from skwbc._utils.lazy_arrays import without_tensors
 from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
@@ -305,6 +305,8 @@ class KFoldEnsembleClassifier(
         X = as_rows(X)
         y = without_tensors(y)
         sample_weight = as_entries("sample_weight", sample_weight)
+        if groups is not None:
+            refuse_missing("groups", groups, "group")
         groups = as_entries("groups", groups)
         fit_params = shareable(fit_params)
         check_consistent_length(X, y, groups, sample_weight)

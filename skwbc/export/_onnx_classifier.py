@@ -312,7 +312,9 @@ class OnnxClassifier:
 
     @property
     def _session(self) -> Session:
-        params = (os.fspath(self.path), self.n_threads)
+        # A forked process opens the file itself: the session of its parent would wait,
+        # once in hundreds of processes, for a lock that a lost thread holds.
+        params = (os.fspath(self.path), self.n_threads, os.getpid())
         params_of_session, session = self.__dict__.get("_opened", (None, None))
         if params_of_session == params:
             return session

@@ -25,8 +25,8 @@ _SETTINGS = {
     # layers of the article's network, and is no faster on batches of images.
     "session.disable_prepacking": "1",
 }
-# Sessions of this process. A forked process can use them, but has none of the threads
-# that it would wait for on deleting one, so there they are kept.
+# Sessions of this process. A forked process has none of the threads that it would wait
+# for on deleting one, so there they are kept.
 _sessions: weakref.WeakSet = weakref.WeakSet()
 _inherited: list[Any] = []
 if hasattr(os, "register_at_fork"):  # not on Windows

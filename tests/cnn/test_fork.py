@@ -39,9 +39,10 @@ def in_child(name, use):
 """
 
 
-def run(script):
+def run(script, backend="tensorflow"):
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT + textwrap.dedent(script)],
+        env=os.environ | {"KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         timeout=500,  # It would wait for ever.
@@ -80,26 +81,39 @@ def test_every_use_of_a_network_is_refused(tmp_path):
     assert linear == "linear works"
 
 
-def test_a_parent_that_ran_tensorflow_by_itself():
-    (line,) = run("""
-        import skwbc.cnn, tensorflow
-        tensorflow.constant(1.0) + 1
-        in_child("fit", lambda: cnn.fit(X, y))
-    """)
-    assert line.startswith("fit RuntimeError This process was forked")
-
-
-def test_a_parent_that_has_only_imported_it():
-    lines = run("""
+@pytest.mark.parametrize(
+    ("backend", "use"),
+    [
+        ("tensorflow", "import tensorflow; tensorflow.constant(1.0) + 1"),
+        pytest.param(
+            *("jax", "import jax; jax.numpy.ones(1) + 1"), marks=pytest.mark.backend
+        ),
+    ],
+)
+def test_a_parent_that_ran_the_backend_by_itself(backend, use):
+    pytest.importorskip(backend)
+    lines = run(
+        f"""
         import skwbc.cnn
-        in_child("fit", lambda: cnn.fit(X, y).predict(X))
-        # In a process of its own, after the parent has used it.
+        # It has only been imported, which starts no threads.
+        in_child("before", lambda: cnn.fit(X, y).predict(X))
+        {use}
+        in_child("after", lambda: cnn.fit(X, y))
+        """,
+        backend,
+    )
+    assert lines[0] == "before works"
+    assert lines[1].startswith("after RuntimeError This process was forked")
+
+
+def test_a_process_of_its_own():
+    lines = run("""
         import multiprocessing
         cnn.fit(X, y)
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             print(len(pool.apply(cnn.predict, [X])))
     """)
-    assert lines == ["fit works", "8"]
+    assert lines == ["8"]
 
 
 def test_onnx_files_work(tmp_path):

@@ -1,8 +1,8 @@
 """Private names of other packages that `skwbc.cnn` uses, and their minimum versions.
 
 A failure lists the names that an installed version no longer has. They are used in one
-module per package, `_keras_compat`, `_scikeras_compat` and `_compiled.tensorflow`, with
-the reason there.
+module per package, `_keras_compat`, `_scikeras_compat`, `_compiled.tensorflow` and, for
+JAX, `_processes`, with the reason there.
 """
 
 import tomllib
@@ -46,6 +46,13 @@ def test_keras():
         not in keras.Model.train_on_batch.__code__.co_names,
     }
     assert not [name for name, is_missing in missing.items() if is_missing]
+
+
+def test_jax():
+    pytest.importorskip("jax")
+    from jax._src import xla_bridge
+
+    assert xla_bridge.backends_are_initialized() in (True, False)
 
 
 def test_tensorflow():
