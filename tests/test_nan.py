@@ -195,12 +195,12 @@ def test_a_class_that_a_member_lacks_is_not_a_missing_probability(iris):
     members, proba = ensemble.predict_proba_members(X), ensemble.predict_proba(X)
     assert (members[0, :, 0] == 0).all()
     assert ensemble.oof_score_ == pytest.approx(3 / 52)
-    known = {"known_classes": ensemble.known_classes_}
+    mask = {"known_classes": ensemble.known_classes_}
     of_mean = predictive_entropy(proba[np.newaxis])
-    assert_allclose(predictive_entropy(members, **known), of_mean)
+    assert_allclose(predictive_entropy(members, **mask), of_mean)
     within = predictive_entropy(members[:1]) + predictive_entropy(members[1:])
     expected = np.maximum(of_mean - within / 2, 0)
-    assert_allclose(mutual_information(members, **known), expected, atol=1e-12)
+    assert_allclose(mutual_information(members, **mask), expected, atol=1e-12)
     with pytest.raises(ValueError, match=r"int64 of shape \(3,\); expected bool of sh"):
         predictive_entropy(members, known_classes=[1, 1, 1])
 

@@ -137,7 +137,7 @@ class KFoldEnsembleClassifier(
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     known_classes_ : ndarray of shape (n_members, n_classes), bool
-        Which classes each member was trained on.
+        Mask of the classes that each member was trained on.
     splits_ : list of (ndarray, ndarray)
         Training and held-out indices of each member.
     oof_proba_ : ndarray of shape (n_samples, n_classes)
@@ -457,9 +457,9 @@ class KFoldEnsembleClassifier(
             If members predict NaN. They are left out of the mean.
         """
         check_is_fitted(self)
-        known = self.known_classes_
+        mask = self.known_classes_
         return join_means(
-            (average_members(proba, known), proba)
+            (average_members(proba, mask), proba)
             for proba in predict_in_chunks(self, X)
         )
 

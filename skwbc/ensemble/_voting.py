@@ -290,8 +290,8 @@ class SoftVotingClassifier(
                 UserWarning,
                 stacklevel=3,
             )
-        known = find_known_classes(self.estimators_, self.classes_)
-        return average_members(probas, known, self._weights)
+        mask = find_known_classes(self.estimators_, self.classes_)
+        return average_members(probas, mask, self._weights)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return where ``fit`` parameters go when metadata routing is enabled.

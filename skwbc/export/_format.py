@@ -25,7 +25,7 @@ class Details(NamedTuple):
     held_out_true_proba : list of ndarray or None
         ``KFoldEnsembleClassifier._held_out_true_proba``; None if the ensemble has none.
     known_classes : ndarray of shape (n_members, n_classes), bool
-        Which classes each member was trained on.
+        Mask of the classes that each member was trained on.
     """
 
     classes: np.ndarray

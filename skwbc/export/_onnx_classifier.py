@@ -40,7 +40,7 @@ class OnnxClassifier:
     n_members_ : int
         The number of members of the ensemble.
     known_classes_ : ndarray of shape (n_members, n_classes), bool
-        Which classes each member was trained on.
+        Mask of the classes that each member was trained on.
     image_shape_ : tuple of int
         (height, width, channels) of the images, if the model takes images.
     n_features_in_ : int
