@@ -1,6 +1,7 @@
 """Import libraries that not every user needs."""
 
 import importlib
+import os
 from types import ModuleType
 
 
@@ -21,6 +22,9 @@ def import_optional(module: str, extra: str, purpose: str) -> ModuleType:
     ImportError
         If the module is not installed.
     """
+    # ONNX Runtime would write an identifier into the home folder, and report to its
+    # maker what it is used for.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
