@@ -318,13 +318,17 @@ def test_predict(model, folder, tmp_path, capsys):
     assert code == 0
     rows = json.loads(out)
     assert len(rows) == 8
-    assert list(rows[0]) == ["image", "predicted", "probabilities", "agreement"]
+    columns = ["image", "predicted", "probabilities", "agreement", "typicality"]
+    assert list(rows[0]) == columns
     assert rows[0]["image"].startswith(str(folder / "monocyte"))
     assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
     with open(table, newline="") as file:
         written = list(csv.DictReader(file))
     assert [row["image"] for row in written] == [row["image"] for row in rows]
     assert float(written[0]["monocyte"]) == rows[0]["probabilities"]["monocyte"]
+    assert [float(row["typicality"]) for row in written] == [
+        row["typicality"] for row in rows
+    ]
     code, out, _ = run(capsys, "predict", model, folder)
     assert code == 0
     assert out.count(" of 2") == 32

@@ -143,6 +143,7 @@ def run_command(words, capsys):
     assert code == 0, f"skwbc {' '.join(arguments)}\n{output.out}\n{output.err}"
 
 
+@pytest.mark.filterwarnings("ignore:.* unlike the training samples:UserWarning")
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, id=p.name) for p in PAGES if p.blocks],

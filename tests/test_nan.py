@@ -359,11 +359,11 @@ def test_onnx_leaves_members_out_as_well(iris, tmp_path):
     run = clf._session.run
 
     def with_gaps(rows):
-        proba, members = run(rows)
+        proba, members, p = run(rows)
         members[0, :3] = np.nan
         proba[:3] = np.nan
         members[1, gaps] = np.nan
-        return proba, members
+        return proba, members, p
 
     clf._session.run = with_gaps
     gaps = []

@@ -12,9 +12,11 @@ from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
 from skwbc.augmentation._affine import BORDERS
+from skwbc.augmentation._appearance import describe_appearance, look
 from skwbc.augmentation._images import (
     ImageTransformer,
     check_images,
+    float_batches,
     value_range,
     white_level,
 )
@@ -170,6 +172,9 @@ class ImageAugmenter(ImageTransformer):
 
     __module__ = "skwbc"  # where pickles look for it
 
+    # Earlier versions did not store it.
+    _appearance: dict[str, Any] | None = None
+
     _parameter_constraints: dict = {
         "featurewise_center": ["boolean"],
         "samplewise_center": ["boolean"],
@@ -253,8 +258,8 @@ class ImageAugmenter(ImageTransformer):
         X : array-like of shape (n_samples, height, width, channels)
             Images of any real numeric type; (n_samples, channels, height, width) with
             ``data_format="channels_first"``. Memory maps and lazy arrays are read in
-            batches, and only if statistics are needed or their data type is floating,
-            to check for NaN.
+            batches, all of them only if statistics are needed or their data type is
+            floating, to check for NaN.
         y : None
             Ignored, present for scikit-learn's pipelines.
 
@@ -287,9 +292,13 @@ class ImageAugmenter(ImageTransformer):
                 f"{self.data_format})."
             )
         learnt = self._learn(X, plan)
+        appearance = None
+        if self.data_format == "channels_last":
+            appearance = describe_appearance(X)
         store_fitted(
             self,
             drop=_LEARNT,
+            _appearance=appearance,
             _plan=AugmentationPlan(options, shape, learnt, owner),
             image_shape_=shape,
             **{f"{name}_": value for name, value in learnt.items()},
@@ -352,6 +361,14 @@ class ImageAugmenter(ImageTransformer):
             return self.transform(X)
         X = check_images(X, type(self).__name__, data_format=self.data_format)
         return AugmentedImages(X, self._plan, draw_seed(self.random_state))
+
+    def _spaces(self, X: Any) -> list[np.ndarray]:
+        """Describe how images look (see ``ensemble/_together.py``)."""
+        if self._appearance is None:
+            return []
+        batches = float_batches(X, type(self).__name__)
+        described = [look(images, self._appearance["white"]) for images in batches]
+        return list(map(np.concatenate, zip(*described, strict=True)))
 
     @property
     def _transform_key(self) -> tuple | None:

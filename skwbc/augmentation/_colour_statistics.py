@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.sklearn_compat import Interval, fit_context
+from skwbc.augmentation._appearance import describe_appearance
 from skwbc.augmentation._colour import optical_densities
 from skwbc.augmentation._images import (
     ImageTransformer,
@@ -116,7 +117,13 @@ class ColourStatistics(ImageTransformer):
                 f"{shape[1]} pixels. Choose a larger one."
             )
         _, high = value_range(X, type(self).__name__)
-        store_fitted(self, white_level_=white_level(X.dtype, high), image_shape_=shape)
+        white = white_level(X.dtype, high)
+        store_fitted(
+            self,
+            white_level_=white,
+            image_shape_=shape,
+            _appearance=describe_appearance(X, white),
+        )
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -34,6 +34,9 @@ from skwbc.cli._data import (
 from skwbc.cli._files import check_model, check_output, check_report, write_table
 from skwbc.cli._groups import GroupTable
 from skwbc.cli._interrupts import keeping_interrupts
+
+if TYPE_CHECKING:
+    from skwbc.inspection._predictions import Predictions
 
 WRONG_USE, SOME_FAILED = 2, 1
 
@@ -269,7 +272,10 @@ def evaluate(
     if report is None:
         from skwbc.inspection import evaluate as score
 
-        scores = score(ensemble, cells.images, cells.target)
+        with warnings.catch_warnings():
+            # `show_evaluation` says it.
+            warnings.filterwarnings("ignore", ".* unlike the training samples")
+            scores = score(ensemble, cells.images, cells.target)
     else:
         from skwbc.report import write_evaluation_report
 
@@ -322,10 +328,11 @@ def predict(
         complain(line)
     if not len(cells.images):
         raise typer.Exit(WRONG_USE)
-    from skwbc.inspection._predictions import describe_predictions
+    from skwbc.inspection import _predictions as inspection
 
-    rows = describe_predictions(
-        ensemble, cells.images, cells.filenames, coverage=coverage
+    predictions = inspection.predict_once(ensemble, cells.images)
+    rows = inspection.describe_predictions(
+        ensemble, predictions, cells.filenames, coverage=coverage
     )
     try:
         if csv_file is not None:
@@ -335,6 +342,7 @@ def predict(
             _print_json(rows)
         else:
             display.show_predictions(rows, n_members)
+        _report_unlike(ensemble, cells.images, predictions, as_json)
     if cells.errors:
         raise typer.Exit(SOME_FAILED)
 
@@ -417,6 +425,23 @@ def run(arguments: Sequence[str]) -> int:
             )
             return SOME_FAILED
         return WRONG_USE
+
+
+def _report_unlike(
+    ensemble: Any, images: Any, predictions: "Predictions", as_json: bool
+) -> None:
+    """Say how many images are unlike the training images, and how they differ."""
+    from skwbc.cli import _display as display
+    from skwbc.inspection._predictions import describe_difference
+
+    summary = predictions.summary()
+    if predictions.is_beyond_chance:
+        difference = describe_difference(ensemble, images, predictions.unlike)
+        summary = f"{summary}. {difference}".rstrip(" .")
+        if as_json:
+            complain(f"{summary}.", "warning")
+    if summary and not as_json:
+        display.out.print(f"{summary}.")
 
 
 def _listed(words: str | None) -> list[str] | None:

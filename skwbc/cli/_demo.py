@@ -21,7 +21,7 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     load_keras()
     from skwbc.datasets import make_blood_cells, save_image_folder
     from skwbc.inspection import plot_predictions
-    from skwbc.inspection._predictions import describe_predictions
+    from skwbc.inspection._predictions import describe_predictions, predict_once
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
 
@@ -34,7 +34,7 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     with display.training_progress():
         model.fit(X, y)
     files = save_image_folder(X_test, y_test, out / "cells")
-    rows = describe_predictions(model, X_test, files)
+    rows = describe_predictions(model, predict_once(model, X_test), files)
     proba = [list(row["probabilities"].values()) for row in rows]
     figure = plot_predictions(X_test, proba, model.classes_, y_true=y_test)
     with replacing(out / _FIGURE) as temporary:

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from skwbc._utils.files import common_folder
 from skwbc._utils.progress import listening
+from skwbc.ensemble._typicality import LEVEL, describe_unlike, is_beyond_chance
 
 # Results go to `out` and everything else to `err`, so that results can be piped. Piped
 # output gets 120 columns instead of Rich's 80. Rich's markup is off, because names of
@@ -127,6 +128,9 @@ def show_predictions(
     for label in rows[0]["probabilities"]:
         table.add_column(label, justify="right", overflow="fold")
     table.add_column("agree", justify="right", no_wrap=True)
+    with_p = rows[0]["typicality"] is not None
+    if with_p:
+        table.add_column("typicality", justify="right", no_wrap=True)
     with_sets = "set" in rows[0]
     if with_sets:
         table.add_column("possible", overflow="fold")
@@ -139,13 +143,34 @@ def show_predictions(
             predicted,
             *[f"{p:.3f}" for p in row["probabilities"].values()],
             f"{row['agreement']} of {n_members}",
+            *([_typicality(row["typicality"])] if with_p else []),
             *([" or ".join(row["set"]) or "none"] if with_sets else []),
         )
     out.print(table)
 
 
+def _typicality(p: float) -> Text | str:
+    return Text(f"unlike {p:.3f}", style="bold red") if p < LEVEL else f"{p:.3f}"
+
+
 def show_evaluation(scores: Mapping[str, Any]) -> None:
     """Print scores, recall and precision of each class, and the confusion matrix."""
+    if typicality := scores["typicality"]:
+        n_unlike, n_samples = typicality["n_unlike"], scores["n_samples"]
+        summary = describe_unlike(
+            n_unlike, n_samples, typicality["n_training"], "images"
+        )
+        accuracies = [
+            f"accuracy on {which} {typicality[key]:.3f}"
+            for which, key in (
+                ("them", "accuracy_unlike"),
+                ("others", "accuracy_others"),
+            )
+            if n_unlike and typicality[key] is not None
+        ]
+        beyond = is_beyond_chance(n_unlike, n_samples, typicality["n_training"])
+        text = "; ".join([summary, *accuracies])
+        out.print(Text(f"{text}.", style="bold red" if beyond else ""))
     out.print(f"images             {scores['n_samples']}")
     out.print(f"accuracy           {scores['accuracy']:.3f}")
     out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")

@@ -61,8 +61,8 @@ def check_report(path: Path | None, others: Sequence[Path | None]) -> None:
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     """Write predictions as comma-separated values."""
     header = ["image", "predicted", *rows[0]["probabilities"], "agreement"]
-    if "set" in rows[0]:
-        header.append("set")
+    optional = [name for name in ("typicality", "set") if rows[0].get(name) is not None]
+    header += optional
     with (
         replacing(path) as temporary,
         open(
@@ -74,8 +74,9 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
         for row in rows:
             values = [row["image"], row["predicted"], *row["probabilities"].values()]
             values.append(row["agreement"])
-            if "set" in row:
-                values.append("|".join(row["set"]))
+            for name in optional:
+                value = row[name]
+                values.append("|".join(value) if isinstance(value, list) else value)
             writer.writerow(values)
 
 

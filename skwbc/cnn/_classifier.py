@@ -31,7 +31,7 @@ from skwbc.cnn._copies import bare_copy, check_copy, pack, put_weights, unpack
 from skwbc.cnn._keras_compat import seeded_build, seeded_training
 from skwbc.cnn._losses import encoder_for
 from skwbc.cnn._metrics import name_metrics
-from skwbc.cnn._networks import as_proba, check_network, find_builder
+from skwbc.cnn._networks import as_proba, check_network, find_builder, with_maps
 from skwbc.cnn._processes import check_process
 from skwbc.cnn._scikeras_compat import RoutedClassifier
 from skwbc.cnn._settings import check_compiled, check_keras_settings
@@ -353,22 +353,33 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             As for :meth:`fit`.
         """
         check_is_fitted(self)
-        return self._predict_proba_together([self], X)[0]
+        return self._answer_together([self], X, only_space=False)[0][0]
 
     @staticmethod
-    def _predict_proba_together(
-        classifiers: "Sequence[CNNClassifier]", X: Any
-    ) -> list[np.ndarray]:
-        """Predict with several classifiers at once, as in ``ensemble._together``."""
+    def _answer_together(
+        classifiers: "Sequence[CNNClassifier]", X: Any, only_space: bool
+    ) -> list[tuple[np.ndarray, list[np.ndarray]]]:
+        """Return probabilities and maps of several classifiers (``_together``)."""
         check_process()
         if len({(c.image_shape_, c.test_time_augmentation) for c in classifiers}) > 1:
-            return [classifier.predict_proba(X) for classifier in classifiers]
+            return [
+                CNNClassifier._answer_together([each], X, only_space)[0]
+                for each in classifiers
+            ]
         shape, kind = classifiers[0].image_shape_, classifiers[0].test_time_augmentation
         X = check_images(X, type(classifiers[0]).__name__, image_shape=shape)
         check_keras_settings("epsilon")
-        networks = [classifier.model_ for classifier in classifiers]
-        outputs = predict_in_batches(networks, X, views_of(kind, shape))
-        return [as_proba(output) for output in outputs]
+        networks = [classifier._network_with_maps() for classifier in classifiers]
+        answers = []
+        for outputs, classifier in zip(
+            predict_in_batches(networks, X, views_of(kind, shape)),
+            classifiers,
+            strict=True,
+        ):
+            n_outputs = classifier.model_.output_shape[1]
+            maps, proba = outputs[:, :-n_outputs], outputs[:, -n_outputs:]
+            answers.append((as_proba(proba), [maps] if maps.shape[1] else []))
+        return answers
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each image.
@@ -391,12 +402,21 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         proba = self.predict_proba(X)
         return most_probable(self.classes_, proba)
 
+    def _network_with_maps(self) -> keras.Model:
+        """Return the network as `with_maps` does, made once."""
+        of_network, joined = self.__dict__.get("_joined", (None, None))
+        if of_network is not self.model_:
+            joined = with_maps(self.model_)
+            self._joined = (self.model_, joined)
+        return joined
+
     def _fingerprint_parts(self) -> list[Any]:
         """Return the function that `model` names by its import path."""
         return [find_builder(self.model)] if isinstance(self.model, str) else []
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
+        state.pop("_joined", None)
         if "model_" in state:
             state["model_"] = pack(state["model_"])
         return state

@@ -100,6 +100,37 @@ def check_network(network: Any, image_shape: tuple[int, ...], n_classes: int) ->
         )
 
 
+def with_maps(network: keras.Model) -> keras.Model:
+    """Put before the outputs of a network what its last layer computes them from.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Trained.
+
+    Returns
+    -------
+    keras.Model
+        With the same variables and the output [features, outputs], one row per image;
+        `network` itself if it is not a graph of layers, or its last one takes no rows.
+    """
+    layers = [layer for layer in network.layers if layer.weights]
+    graph = isinstance(network, keras.Sequential) or hasattr(network, "operations")
+    try:
+        maps = layers[-1].input
+        if not graph or len(maps.shape) != 2:
+            return network
+        # Not the precision of the global policy.
+        dtype = network.outputs[0].dtype
+        join = keras.layers.Concatenate(name="maps_and_outputs", dtype=dtype)
+        joined = join([maps, network.outputs[0]])
+        (inputs,) = network.inputs
+        return keras.Model(inputs, joined, name="with_maps")
+    except (AttributeError, IndexError, ValueError):
+        # Layers of networks that are written in Python have no inputs.
+        return network
+
+
 def as_proba(outputs: np.ndarray) -> np.ndarray:
     """Turn the outputs of a network into probabilities.
 

@@ -32,6 +32,11 @@ def nested_prediction() -> Iterator[None]:
         _is_nested.reset(token)
 
 
+def is_nested() -> bool:
+    """Return whether the call is inside of :func:`nested_prediction`."""
+    return _is_nested.get()
+
+
 class MeanOfMembers:
     """Mixin for classifiers that average ``predict_proba`` of fitted `estimators_`."""
 
@@ -266,7 +271,7 @@ def report_missing(missing: np.ndarray) -> None:
     """
     n_members, n_samples = missing.shape
     n_without = int(missing.all(axis=0).sum())
-    if n_without and not _is_nested.get():
+    if n_without and not is_nested():
         raise ValueError(
             f"All {n_members} members predict NaN for {n_without} of {n_samples} "
             "samples, so there is no class to predict. Their training may have "

@@ -7,6 +7,7 @@ import numpy as np
 
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc.ensemble._averaging import report_missing
+from skwbc.ensemble._typicality import LEVEL
 
 if TYPE_CHECKING:
     from skwbc.ensemble._folds import Split
@@ -42,7 +43,11 @@ def true_class_proba(
 
 
 def prediction_sets(
-    ensemble: Any, chunks: Iterable[np.ndarray], coverage: Any
+    ensemble: Any,
+    chunks: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    coverage: Any,
+    *,
+    empty_if_unlike: bool = False,
 ) -> np.ndarray:
     """Return the classes that each new sample may have at the given coverage.
 
@@ -50,10 +55,11 @@ def prediction_sets(
     ----------
     ensemble : KFoldEnsembleClassifier or OnnxClassifier
         Fitted.
-    chunks : iterable of ndarray of shape (n_members, n_rows, n_classes)
-        The members' probabilities for new samples, some rows at a time; 0 for a class
-        that a member was not fitted on. A member with NaN is left out for that sample.
-    coverage : float
+    chunks : iterable of (proba, p)
+        Some new samples each. The members' probabilities have the shape (n_members,
+        n_rows, n_classes), with 0 for a class that a member was not fitted on. A member
+        with NaN is left out for that sample. p has the p-values, or is None.
+    coverage, empty_if_unlike : float, bool
         As in ``KFoldEnsembleClassifier.predict_set``.
 
     Returns
@@ -63,8 +69,8 @@ def prediction_sets(
     Raises
     ------
     ValueError
-        If `coverage` is out of range, there are no held-out probabilities, or no member
-        has probabilities for some sample.
+        If `coverage` is out of range, there are no held-out probabilities, or no
+        p-values for `empty_if_unlike`, or no member has probabilities for some sample.
 
     Warns
     -----
@@ -85,7 +91,7 @@ def prediction_sets(
     held_out = [np.sort(scores) for scores in ensemble._held_out_true_proba]
     sizes = np.array([len(scores) for scores in held_out])
     sets, missing = [], []
-    for proba in chunks:
+    for proba, p in chunks:
         missing.append(lacks_probabilities(proba))
         as_strange = np.zeros(proba.shape[1:], int)
         for scores, member, absent in zip(held_out, proba, missing[-1], strict=True):
@@ -94,6 +100,14 @@ def prediction_sets(
         n_compared = sizes @ ~missing[-1]
         # In whole samples; 1e-9 guards against rounding.
         too_few = np.floor((1 - coverage) * (n_compared + 1) + 1e-9)
-        sets.append(as_strange >= too_few[:, np.newaxis])
+        inside = as_strange >= too_few[:, np.newaxis]
+        if empty_if_unlike:
+            if p is None:
+                raise ValueError(
+                    "empty_if_unlike=True needs the typicality of samples, which this "
+                    "ensemble does not have."
+                )
+            inside[p < LEVEL] = False
+        sets.append(inside)
     report_missing(np.concatenate(missing, axis=1))
     return np.concatenate(sets)

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -62,7 +63,14 @@ from skwbc.ensemble._parts import (
     takes_held_out_fold,
     watchers_of,
 )
-from skwbc.ensemble._together import as_rows, predict_in_chunks
+from skwbc.ensemble._together import answer_in_chunks, as_rows, join_spaces
+from skwbc.ensemble._typical_samples import KnowsTypicalSamples, knows_its_space
+from skwbc.ensemble._typicality import (
+    as_tables,
+    gather_typical,
+    mean_strangeness,
+    p_values,
+)
 from skwbc.ensemble._validation_set import HELD_OUT
 
 
@@ -70,6 +78,7 @@ class KFoldEnsembleClassifier(
     Stamped,
     CallbackSupportMixin,
     MeanOfMembers,
+    KnowsTypicalSamples,
     MetaEstimatorMixin,
     ClassifierMixin,
     BaseEstimator,
@@ -144,6 +153,10 @@ class KFoldEnsembleClassifier(
         Out-of-fold probabilities: those of the members that were not trained on the
         sample, averaged if there are several. NaN for a sample without any: it was
         never held out, or the training of those members diverged.
+    oof_typicality_ : ndarray of shape (n_samples,)
+        What :meth:`typicality` would return for each training sample if it were new:
+        the members that were not trained on it compare it with the other held-out
+        samples. Absent if the members have no space to compare samples in.
     oof_score_ : float
         Score of `oof_proba_` over the samples that were held out. A sample without
         probabilities counts as wrong: all of its probability is given to other classes.
@@ -340,6 +353,7 @@ class KFoldEnsembleClassifier(
             )
         store_fitted(
             self,
+            drop=("oof_typicality_",),
             estimators_=[fold.member for fold in folds],
             classes_=classes,
             splits_=splits,
@@ -349,6 +363,9 @@ class KFoldEnsembleClassifier(
             n_restarts_=[fold.n_restarts for fold in folds],
             # In the order of `splits_`; prediction sets are made from it.
             _held_out_true_proba=true_class_proba(folds, splits, y),
+            # For tables the price of a warning would be too high: their classifiers
+            # predict faster than distances are computed.
+            **gather_typical(folds, splits, len(y), watched=getattr(X, "ndim", 2) > 2),
         )
         return self
 
@@ -428,7 +445,8 @@ class KFoldEnsembleClassifier(
             sample, because its training diverged.
         """
         check_is_fitted(self)
-        return np.concatenate(list(predict_in_chunks(self, X)), axis=1)
+        chunks = self._watched_chunks(X)
+        return np.concatenate([proba for proba, _ in chunks], axis=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean of the members' class probabilities.
@@ -460,18 +478,19 @@ class KFoldEnsembleClassifier(
         mask = self.known_classes_
         return join_means(
             (average_members(proba, mask), proba)
-            for proba in predict_in_chunks(self, X)
+            for proba, _ in self._watched_chunks(X)
         )
 
-    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+    def predict_set(
+        self, X: Any, coverage: float = 0.9, *, empty_if_unlike: bool = False
+    ) -> np.ndarray:
         """Return the set of classes that each sample may have.
 
         A set of several classes means that the ensemble cannot tell them apart for this
-        sample; an empty set means that the sample resembles none of the training
-        samples. These are cross-conformal prediction sets [1]_ [2]_: a class is left
-        out if fewer than ``1 - coverage`` of the held-out samples had such a low
-        probability of their true class, predicted by the member that was not trained on
-        them.
+        sample; an empty set means that every class would be unusual for it. These are
+        cross-conformal prediction sets [1]_ [2]_: a class is left out if fewer than
+        ``1 - coverage`` of the held-out samples had such a low probability of their
+        true class, predicted by the member that was not trained on them.
 
         Parameters
         ----------
@@ -481,6 +500,9 @@ class KFoldEnsembleClassifier(
             Fraction of samples whose set should hold the true class, above 0 and below
             1. With fewer than ``coverage / (1 - coverage)`` held-out samples (9 for
             0.9) every set holds all classes.
+        empty_if_unlike : bool, default=False
+            Whether samples get the empty set that are unlike the training samples:
+            their :meth:`typicality` is below 0.05.
 
         Returns
         -------
@@ -490,8 +512,9 @@ class KFoldEnsembleClassifier(
         Raises
         ------
         ValueError
-            If `coverage` is out of range, or the ensemble has no held-out
-            probabilities because it comes from ``from_cross_validate``.
+            If `coverage` is out of range, the ensemble has no held-out probabilities
+            because it comes from ``from_cross_validate``, or it has no
+            :meth:`typicality` for `empty_if_unlike`.
 
         Notes
         -----
@@ -509,7 +532,95 @@ class KFoldEnsembleClassifier(
            coverage." NeurIPS 2020.
         """
         check_is_fitted(self)
-        return prediction_sets(self, predict_in_chunks(self, X), coverage)
+        chunks = self._watched_chunks(X, with_p=empty_if_unlike)
+        return prediction_sets(self, chunks, coverage, empty_if_unlike=empty_if_unlike)
+
+    @available_if(knows_its_space)
+    def typicality(self, X: Any) -> np.ndarray:
+        """Return p-values of the hypothesis that samples resemble the training samples.
+
+        If samples are drawn like the training samples, a fraction of about `p` of them
+        has a p-value of at most `p`. A small one, below 0.05 by convention, means that
+        a sample is unlike the training samples, and its prediction is unreliable: an
+        image of another laboratory, or one that was read wrong. These are
+        cross-conformal p-values [1]_: each member compares the sample with the samples
+        that were held out from it, so no samples are given up for it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            New samples, as given to ``fit``. Training samples get larger p-values than
+            new ones, because all members but one were trained on them, as with
+            ``LocalOutlierFactor(novelty=True)``; theirs are in `oof_typicality_`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Above 0, at most 1. The smallest possible one is 1 / (n_training + 1), so
+            with fewer than 20 training samples none is below 0.05.
+
+        Raises
+        ------
+        AttributeError
+            If members have no space in which distances mean something, see the notes,
+            or the ensemble was made by :meth:`from_cross_validate`.
+
+        Notes
+        -----
+        :class:`~skwbc.ImageAugmenter` describes where images are dark or coloured, and
+        how strong their details are; :class:`~skwbc.CNNClassifier` describes them by
+        the input of its last layer, the mean over the views that it averages. Any other
+        classifier describes a sample by the numbers that it is given behind the steps
+        of a pipeline; sparse matrices, kernels, texts and columns of other types do not
+        count. A vote takes the descriptions of all its classifiers. Features are
+        standardised. For each description a member measures
+        the mean distance of a sample to the three nearest of at most 2,000 training
+        samples on 20 principal components, and what these leave over; each is put on
+        the scale of the held-out samples, and the largest one counts.
+
+        References
+        ----------
+        .. [1] S. Bates, E. Candès, L. Lei, Y. Romano, M. Sesia. "Testing for outliers
+           with conformal p-values." Annals of Statistics 51, 2023.
+        """
+        check_is_fitted(self)
+        return self._over_spaces(p_values, X)
+
+    @available_if(knows_its_space)
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return how close samples are to the training samples: higher is closer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            Samples, as given to ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The opposite of the score that :meth:`typicality` compares, averaged over
+            the members. Each of several distances is put on a scale on which 0 is the
+            median of the held-out samples and 5 % of them exceed 1; the largest counts.
+        """
+        check_is_fitted(self)
+        return -self._over_spaces(mean_strangeness, X)
+
+    @staticmethod
+    def _answer_together(
+        ensembles: "Sequence[KFoldEnsembleClassifier]", X: Any, only_space: bool
+    ) -> list[tuple[np.ndarray | None, list[Any]]]:
+        """Return probabilities and spaces of ensembles that are members themselves."""
+        return [ensemble._answer(X, only_space) for ensemble in ensembles]
+
+    def _answer(self, X: Any, only_space: bool) -> tuple[np.ndarray | None, list[Any]]:
+        chunks = list(answer_in_chunks(self, X, only_space=only_space))
+        by_chunk = [as_tables(join_spaces(spaces)) for _, spaces in chunks]
+        spaces = [np.concatenate(tables) for tables in zip(*by_chunk, strict=True)]
+        if only_space:
+            return None, spaces
+        mask = self.known_classes_
+        means = ((average_members(proba, mask), proba) for proba, _ in chunks)
+        return join_means(means), spaces
 
     @classmethod
     def from_cross_validate(cls, results: Mapping[str, Any]) -> Self:

@@ -1,7 +1,7 @@
 """Members of a fold ensemble: fit one on its fold, or take those that are fitted."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +14,15 @@ from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
-from skwbc.ensemble._averaging import nested_prediction
 from skwbc.ensemble._folds import Split
 from skwbc.ensemble._parts import check_predicts_proba, takes_lazy_arrays
+from skwbc.ensemble._together import answer_together
+from skwbc.ensemble._typicality import (
+    as_tables,
+    calibrate,
+    fit_references,
+    spread_rows,
+)
 from skwbc.ensemble._validation_set import (
     HELD_OUT,
     fit_member,
@@ -38,12 +44,18 @@ class FittedFold(NamedTuple):
         Duration of fitting and predicting.
     n_restarts : int
         How often it was trained again because it had failed to learn.
+    references : list of dict of ndarray
+        Where its training samples lie in its spaces, if it has any.
+    distances : ndarray of shape (n_held_out, n_distances), or None
+        How far the held-out samples are from them.
     """
 
     member: Any
     proba: np.ndarray
     seconds: float
     n_restarts: int = 0
+    references: Sequence[dict[str, np.ndarray]] = ()
+    distances: Any = None
 
     def accuracy(self, labels: np.ndarray) -> float:
         """Return the accuracy on the held-out samples."""
@@ -157,7 +169,9 @@ def fit_one_fold(
                 ),
             )
 
-    def attempt(member: Any, context: Any, event: str, **details: Any) -> FittedFold:
+    def attempt(
+        member: Any, context: Any, event: str, **details: Any
+    ) -> tuple[FittedFold, Sequence[Any]]:
         with task(
             owner,
             context,
@@ -172,14 +186,15 @@ def fit_one_fold(
             fit_member(member, X_train, y_train, fit_params, route=route)
         _check_classes(member, y)
         check_predicts_proba("estimator", member, fitted=True)
-        with nested_prediction():
-            proba = np.asarray(member.predict_proba(X_held_out))
-        return FittedFold(member, proba, time.perf_counter() - start)
+        (answer,) = answer_together([member], X_held_out)
+        fitted = FittedFold(member, answer.proba, time.perf_counter() - start)
+        # The columns of a kernel are samples, not features.
+        return fitted, [] if pairwise else answer.spaces
 
     state = np.random.RandomState(draw_seed(restart_seed))
     restarts = 0
     try:
-        best = attempt(member, context, "fold_started")
+        best, spaces = attempt(member, context, "fold_started")
         while restarts < n_restarts and best.failed(y_held_out):
             again = clone(member)
             if not seed_nested_estimators(again, state):
@@ -187,12 +202,23 @@ def fit_one_fold(
             restarts += 1
             # For callbacks the task of the fold has ended.
             latest = attempt(again, None, "fold_restarted", restart=restarts)
-            best = max(best, latest, key=lambda each: each.quality(y_held_out))
+            best, spaces = max(
+                (best, spaces), latest, key=lambda each: each[0].quality(y_held_out)
+            )
+        references, far = [], None
+        if as_tables(spaces):
+            some = take(X, train[spread_rows(len(train))], lazily=lazily)
+            (answer,) = answer_together([best.member], some, only_space=True)
+            references = fit_references(answer.spaces)
+        if references:
+            far = calibrate(references, spaces)
     except Exception as error:
         error.add_note(f"This happened in fold {fold} of {n_folds} of the ensemble.")
         raise
     seconds = time.perf_counter() - start
-    return best._replace(seconds=seconds, n_restarts=restarts)
+    return best._replace(
+        seconds=seconds, n_restarts=restarts, references=references, distances=far
+    )
 
 
 def _check_classes(member: Any, y: np.ndarray) -> None:

@@ -194,6 +194,13 @@ def _fold_chose_weights(classifier: Any) -> bool:
     )
 
 
+def appearance_of(ensemble: Any) -> dict[str, Any] | None:
+    """Return what an ensemble knows of how its training images look."""
+    parts = parts_of(members_of(ensemble)[0])
+    appearances = (getattr(part, "_appearance", None) for part in parts)
+    return next((each for each in appearances if each is not None), None)
+
+
 def expected_image_shape(model: Any) -> tuple[int, int, int]:
     """Return the shape of the images that a fitted model takes.
 

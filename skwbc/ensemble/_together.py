@@ -5,16 +5,23 @@ all of them, and a class that predicts faster for several of its kind declares i
 
 - ``_transform_key``, of a transformer: transformers with equal keys transform the same
   samples equally. None if it has learnt something that another may not have.
-- ``_predict_proba_together(classifiers, X)``, of a classifier, static: the
-  probabilities of several fitted ones.
+- ``_answer_together(classifiers, X, only_space)``, of a classifier, static: for each of
+  several fitted ones a pair of its probabilities and its spaces. With `only_space` the
+  probabilities may be None.
+- ``_spaces(X)``, of a transformer: tables of features of samples.
+
+The spaces of a classifier are tables of features of the samples, in which distances
+mean something: the last maps of a network, the look of images, or the table that a
+classifier of scikit-learn is given. From them an ensemble tells whether samples are
+typical (see ``_typicality``).
 
 Only what a class itself defines counts: a subclass may predict differently.
 """
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -30,10 +37,25 @@ from skwbc._utils.lazy_arrays import (
 )
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
 from skwbc.ensemble._averaging import nested_prediction, stack_members
-from skwbc.ensemble._parts import steps_of, transform_by
+from skwbc.ensemble._parts import steps_of
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
+
+
+class Answer(NamedTuple):
+    """Probabilities and spaces of a classifier for some samples.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_samples, n_known_classes), or None
+        Class probabilities; None if only the spaces are needed.
+    spaces : list of object
+        Features of the samples. What is not a table of numbers has no distances.
+    """
+
+    proba: Any
+    spaces: list[Any]
 
 
 def as_rows(X: Any) -> Any:
@@ -51,7 +73,9 @@ def as_rows(X: Any) -> Any:
     return X
 
 
-def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
+def answer_in_chunks(
+    ensemble: Any, X: Any, *, only_space: bool = False
+) -> Iterator[tuple[Any, list[Any]]]:
     """Predict with all members, some samples at a time.
 
     Samples that are not in memory are read once for all members.
@@ -62,11 +86,15 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
         Fitted.
     X : array-like of shape (n_samples, ...)
         Samples.
+    only_space : bool, default=False
+        Whether to leave out the probabilities.
 
     Yields
     ------
-    ndarray of shape (n_members, n_rows, n_classes)
+    proba : ndarray of shape (n_members, n_rows, n_classes)
         Probabilities for the next rows of `X`, as from ``stack_members``.
+    spaces : list of length n_members
+        The spaces of each member.
     """
     X = as_rows(X)
     n_samples = num_samples(X)
@@ -82,13 +110,17 @@ def predict_in_chunks(ensemble: Any, X: Any) -> Iterator[np.ndarray]:
             chunk = safe_indexing(X, rows)
         if pairwise:
             # Each member takes the columns of the samples it was trained on.
-            probas = [
-                member.predict_proba(safe_indexing(chunk, train, axis=1))
+            answers = [
+                Answer(member.predict_proba(safe_indexing(chunk, train, axis=1)), [])
                 for member, (train, _) in zip(members, ensemble.splits_, strict=True)
             ]
         else:
-            probas = predict_proba_together(members, chunk)
-        yield stack_members(members, probas, ensemble.classes_)
+            answers = answer_together(members, chunk, only_space=only_space)
+        probas, spaces = zip(*answers, strict=True)
+        stacked = None
+        if not only_space:
+            stacked = stack_members(members, probas, ensemble.classes_)
+        yield stacked, list(spaces)
 
 
 def _chunk_size(X: Any, n_samples: int) -> int:
@@ -103,8 +135,10 @@ def _chunk_size(X: Any, n_samples: int) -> int:
     return size - size % PREDICTION_BATCH if size > PREDICTION_BATCH else size
 
 
-def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
-    """Return the probabilities of several classifiers for the same samples.
+def answer_together(
+    members: Sequence[Any], X: Any, *, only_space: bool = False
+) -> list[Answer]:
+    """Return probabilities and spaces of several classifiers for the same samples.
 
     Parameters
     ----------
@@ -112,47 +146,70 @@ def predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
         Fitted.
     X : array-like of shape (n_samples, ...)
         Samples, as given to ``predict_proba``.
+    only_space : bool, default=False
+        Whether probabilities may be left out.
 
     Returns
     -------
-    list of ndarray of shape (n_samples, n_known_classes)
-        The same as from ``predict_proba`` of each.
+    list of Answer
+        The probabilities are those from ``predict_proba`` of each.
     """
     with nested_prediction():
-        return _predict_proba_together(members, X)
+        return _answer_together(members, X, only_space)
 
 
-def _predict_proba_together(members: Sequence[Any], X: Any) -> list[np.ndarray]:
+def _answer_together(members: Sequence[Any], X: Any, only_space: bool) -> list[Answer]:
     kind = type(members[0])
-    if len(members) > 1 and all(type(member) is kind for member in members):
+    if all(type(member) is kind for member in members):
         if kind is Pipeline:
-            return _through_pipelines(members, X)
-        if "_predict_proba_together" in vars(kind):
-            return kind._predict_proba_together(members, X)
-    return [np.asarray(member.predict_proba(X)) for member in members]
-
-
-def _through_pipelines(pipelines: Sequence[Pipeline], X: Any) -> list[np.ndarray]:
-    """Predict with pipelines, and transform once by the steps that they share."""
-    paths = [steps_of(pipeline) for pipeline in pipelines]
-    n_common = 0
-    for steps in zip(*(path[:-1] for path in paths), strict=False):
-        keys = {_transform_key(step) for step in steps}
-        if len(keys) > 1 or None in keys:
-            break
-        X = steps[0].transform(X)
-        n_common += 1
-    if not n_common:
-        return [np.asarray(pipeline.predict_proba(X)) for pipeline in pipelines]
-    rest = [path[n_common:] for path in paths]
-    if all(len(steps) == 1 for steps in rest):
-        return predict_proba_together([step for (step,) in rest], X)
-    # A step may work in place, so each pipeline gets a copy.
+            return _through_pipelines(members, X, only_space)
+        if "_answer_together" in vars(kind):
+            pairs = kind._answer_together(members, X, only_space)
+            return [Answer(*pair) for pair in pairs]
     return [
-        np.asarray(last.predict_proba(transform_by(others, copy.deepcopy(X))))
-        for *others, last in rest
+        Answer(None if only_space else np.asarray(member.predict_proba(X)), [X])
+        for member in members
     ]
 
 
-def _transform_key(step: Any) -> Any:
-    return step._transform_key if "_transform_key" in vars(type(step)) else None
+def _through_pipelines(
+    pipelines: Sequence[Pipeline], X: Any, only_space: bool
+) -> list[Answer]:
+    """Answer with pipelines, and transform once by the steps that they share."""
+    paths = [steps_of(pipeline) for pipeline in pipelines]
+    shared: list[Any] = []
+    n_common = 0
+    for steps in zip(*(path[:-1] for path in paths), strict=False):
+        keys = {_declared(step, "_transform_key") for step in steps}
+        if len(steps) > 1 and (len(keys) > 1 or None in keys):
+            break
+        shared += _spaces_of_step(steps[0], X)
+        X = steps[0].transform(X)
+        n_common += 1
+    rest = [path[n_common:] for path in paths]
+    if all(len(steps) == 1 for steps in rest):
+        answers = _answer_together([step for (step,) in rest], X, only_space)
+    else:
+        answers = []
+        for *others, last in rest:
+            # A step may work in place, so each gets a copy of what they share.
+            own, spaces = copy.deepcopy(X) if n_common else X, []
+            for step in others:
+                spaces += _spaces_of_step(step, own)
+                own = step.transform(own)
+            (answer,) = _answer_together([last], own, only_space)
+            answers.append(Answer(answer.proba, spaces + answer.spaces))
+    return [Answer(proba, shared + spaces) for proba, spaces in answers]
+
+
+def _spaces_of_step(step: Any, X: Any) -> list[Any]:
+    return step._spaces(X) if "_spaces" in vars(type(step)) else []
+
+
+def join_spaces(spaces: Iterable[Sequence[Any]]) -> list[Any]:
+    """Return all spaces of several classifiers, those that are the same object once."""
+    return list({id(each): each for some in spaces for each in some}.values())
+
+
+def _declared(step: Any, name: str) -> Any:
+    return getattr(step, name) if name in vars(type(step)) else None

@@ -43,7 +43,7 @@ from skwbc.ensemble._parts import (
     takes_held_out_fold,
     takes_lazy_arrays,
 )
-from skwbc.ensemble._together import as_rows, predict_proba_together
+from skwbc.ensemble._together import answer_together, as_rows, join_spaces
 from skwbc.ensemble._validation_set import (
     HELD_OUT,
     divided_weights,
@@ -254,20 +254,28 @@ class SoftVotingClassifier(
         return stack_members(self.estimators_, probas, self.classes_)
 
     @staticmethod
-    def _predict_proba_together(
-        votes: "Sequence[SoftVotingClassifier]", X: Any
-    ) -> list[np.ndarray]:
-        """Return the probabilities of several votes (see ``_together``)."""
+    def _answer_together(
+        votes: "Sequence[SoftVotingClassifier]", X: Any, only_space: bool
+    ) -> list[tuple[np.ndarray | None, list[Any]]]:
+        """Return probabilities and spaces of several votes (see ``_together``)."""
         if len({len(vote.estimators_) for vote in votes}) > 1:
-            return [vote.predict_proba(X) for vote in votes]
+            return [
+                SoftVotingClassifier._answer_together([vote], X, only_space)[0]
+                for vote in votes
+            ]
         by_estimator = [
-            predict_proba_together(members, _as_taken(members, X))
+            answer_together(members, _as_taken(members, X), only_space=only_space)
             for members in zip(*(vote.estimators_ for vote in votes), strict=True)
         ]
-        return [
-            vote._average(stack_members(vote.estimators_, probas, vote.classes_))
-            for vote, probas in zip(votes, zip(*by_estimator, strict=True), strict=True)
-        ]
+        answers = []
+        for vote, parts in zip(votes, zip(*by_estimator, strict=True), strict=True):
+            probas, spaces = zip(*parts, strict=True)
+            proba = None
+            if not only_space:
+                stacked = stack_members(vote.estimators_, probas, vote.classes_)
+                proba = vote._average(stacked)
+            answers.append((proba, join_spaces(spaces)))
+        return answers
 
     def _average(self, probas: np.ndarray) -> np.ndarray:
         """Average probabilities, and warn of classifiers that predict NaN."""

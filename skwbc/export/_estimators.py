@@ -22,8 +22,15 @@ from skwbc.cnn._copies import predicting_copy
 from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
 from skwbc.ensemble._parts import steps_of
+from skwbc.ensemble._together import Answer
+from skwbc.ensemble._typicality import LEAST_RATIO, N_NEIGHBOURS, ROUNDING
 from skwbc.export._graph import OPSET, Value
-from skwbc.export._images import describe_colours, flatten, standardise
+from skwbc.export._images import (
+    describe_colours,
+    describe_look,
+    flatten,
+    standardise,
+)
 
 _ML_OPSET = 3
 
@@ -46,52 +53,112 @@ transform.register(FlattenImages, flatten)
 
 
 @singledispatch
-def classify(classifier: Any, X: Value) -> Value:
+def classify(classifier: Any, X: Value) -> Answer:
     """Add a fitted classifier: its probabilities in float64, shape (n, n_classes).
+
+    The answer is that of ``answer_together`` for the classifier.
 
     Raises
     ------
     ValueError
         If it cannot be expressed in ONNX.
     """
-    return _by_skl2onnx(classifier, X)
+    return Answer(_by_skl2onnx(classifier, X), [X])
 
 
 @classify.register(Pipeline)
-def _pipeline(pipeline: Pipeline, X: Value) -> Value:
+def _pipeline(pipeline: Pipeline, X: Value) -> Answer:
     *others, last = steps_of(pipeline)
+    spaces = []
     for step in others:
+        if isinstance(step, ImageAugmenter):
+            spaces += describe_look(step, X)
         X = transform(step, X)
-    return classify(last, X)
+    proba, of_last = classify(last, X)
+    return Answer(proba, spaces + of_last)
 
 
 @classify.register(SoftVotingClassifier)
-def _vote(vote: SoftVotingClassifier, X: Value) -> Value:
+def _vote(vote: SoftVotingClassifier, X: Value) -> Answer:
     classes = vote.classes_
+    probas, spaces = zip(*(classify(each, X) for each in vote.estimators_), strict=True)
     members = [
-        align(classify(each, X), each.classes_, classes) for each in vote.estimators_
+        align(proba, each.classes_, classes)
+        for proba, each in zip(probas, vote.estimators_, strict=True)
     ]
     has_class = np.array([np.isin(classes, each.classes_) for each in vote.estimators_])
-    return average(members, has_class, vote._weights)
+    proba = average(members, has_class, vote._weights)
+    # As `join_spaces` does.
+    joined = dict.fromkeys(each for some in spaces for each in some)
+    return Answer(proba, list(joined))
 
 
 @classify.register(CNNClassifier)
-def _network(cnn: CNNClassifier, X: Value) -> Value:
+def _network(cnn: CNNClassifier, X: Value) -> Answer:
     images = X.cast(np.float32)
     views = views_of(cnn.test_time_augmentation, cnn.image_shape_)
     if views:
         images = _in_all_views(views, images, cnn.image_shape_)
-    proba = X.graph.embed(_network_as_onnx(cnn), images)
-    n_outputs = cnn.model_.output_shape[1]
+    network = cnn._network_with_maps()
+    outputs = X.graph.embed(_network_as_onnx(cnn, network), images)
+    n_columns, n_outputs = network.output_shape[1], cnn.model_.output_shape[1]
     if views:
-        proba = proba.reshape(len(views), -1, n_outputs).mean(0)
+        outputs = outputs.reshape(len(views), -1, n_columns).mean(0)
+    n_maps = n_columns - n_outputs
+    proba = outputs.apply("Slice", [n_maps], [n_columns], [1])
+    spaces = [outputs.apply("Slice", [0], [n_maps], [1])] if n_maps else []
     if n_outputs == 1:
         other = X.graph.constant(1.0) - proba
-        return other.apply("Concat", proba, axis=1)
+        return Answer(other.apply("Concat", proba, axis=1), spaces)
     # Like the classifier, return equal probabilities if all outputs are zero.
     total = proba.sum(1)
     is_zero = total.apply("Equal", 0.0, dtype=bool)
-    return is_zero.apply("Where", 1 / n_outputs, proba / total, dtype=np.float64)
+    proba = is_zero.apply("Where", 1 / n_outputs, proba / total, dtype=np.float64)
+    return Answer(proba, spaces)
+
+
+def typicality(typical: dict[str, Any], spaces: Sequence[Sequence[Value]]) -> Value:
+    """Add the p-values that ``p_values`` computes, of shape (n,)."""
+    counts, n_compared = [], 0
+    for references, own, of_member in zip(
+        typical["references"], typical["held_out"], spaces, strict=True
+    ):
+        if not references:
+            continue
+        ratios = [
+            d
+            for pair in zip(references, of_member, strict=True)
+            for d in _distances(*pair)
+        ]
+        first, *others = (
+            ratio.apply("Max", LEAST_RATIO).apply("Log") / each
+            for ratio, each in zip(ratios, typical["spread"], strict=True)
+        )
+        score = first.apply("Max", *others) - ROUNDING
+        is_less = score.apply("LessOrEqual", own[np.newaxis], dtype=bool)
+        counts.append(is_less.cast(np.float64).sum(1))
+        n_compared += len(own)
+    first, *others = counts
+    n = typical["n_samples"]
+    p = (first.apply("Sum", *others) * (n / n_compared) + 1) / (n + 1)
+    return p.reshape(-1)
+
+
+def _distances(reference: dict[str, np.ndarray], space: Value) -> list[Value]:
+    components, points = (
+        reference[name].astype(np.float64) for name in ("components", "points")
+    )
+    x = (space.cast(np.float64) - reference["mean"]) / reference["scale"]
+    places = x @ components.T
+    rest = x - places @ components
+    left_over = (rest * rest).sum(1).apply("Sqrt")
+    squares = (places * places).sum(1) - places @ (2 * points.T)
+    squares = (squares + (points**2).sum(axis=1)).apply("Max", 0.0)
+    n_neighbours = min(N_NEIGHBOURS, len(points))
+    nearest = squares.apply("TopK", [n_neighbours], axis=1, largest=0, n_outputs=2)
+    near = nearest.apply("Sqrt").mean(1, keepdims=True)
+    unit = reference["unit"]
+    return [near / unit[0], left_over / unit[1]]
 
 
 def align(proba: Value, classes: np.ndarray, all_classes: np.ndarray) -> Value:
@@ -142,8 +209,8 @@ def _in_all_views(
     return first.apply("Concat", *others, axis=0).reshape(-1, *image_shape)
 
 
-def _network_as_onnx(cnn: CNNClassifier) -> onnx.ModelProto:
-    network = predicting_copy(cnn.model_, cnn.image_shape_)
+def _network_as_onnx(cnn: CNNClassifier, network: Any) -> onnx.ModelProto:
+    network = predicting_copy(network, cnn.image_shape_)
     # Keras exports only a network that has been called.
     network(np.zeros((1, *cnn.image_shape_), np.float32), training=False)
     with tempfile.TemporaryDirectory() as folder, _quiet():

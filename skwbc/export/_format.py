@@ -8,11 +8,13 @@ import numpy as np
 
 # Names of inputs and outputs.
 SAMPLES, PROBA, MEMBERS = "samples", "probabilities", "member_probabilities"
+TYPICALITY = "typicality"
 # Increased when an older OnnxClassifier could not read the files.
 FORMAT = 1
 _LABEL_KINDS = "Uiubf"
 _KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
 _SCORES, _KNOWN = "held_out_true_proba", "known_classes"
+_N, _LOOK = "n_typicality_samples", "appearance"
 
 
 class Details(NamedTuple):
@@ -26,11 +28,17 @@ class Details(NamedTuple):
         ``KFoldEnsembleClassifier._held_out_true_proba``; None if the ensemble has none.
     known_classes : ndarray of shape (n_members, n_classes), bool
         Mask of the classes that each member was trained on.
+    n_typicality_samples : int or None
+        Number of training samples behind the p-values; None if there are no p-values.
+    appearance : dict or None
+        How the training images look.
     """
 
     classes: np.ndarray
     held_out_true_proba: list[np.ndarray] | None
     known_classes: np.ndarray
+    n_typicality_samples: int | None = None
+    appearance: dict[str, Any] | None = None
 
 
 def encode(details: Details, version: str) -> dict[str, str]:
@@ -54,6 +62,10 @@ def encode(details: Details, version: str) -> dict[str, str]:
     if details.held_out_true_proba is not None:
         metadata[_SCORES] = [each.tolist() for each in details.held_out_true_proba]
     metadata[_KNOWN] = details.known_classes.tolist()
+    if details.n_typicality_samples is not None:
+        metadata[_N] = details.n_typicality_samples
+    if details.appearance is not None:
+        metadata[_LOOK] = details.appearance
     return {
         key: json.dumps(value, ensure_ascii=False, allow_nan=False)
         for key, value in metadata.items()
@@ -77,7 +89,7 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    keys = [key for key in (*_KEYS, _SCORES, _KNOWN) if key in metadata]
+    keys = [key for key in (*_KEYS, _SCORES, _KNOWN, _N, _LOOK) if key in metadata]
     try:
         values = {key: json.loads(metadata[key]) for key in keys}
     except (ValueError, RecursionError) as error:
@@ -110,7 +122,19 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     mask = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
     if mask.dtype != bool or mask.shape != (n_members, n_classes):
         raise ValueError("its known classes do not match its members")
-    return Details(classes, scores, mask)
+    n_samples = values.get(_N)
+    if n_samples is not None and not (isinstance(n_samples, int) and n_samples > 0):
+        raise ValueError("its number of training samples is not a positive number")
+    appearance = values.get(_LOOK)
+    if appearance is not None:
+        try:
+            white, *lists = (appearance[key] for key in ("white", "mean", "std"))
+            numbers = np.array([[white] * len(lists[0]), *lists], dtype=float)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"its metadata are damaged: {error!r}") from error
+        if numbers.ndim != 2 or not white > 0:
+            raise ValueError("its description of the training images is damaged")
+    return Details(classes, scores, mask, n_samples, appearance)
 
 
 def _dtype(name: Any) -> np.dtype:

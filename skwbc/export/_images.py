@@ -3,6 +3,7 @@
 import numpy as np
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
+from skwbc.augmentation._appearance import TINY, cell_weights, n_scales
 from skwbc.augmentation._colour import _UNMIX
 from skwbc.augmentation._colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.augmentation._standardise import _TINY
@@ -67,6 +68,30 @@ def describe_colours(statistics: ColourStatistics, images: Value) -> Value:
     percentiles = _percentiles(values, len(disc), n_channels)
     mean = mean.reshape(0, n_channels)
     return mean.apply("Concat", std, skewness, percentiles, axis=1)
+
+
+def describe_look(augmenter: ImageAugmenter, images: Value) -> list[Value]:
+    """Describe how images look, as ``look`` does."""
+    if augmenter._appearance is None:
+        return []
+    height, width, n_channels = augmenter.image_shape_
+    values = images.cast(np.float32).cast(np.float64)
+    values /= augmenter._appearance["white"]
+    values = values.apply("Transpose", perm=[0, 3, 1, 2])
+    layout = values.reshape(0, n_channels, -1) @ cell_weights(height, width)
+    spaces, texture = [layout.reshape(0, -1)], []
+    for _ in range(n_scales(height, width)):
+        height, width = height // 2, width // 2
+        values = values.apply("Slice", [0, 0], [2 * height, 2 * width], [2, 3])
+        blocks = values.reshape(0, n_channels, height, 2, width, 2)
+        means = blocks.mean(3, 5)
+        within = (values * values).mean(2, 3) - (means * means).mean(2, 3)
+        texture.append((within.apply("Max", 0.0) + TINY).apply("Log") * 0.5)
+        values = means
+    if texture:
+        first, *others = texture
+        spaces.append(first.apply("Concat", *others, axis=1))
+    return spaces
 
 
 def _densities(rgb: Value) -> Value:

@@ -10,6 +10,7 @@ import numpy as np
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc.ensemble._averaging import average_members, join_means
 from skwbc.ensemble._conformal import prediction_sets
+from skwbc.ensemble._typicality import watched
 from skwbc.export._session import Session
 
 # Samples per forward pass. More take more memory and are not faster.
@@ -161,7 +162,8 @@ class OnnxClassifier:
         UserWarning
             If members predict NaN. They are left out of the mean.
         """
-        return join_means(self._predict(X))
+        chunks = watched(self._predict(X), self._typical)
+        return join_means((mean, members) for mean, members, _ in chunks)
 
     def predict_proba_members(self, X: Any) -> np.ndarray:
         """Return the class probabilities of each member.
@@ -177,7 +179,8 @@ class OnnxClassifier:
             0 for classes that were not in a member's training data. NaN for a member
             without probabilities for the sample.
         """
-        return np.concatenate([members for _, members in self._predict(X)], axis=1)
+        chunks = watched(self._answer_in_chunks(X), self._typical)
+        return np.concatenate([members for members, _ in chunks], axis=1)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return natural logarithms of the mean class probabilities.
@@ -209,7 +212,9 @@ class OnnxClassifier:
         """
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
-    def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+    def predict_set(
+        self, X: Any, coverage: float = 0.9, *, empty_if_unlike: bool = False
+    ) -> np.ndarray:
         """Return a set of possible classes for each sample.
 
         Parameters
@@ -218,13 +223,40 @@ class OnnxClassifier:
             As for :meth:`predict_proba`.
         coverage : float, default=0.9
             As in :meth:`skwbc.KFoldEnsembleClassifier.predict_set`.
+        empty_if_unlike : bool, default=False
+            As there.
 
         Returns
         -------
         ndarray of shape (n_samples, n_classes), bool
         """
-        chunks = (members for _, members in self._predict(X))
-        return prediction_sets(self, chunks, coverage)
+        chunks = watched(self._answer_in_chunks(X), self._typical)
+        return prediction_sets(self, chunks, coverage, empty_if_unlike=empty_if_unlike)
+
+    def typicality(self, X: Any) -> np.ndarray:
+        """Return p-values of the hypothesis that samples resemble the training samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, height, width, channels)
+            As for :meth:`predict_proba`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            As from :meth:`skwbc.KFoldEnsembleClassifier.typicality`.
+
+        Raises
+        ------
+        AttributeError
+            If the ensemble in the file has no p-values.
+        """
+        if self._typical is None:
+            raise AttributeError(
+                f"{self.path} has no p-values: its ensemble has none, or it was "
+                "exported by an earlier version of skwbc."
+            )
+        return np.concatenate([p for *_, p in self._predict(X)])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled samples.
@@ -328,8 +360,28 @@ class OnnxClassifier:
         self._opened = (params, session)
         return session
 
-    def _predict(self, X: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield mean probabilities and those of the members, batch by batch."""
+    @property
+    def _typical(self) -> dict[str, Any] | None:
+        """As that of an ensemble, without what the graph contains."""
+        n_samples = self._session.details.n_typicality_samples
+        if n_samples is None:
+            return None
+        return {"n_samples": n_samples, "watched": len(self._session.shape) == 3}
+
+    @property
+    def _appearance(self) -> dict[str, Any] | None:
+        return self._session.details.appearance
+
+    def _answer_in_chunks(
+        self, X: Any
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield probabilities of the members, and p-values."""
+        return ((members, p) for _, members, p in self._predict(X))
+
+    def _predict(
+        self, X: Any
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        """Yield mean probabilities, those of the members, and p-values, by batch."""
         session = self._session
         if not (hasattr(X, "shape") and hasattr(X, "dtype")):
             X = np.asarray(X)
@@ -341,10 +393,10 @@ class OnnxClassifier:
             )
         for start in range(0, len(X), _AT_A_TIME):
             rows = read_rows(X, slice(start, start + _AT_A_TIME))
-            mean, members = session.run(self._converted(rows, session.dtype))
+            mean, members, p = session.run(self._converted(rows, session.dtype))
             if np.isnan(mean).any():
                 mean = average_members(members, session.details.known_classes)
-            yield mean, members
+            yield mean, members, p
 
     def _converted(self, rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return samples in the type of the model if no information is lost."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skwbc._utils.optional_imports import import_optional
-from skwbc.export._format import MEMBERS, PROBA, SAMPLES, decode
+from skwbc.export._format import MEMBERS, PROBA, SAMPLES, TYPICALITY, decode
 
 _DTYPES: dict[str, np.dtype] = {
     "tensor(uint8)": np.dtype(np.uint8),
@@ -126,25 +126,32 @@ class Session:
                 )
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.details = decode(metadata, n_classes, n_members)
+        has_typicality = self.details.n_typicality_samples is not None
+        if has_typicality and TYPICALITY not in outputs:
+            raise ValueError(f"it does not return {TYPICALITY}")
+        self._outputs = [PROBA, MEMBERS, TYPICALITY][: 2 + has_typicality]
 
-    def run(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return mean probabilities and those of the members for checked samples.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), float64
         member_proba : ndarray of shape (n_members, n_samples, n_classes), float64
+        typicality : ndarray of shape (n_samples,), float64, or None
         """
         try:
             outputs: list[Any] = self._session.run(
-                [PROBA, MEMBERS], {SAMPLES: np.ascontiguousarray(X)}
+                self._outputs, {SAMPLES: np.ascontiguousarray(X)}
             )
         except Exception as error:
             raise ValueError(
                 f"{self._name} failed during prediction: {_first_line(error)}. "
                 f"{_EXPECTED}"
             ) from error
-        proba, member_proba = (np.asarray(each, np.float64) for each in outputs)
+        outputs = [np.asarray(each, np.float64) for each in outputs]
+        proba, member_proba, *others = outputs
+        p = others[0] if others else None
         n_classes = len(self.details.classes)
         expected = (self.n_members, len(X), n_classes)
         if proba.shape != expected[1:] or member_proba.shape != expected:
@@ -152,7 +159,12 @@ class Session:
                 f"{self._name} returned probabilities of shape {proba.shape} for "
                 f"{len(X)} samples and {n_classes} classes. Its file is damaged."
             )
-        return proba, member_proba
+        if p is not None and p.shape != (len(X),):
+            raise ValueError(
+                f"{self._name} returned p-values of shape {p.shape} for {len(X)} "
+                "samples. Its file is damaged."
+            )
+        return proba, member_proba, p
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,14 @@ from skwbc.augmentation._standardise import Standardisation
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.ensemble._averaging import average_ensemble
 from skwbc.ensemble._parts import expected_image_shape
-from skwbc.export._format import MEMBERS, PROBA, SAMPLES, Details, encode
+from skwbc.export._format import (
+    MEMBERS,
+    PROBA,
+    SAMPLES,
+    TYPICALITY,
+    Details,
+    encode,
+)
 
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
 # Largest allowed difference between probabilities of the ensemble and of its file.
@@ -67,13 +74,14 @@ def to_onnx(
     -----
     The input is ``samples``, of shape (n, height, width, channels). The outputs, in
     float64, are ``probabilities`` of shape (n, n_classes), the mean over the members,
-    and ``member_probabilities`` of shape (n_members, n, n_classes), with NaN for
-    classes that were not in a member's training data. The metadata, in JSON, contain
-    the ``classes`` in the order of the columns and the held-out probabilities from
-    which prediction sets are computed. Keras and tf2onnx convert the networks, which
-    needs Keras with the TensorFlow backend. ONNX compares features with the thresholds
-    of decision trees in float32, so a feature that is nearly equal to a threshold may
-    fall on its other side.
+    ``member_probabilities`` of shape (n_members, n, n_classes), with 0 for classes that
+    were not in a member's training data, and, if the ensemble has it, ``typicality`` of
+    shape (n,), the p-values of :meth:`skwbc.KFoldEnsembleClassifier.typicality`. The
+    metadata, in JSON, contain the ``classes`` in the order of the columns and the
+    held-out probabilities from which prediction sets are computed. Keras and tf2onnx
+    convert the networks, which needs Keras with the TensorFlow backend. ONNX compares
+    features with the thresholds of decision trees in float32, so a feature that is
+    nearly equal to a threshold may fall on its other side.
 
     Examples
     --------
@@ -146,16 +154,19 @@ def _standardises(step: Any) -> bool:
 
 def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.dtype):
     # Imported here, so that skwbc.export can be imported without the extra.
-    from skwbc.export._estimators import align, average, classify
+    from skwbc.export._estimators import align, average, classify, typicality
     from skwbc.export._graph import Graph, Value
 
     classes = ensemble.classes_
+    typical = getattr(ensemble, "_typical", None)
     try:
         metadata = encode(
             Details(
                 classes,
                 getattr(ensemble, "_held_out_true_proba", None),
                 ensemble.known_classes_,
+                typical and typical["n_samples"],
+                ensemble._appearance if len(shape) == 3 else None,
             ),
             __version__,
         )
@@ -163,26 +174,26 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
         raise ValueError(f"The ensemble cannot be written as ONNX: {error}") from error
     graph = Graph()
     samples = Value(graph, SAMPLES, dtype)
-    members = []
+    members, spaces = [], []
     for number, member in enumerate(ensemble.estimators_, start=1):
         try:
-            proba = classify(member, samples)
+            proba, space = classify(member, samples)
         except ValueError as error:
             raise ValueError(
                 f"Member {number} of the ensemble cannot be written as ONNX: {error}"
             ) from error
         members.append(align(proba, member.classes_, classes))
+        spaces.append(space)
     mean = average(members, ensemble.known_classes_, np.ones(len(members)))
     first, *others = (member.apply("Unsqueeze", [0]) for member in members)
     n, k = "n", len(classes)
-    return graph.build(
-        {samples: (n, *shape)},
-        {
-            PROBA: (mean, (n, k)),
-            MEMBERS: (first.apply("Concat", *others, axis=0), (len(members), n, k)),
-        },
-        metadata,
-    )
+    outputs: dict[str, tuple[Value, tuple]] = {
+        PROBA: (mean, (n, k)),
+        MEMBERS: (first.apply("Concat", *others, axis=0), (len(members), n, k)),
+    }
+    if typical is not None:
+        outputs[TYPICALITY] = (typicality(typical, spaces), (n,))
+    return graph.build({samples: (n, *shape)}, outputs, metadata)
 
 
 def _check_predictions(
@@ -205,7 +216,8 @@ def _check_predictions(
         X: Any = rng.integers(256, size=(_N_TEST_SAMPLES, *shape), dtype=np.uint8)
     else:
         X = rng.random((_N_TEST_SAMPLES, *shape)).astype(dtype)
-    expected_members = ensemble.predict_proba_members(X)
+    chunks = list(ensemble._answer_in_chunks(X))
+    expected_members = np.concatenate([members for members, _ in chunks], axis=1)
     diverged = np.flatnonzero(lacks_probabilities(expected_members).any(axis=1)) + 1
     if len(diverged):
         raise ValueError(
@@ -213,11 +225,13 @@ def _check_predictions(
             "may have diverged. Train the ensemble again, with n_restarts for instance."
         )
     expected = average_ensemble(ensemble, expected_members)
-    proba, member_proba = Session(content, "the model").run(X)
-    difference = max(
-        float(np.abs(proba - expected).max()),
-        float(np.abs(member_proba - expected_members).max()),
-    )
+    proba, member_proba, p = Session(content, "the model").run(X)
+    differences = [proba - expected, member_proba - expected_members]
+    if p is not None:
+        # A sample may be as strange as one that was held out, up to rounding.
+        least = 1 / (ensemble._typical["n_samples"] + 1)
+        differences.append(np.floor(np.abs(p - ensemble.typicality(X)) / (2 * least)))
+    difference = max(float(np.abs(each).max()) for each in differences)
     # Not `>`, which is false for NaN.
     if not difference <= _TOLERANCE:
         raise ValueError(

@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.probabilities import most_probable
 from skwbc.ensemble._parts import parts_of
+from skwbc.ensemble._typicality import LEVEL, warn_of_unlike
+from skwbc.inspection._predictions import Predictions, predict_once
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -38,20 +40,47 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
         "classes", the labels as str; "per_class", a dict from label to "recall",
         "precision" (float, or None if it is undefined) and "support" (int);
         "confusion_matrix", a list of rows, with true classes in rows and predicted
-        classes in columns.
+        classes in columns; "typicality", None if it is not known (see
+        :meth:`skwbc.KFoldEnsembleClassifier.typicality`), or else a dict with
+        "n_unlike", the number of samples whose p-value is below 0.05, "n_expected", the
+        mean of that number for samples like the training samples, "n_training", and
+        "accuracy_unlike" and "accuracy_others" (float, or None without such samples).
 
     Raises
     ------
     ValueError
         If `y` has labels that are not classes of the classifier, or predicted
         probabilities are NaN.
+
+    Warns
+    -----
+    UserWarning
+        If more samples than by chance are unlike the training samples.
     """
     check_is_fitted(estimator)
     check_consistent_length(X, y)
-    classes = estimator.classes_
-    # Labels of the same type as the classes.
-    y = classes[encode_labels(y, classes)]
-    proba = estimator.predict_proba(X)
+    codes = encode_labels(y, estimator.classes_)
+    predictions = predict_once(estimator, X)
+    if predictions.p is not None:
+        warn_of_unlike(predictions.p, predictions.n_training, stacklevel=2)
+    return score_predictions(estimator.classes_, codes, predictions)
+
+
+def score_predictions(
+    classes: np.ndarray, codes: np.ndarray, predictions: Predictions
+) -> dict[str, Any]:
+    """Score predictions, as :func:`evaluate` does.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes.
+    codes : ndarray of shape (n_samples,), int
+        Positions of the true labels in `classes`.
+    predictions : Predictions
+        For the same samples.
+    """
+    y, proba = classes[codes], predictions.proba
     predicted = most_probable(classes, proba)
     precision, recall, _, support = precision_recall_fscore_support(
         y, predicted, labels=classes, zero_division=np.nan
@@ -71,6 +100,22 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
             for k, label in enumerate(classes)
         },
         "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
+        "typicality": _score_typicality(predictions, y == predicted),
+    }
+
+
+def _score_typicality(
+    predictions: Predictions, right: np.ndarray
+) -> dict[str, Any] | None:
+    if predictions.p is None:
+        return None
+    unlike = predictions.unlike
+    return {
+        "n_unlike": int(unlike.sum()),
+        "n_expected": LEVEL * len(unlike),
+        "n_training": predictions.n_training,
+        "accuracy_unlike": float(right[unlike].mean()) if unlike.any() else None,
+        "accuracy_others": float(right[~unlike].mean()) if not unlike.all() else None,
     }
 
 

@@ -4,23 +4,112 @@ scikit-learn is not imported here, because a model in ONNX predicts without it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.ensemble._conformal import prediction_sets
+from skwbc.ensemble._typicality import LEVEL, describe_unlike, is_beyond_chance
+
+
+class Predictions(NamedTuple):
+    """Predictions of a classifier for some samples, all from one pass.
+
+    Attributes
+    ----------
+    proba : ndarray of shape (n_samples, n_classes)
+        Class probabilities.
+    members : ndarray of shape (n_members, n_samples, n_classes), or None
+        Those of the members of an ensemble.
+    p : ndarray of shape (n_samples,), or None
+        Typicality of the samples, if it is watched.
+    n_training : int
+        Number of training samples that they were compared with.
+    """
+
+    proba: np.ndarray
+    members: Any = None
+    p: Any = None
+    n_training: int = 0
+
+    @property
+    def unlike(self) -> np.ndarray:
+        """Mask of the samples that are unlike the training samples."""
+        return np.zeros(len(self.proba), bool) if self.p is None else self.p < LEVEL
+
+    @property
+    def is_beyond_chance(self) -> bool:
+        """Whether there are more of them than chance explains."""
+        n_unlike = int(self.unlike.sum())
+        return is_beyond_chance(n_unlike, len(self.proba), self.n_training)
+
+    def summary(self, kind: str = "images") -> str:
+        """Say how many are unlike the training samples; empty if it is not known."""
+        if self.p is None:
+            return ""
+        n_unlike = int(self.unlike.sum())
+        return describe_unlike(n_unlike, len(self.p), self.n_training, kind)
+
+
+def predict_once(estimator: Any, X: Any) -> Predictions:
+    """Predict, with members and typicality if the classifier has them.
+
+    No warning of unlike samples is given.
+    """
+    if not hasattr(estimator, "_answer_in_chunks"):
+        return Predictions(np.asarray(estimator.predict_proba(X)))
+    members, p = zip(*estimator._answer_in_chunks(X), strict=True)
+    joined = np.concatenate(members, axis=1)
+    proba = average_ensemble(estimator, joined)
+    typical = estimator._typical
+    if typical is None or not typical["watched"]:
+        return Predictions(proba, joined)
+    return Predictions(proba, joined, np.concatenate(p), typical["n_samples"])
+
+
+def describe_difference(estimator: Any, X: Any, unlike: np.ndarray) -> str:
+    """Say how images that are unlike the training images look, compared with them.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted on images.
+    X : array-like of shape (n_samples, height, width, channels)
+        Images.
+    unlike : ndarray of shape (n_samples,), bool
+        Mask of the images that are unlike the training images.
+
+    Returns
+    -------
+    str
+        A sentence; empty if no simple statistic differs, or none is known.
+    """
+    appearance = getattr(estimator, "_appearance", None)
+    if appearance is None or not unlike.any():
+        return ""
+    # Imported here: models in ONNX predict without scikit-learn.
+    from skwbc.augmentation._appearance import compare_appearance
+
+    difference = compare_appearance(appearance, X[np.flatnonzero(unlike)])
+    return difference and f"On average they are {difference}."
 
 
 def describe_predictions(
-    estimator: Any, X: Any, names: Sequence[str], *, coverage: float | None = None
+    estimator: Any,
+    predictions: Predictions,
+    names: Sequence[str],
+    *,
+    coverage: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Predict with a fold ensemble and count how many members agree.
+    """Describe predictions of a fold ensemble, and count how many members agree.
 
     Parameters
     ----------
     estimator : KFoldEnsembleClassifier or OnnxClassifier
         A fitted ensemble.
-    X : array-like of shape (n_samples, ...)
-        Samples.
+    predictions : Predictions
+        From :func:`predict_once`.
     names : sequence of str
         One name per sample.
     coverage : float, default=None
@@ -32,8 +121,9 @@ def describe_predictions(
     list of dict
         One row per sample: "image" (its name), "predicted" (the label as str),
         "probabilities" (a dict from label to float, the mean over the members),
-        "agreement" (int, the number of members whose first choice is "predicted")
-        and, with `coverage`, "set" (a list of labels, the most probable first).
+        "agreement" (int, the number of members whose first choice is "predicted"),
+        "typicality" (float, the p-value, or None) and, with `coverage`, "set" (a list
+        of labels, the most probable first).
 
     Raises
     ------
@@ -42,13 +132,12 @@ def describe_predictions(
         the ensemble has no held-out probabilities, or no member has probabilities for
         some sample.
     """
-    members = estimator.predict_proba_members(X)
+    proba, members, p, _ = predictions
     if len(names) != members.shape[1]:
         raise ValueError(
             f"Got {len(names)} names for {members.shape[1]} samples; expected one per "
             "sample."
         )
-    proba = average_ensemble(estimator, members)
     labels = [str(label) for label in estimator.classes_]
     rows = [
         {
@@ -56,13 +145,18 @@ def describe_predictions(
             "predicted": labels[row.argmax()],
             "probabilities": dict(zip(labels, row.tolist(), strict=True)),
             "agreement": int(agreement),
+            "typicality": each,
         }
-        for name, row, agreement in zip(
-            names, proba, count_agreeing(members, proba), strict=True
+        for name, row, agreement, each in zip(
+            names,
+            proba,
+            count_agreeing(members, proba),
+            [None] * len(proba) if p is None else p.tolist(),
+            strict=True,
         )
     ]
     if coverage is not None:
-        sets = prediction_sets(estimator, [members], coverage)
+        sets = prediction_sets(estimator, [(members, p)], coverage)
         for row, order, inside in zip(
             rows, (-proba).argsort(axis=1), sets, strict=True
         ):

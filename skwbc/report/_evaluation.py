@@ -11,13 +11,13 @@ from skwbc._utils.files import replacing
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.ensemble._parts import has_networks
+from skwbc.inspection._predictions import describe_difference, predict_once
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
     Judged,
     class_counts_table,
     images_key,
-    judge,
     least_sure,
     one_of_each,
     prediction_cards,
@@ -28,6 +28,7 @@ from skwbc.report._findings import class_findings, duplicates
 from skwbc.report._images import Gallery, contact_sheets
 from skwbc.report._page import (
     Block,
+    Finding,
     Key,
     Page,
     Section,
@@ -130,7 +131,9 @@ def write_evaluation_report(
     check_consistent_length(gallery.X, y)
     codes = encode_labels(y, estimator.classes_)
     with replacing(path) as temporary:
-        judged = judge(estimator, gallery.X, codes)
+        rows = np.arange(len(codes))
+        predictions = predict_once(estimator, gallery.X)
+        judged = Judged(np.asarray(estimator.classes_), codes, predictions, rows)
         scores = judged.scores()
         write_page(_page(estimator, gallery, judged, scores, command), temporary)
     return scores
@@ -154,7 +157,9 @@ def _page(
     again = reproduction(
         estimator, command=command, snippet=_snippet(estimator), seed=_NO_SEED
     )
+    strange, unlike = _unlike(estimator, gallery, judged, scores)
     sections = [
+        Section("unlike", "Images unlike the training images", unlike),
         Section("scores", "Scores", charts.score_blocks(judged, scores)),
         Section(
             "mistakes", "Wrong and uncertain predictions", _mistakes(gallery, judged)
@@ -171,12 +176,46 @@ def _page(
             Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
             images_key(gallery),
         ],
-        pair_findings + class_findings(labels, codes),
+        strange + pair_findings + class_findings(labels, codes),
+        f"{'images unlike the training images, ' * (judged.predictions.p is not None)}"
         f"classes with few or no images, classes of very different size, {compared}. "
         "This report cannot detect whether the model was trained on any of these "
         "images.",
         [section for section in sections if section.blocks],
     )
+
+
+def _unlike(
+    estimator: Any, gallery: Gallery, judged: Judged, scores: dict[str, Any]
+) -> tuple[list[Finding], list[Block]]:
+    """Return a warning of images that are unlike the training images, and these."""
+    predictions = judged.predictions
+    summary = predictions.summary()
+    positions = np.flatnonzero(predictions.unlike)
+    if not len(positions):
+        few = "too few" in summary
+        return [Finding("Too few training images", f"{summary}.")] * few, []
+    positions = positions[np.argsort(predictions.p[positions], kind="stable")]
+    found, note = (
+        scores["typicality"],
+        describe_difference(estimator, gallery.X, predictions.unlike),
+    )
+    accuracy = f"The accuracy on them is {found['accuracy_unlike']:.3f}"
+    if found["accuracy_others"] is not None:
+        accuracy += f", and {found['accuracy_others']:.3f} on the others"
+    shown = positions[:SHOWN]
+    cards = prediction_cards(
+        f"{len(shown)} of {len(positions)} images",
+        judged,
+        shown,
+        gallery,
+        "Sorted by typicality, the p-value of the hypothesis that an image resembles "
+        "the training images; the smallest first.",
+    )
+    text = f"{summary}. {accuracy}. {note}".strip()
+    if not predictions.is_beyond_chance:
+        return [], [Text(text), cards]
+    return [Finding("Images unlike the training images", text)], [cards]
 
 
 def _mistakes(gallery: Gallery, judged: Judged) -> list[Block]:

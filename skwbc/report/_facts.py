@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
-from skwbc.ensemble._averaging import average_ensemble, count_agreeing
-from skwbc.ensemble._held_out import Answers
-from skwbc.inspection import evaluate
+from skwbc.ensemble._averaging import count_agreeing
+from skwbc.inspection._evaluation import score_predictions
+from skwbc.inspection._predictions import Predictions
 from skwbc.report._images import Gallery
 from skwbc.report._page import Cards, Key, Table
 from skwbc.uncertainty import expected_calibration_error, predictive_entropy
@@ -27,19 +27,26 @@ class Judged(NamedTuple):
         The classes.
     codes : ndarray of shape (n_samples,), int
         Positions of the true labels in `classes`.
-    proba : ndarray of shape (n_samples, n_classes)
-        Predicted probabilities.
+    predictions : Predictions
+        Predicted probabilities, also by each member, and typicality.
     rows : ndarray of shape (n_samples,), int
         Positions of the images in the data.
-    members : ndarray of shape (n_members, n_samples, n_classes) or None
-        Probabilities predicted by each member.
     """
 
     classes: np.ndarray
     codes: np.ndarray
-    proba: np.ndarray
+    predictions: Predictions
     rows: np.ndarray
-    members: np.ndarray | None = None
+
+    @property
+    def proba(self) -> np.ndarray:
+        """Predicted probabilities."""
+        return self.predictions.proba
+
+    @property
+    def members(self) -> np.ndarray | None:
+        """Probabilities predicted by each member."""
+        return self.predictions.members
 
     @property
     def labels(self) -> list[str]:
@@ -58,24 +65,11 @@ class Judged(NamedTuple):
 
     def scores(self) -> dict[str, Any]:
         """Return the scores, as :func:`skwbc.inspection.evaluate` does."""
-        answers = Answers(self.classes, self.proba)
-        return evaluate(answers, self.proba, self.y_true)
+        return score_predictions(self.classes, self.codes, self.predictions)
 
     def calibration_error(self) -> float:
         """Return the expected calibration error."""
         return expected_calibration_error(self.y_true, self.proba, classes=self.classes)
-
-
-def judge(estimator: Any, X: Any, codes: np.ndarray) -> Judged:
-    """Predict, with all members if the estimator is an ensemble."""
-    members = None
-    if hasattr(estimator, "predict_proba_members"):
-        members = estimator.predict_proba_members(X)
-        proba = average_ensemble(estimator, members)
-    else:
-        proba = np.asarray(estimator.predict_proba(X))
-    rows = np.arange(len(codes))
-    return Judged(np.asarray(estimator.classes_), codes, proba, rows, members)
 
 
 def score_keys(judged: Judged, scores: dict[str, Any], kind: str = "") -> list[Key]:
@@ -187,6 +181,9 @@ def prediction_cards(
         agreeing = count_agreeing(members, judged.proba)[positions]
         for lines, number in zip(captions, agreeing, strict=True):
             lines.append(f"{number} of {len(members)} members agree")
+    if judged.predictions.p is not None:
+        for lines, p in zip(captions, judged.predictions.p[positions], strict=True):
+            lines.append(f"typicality {p:.3f}")
     rows = judged.rows[positions]
     cards = gallery.cards(rows, captions, flags, labels, judged.proba[positions])
     return Cards(title, cards, note)

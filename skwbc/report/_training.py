@@ -14,6 +14,7 @@ from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation import ImageAugmenter
 from skwbc.ensemble._parts import has_networks, members_of, parts_of
 from skwbc.inspection._label_issues import check_oof_proba
+from skwbc.inspection._predictions import Predictions
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
     SHOWN,
@@ -149,7 +150,8 @@ def _page(
     splits = estimator.splits_
     rows = np.flatnonzero(~np.isnan(estimator.oof_proba_).any(axis=1))
     classes = np.asarray(estimator.classes_)
-    judged = Judged(classes, codes[rows], estimator.oof_proba_[rows], rows)
+    predictions = Predictions(estimator.oof_proba_[rows])
+    judged = Judged(classes, codes[rows], predictions, rows)
     labels, scores = judged.labels, judged.scores()
     pair_findings, pairs, compared = duplicates(gallery, labels, codes, splits)
     label_findings, issues = doubted_labels(estimator, gallery, codes)

@@ -78,6 +78,7 @@ def test_recipes(recipe, cells, new, tmp_path):
     assert np.abs(np.concatenate(few) - loaded.predict_proba(new[:3])).max() < 1e-6
 
 
+@pytest.mark.filterwarnings("ignore:.* unlike the training samples:UserWarning")
 def test_images_of_one_colour(cells, tmp_path):
     """Include divisions by zero, undefined hues and hues on a boundary."""
     clf = ensemble(ColourStatistics(radius=None), StandardScaler(), linear())

@@ -9,7 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from skwbc import ImageAugmenter, KFoldEnsembleClassifier
 from skwbc.inspection import evaluate, plot_augmentations, plot_predictions
 from skwbc.inspection._evaluation import training_table
-from skwbc.inspection._predictions import describe_predictions
+from skwbc.inspection._predictions import describe_predictions, predict_once
 
 
 def test_scores(ensemble, iris):
@@ -59,7 +59,8 @@ def test_scores_where_a_class_does_not_occur(ensemble, iris):
 
 def test_agreement(ensemble, iris):
     X, _ = iris
-    rows = describe_predictions(ensemble, X, range(150))
+    predictions = predict_once(ensemble, X)
+    rows = describe_predictions(ensemble, predictions, range(150))
     members = ensemble.predict_proba_members(X)
     labels = ensemble.classes_[members.argmax(axis=2)]
     assert rows[7]["image"] == "7"
@@ -70,7 +71,7 @@ def test_agreement(ensemble, iris):
     assert {row["agreement"] for row in rows} > {5}
     for wrong in (range(149), range(151)):
         with pytest.raises(ValueError, match="names for 150 samples"):
-            describe_predictions(ensemble, X, wrong)
+            describe_predictions(ensemble, predictions, wrong)
 
 
 def test_training_table(iris):

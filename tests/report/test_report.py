@@ -382,9 +382,9 @@ def test_an_evaluation_predicts_once_and_returns_the_scores(hostile, tmp_path):
     calls = []
 
     class Watched(KFoldEnsembleClassifier):
-        def predict_proba_members(self, X):
+        def _answer_in_chunks(self, X):
             calls.append(len(X))
-            return super().predict_proba_members(X)
+            return super()._answer_in_chunks(X)
 
     watched = Watched.from_cross_validate({"estimator": ensemble.estimators_})
     wrong = np.roll(y, 1)

@@ -1,0 +1,186 @@
+"""A few numbers that describe images: where they are dark, and how sharp they are.
+
+An ensemble uses them to decide whether images resemble the training images, and to say
+in words how other images differ.
+"""
+
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+
+from skwbc._utils.lazy_arrays import read_rows
+
+# An image has this number of cells in each direction; those that turns and flips
+# exchange count as one.
+_CELLS = 6
+_SCALES = 5
+TINY = 1e-8
+# Each statistic, with the words for less and for more of it.
+STATISTICS = {
+    "brightness": ("darker", "brighter"),
+    "contrast": ("of less contrast", "of more contrast"),
+    "colourfulness": ("less colourful", "more colourful"),
+    "red minus blue": ("bluer", "redder"),
+    "sharpness": ("blurred", "sharper"),
+}
+# Images that are described, evenly spread over the data.
+_MOST = 64
+# Differences of fewer standard deviations are not mentioned.
+_NOTABLE = 2.0
+
+
+@cache
+def cell_weights(height: int, width: int) -> np.ndarray:
+    """Return which pixels each cell averages: shape (height * width, n_cells)."""
+    from_edge = [
+        np.minimum(cells, cells[::-1])
+        for cells in (np.arange(side) * _CELLS // side for side in (height, width))
+    ]
+    outer, inner = np.minimum.outer(*from_edge), np.maximum.outer(*from_edge)
+    _, cell = np.unique(outer * _CELLS + inner, return_inverse=True)
+    weights = np.eye(cell.max() + 1)[cell.ravel()]
+    return weights / weights.sum(axis=0)
+
+
+def look(images: np.ndarray, white: float) -> list[np.ndarray]:
+    """Describe where images are dark or coloured, and how strong their details are.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, channels)
+        Images of any real type.
+    white : float
+        Pixel value of white.
+
+    Returns
+    -------
+    layout : ndarray of shape (n_samples, channels * n_cells)
+        Mean value of each channel in each cell. It does not change if an image is
+        turned by 90 degrees or flipped.
+    texture : ndarray of shape (n_samples, n_scales * channels)
+        Natural logarithm of the standard deviation within blocks of 2, 4, 8 ... pixels,
+        of the means over blocks of half that size.
+    """
+    height, width, n_channels = images.shape[1:]
+    weights = cell_weights(height, width).T / white
+    layout, texture = [], []
+    for image in images:
+        values = np.asarray(image, np.float64)
+        layout.append((weights @ values.reshape(-1, n_channels)).T.ravel())
+        values, variances = values / white, []
+        for _ in range(n_scales(height, width)):
+            rows, columns = (side // 2 * 2 for side in values.shape[:2])
+            values = values[:rows, :columns]
+            means = values[::2] + values[1::2]
+            means = (means[:, ::2] + means[:, 1::2]) / 4
+            variances.append(_mean_square(values) - _mean_square(means))
+            values = means
+        texture.append(0.5 * np.log(np.maximum(np.ravel(variances), 0) + TINY))
+    return [np.array(each) for each in (layout, texture) if len(each[0])]
+
+
+def _mean_square(values: np.ndarray) -> np.ndarray:
+    """Return the mean of the squares in each channel."""
+    squares = np.einsum("hwc,hwc->c", values, values)
+    return squares / (values.shape[0] * values.shape[1])
+
+
+def n_scales(height: int, width: int) -> int:
+    """Return how often an image can be halved, at most five times."""
+    return min(_SCALES, int(np.log2(min(height, width))))
+
+
+def measure(images: np.ndarray, white: float) -> np.ndarray:
+    """Return the statistics of images.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, channels)
+        Images of any real type.
+    white : float
+        Pixel value of white.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 5)
+        Those of `STATISTICS`, as fractions of white. Sharpness is the standard
+        deviation of the Laplacian relative to that of the image. Without three
+        channels the colours count as 0.
+    """
+    rows = []
+    for image in images:
+        image = np.asarray(image, np.float32) / np.float32(white)
+        grey = image.mean(axis=2)
+        contrast = grey.std()
+        detail = cv2.Laplacian(grey, cv2.CV_32F).std() / max(contrast, 1e-3)
+        colour, red = 0.0, 0.0
+        if image.shape[2] == 3:
+            colour = float((image.max(axis=2) - image.min(axis=2)).mean())
+            red = float((image[..., 0] - image[..., 2]).mean())
+        rows.append([grey.mean(), contrast, colour, red, detail])
+    return np.array(rows, dtype=np.float64)
+
+
+def describe_appearance(X: Any, white: float | None = None) -> dict[str, Any]:
+    """Return the mean and the spread of the statistics over some of the images.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, height, width, channels)
+        Images.
+    white : float, default=None
+        Pixel value of white, by default that of :func:`white_level`.
+
+    Returns
+    -------
+    dict
+        "white", and lists of floats, "mean" and "std".
+    """
+    rows = np.unique(np.linspace(0, len(X) - 1, _MOST).astype(int))
+    images = read_rows(X, rows)
+    if white is None:
+        # Imported here, because it needs scikit-learn, and ONNX models work without.
+        from skwbc.augmentation._images import white_level
+
+        white = white_level(X.dtype, float(images.max()))
+    values = measure(images, white)
+    mean, std = values.mean(axis=0).tolist(), values.std(axis=0).tolist()
+    return {"white": white, "mean": mean, "std": std}
+
+
+def compare_appearance(appearance: dict[str, Any], X: Any) -> str:
+    """Say how images differ from the training images.
+
+    Parameters
+    ----------
+    appearance : dict
+        From :func:`describe_appearance`, for the training images.
+    X : array-like of shape (n_samples, height, width, channels)
+        The images.
+
+    Returns
+    -------
+    str
+        Such as "darker (brightness 0.41, in training 0.62 ± 0.05)", the largest
+        difference first; empty if no statistic differs.
+    """
+    mean, std = np.array(appearance["mean"]), np.array(appearance["std"])
+    own = np.array(describe_appearance(X, appearance["white"])["mean"])
+    distance = (own - mean) / np.maximum(std, 0.01)
+    red = list(STATISTICS).index("red minus blue")
+    phrases = []
+    for k in np.argsort(-np.abs(distance)):
+        name = list(STATISTICS)[k]
+        word = STATISTICS[name][int(distance[k] > 0)]
+        if abs(distance[k]) < _NOTABLE:
+            break
+        if name == "colourfulness" and own[k] < 0.01:
+            word = "without colour"
+        if k == red and abs(own[k] + mean[k]) < std[k] < abs(mean[k]):
+            word += ", as if red and blue were exchanged"
+        phrases.append(
+            f"{word} ({name} {own[k]:.2f}, in training {mean[k]:.2f} ± {std[k]:.2f})"
+        )
+    return "; ".join(phrases)

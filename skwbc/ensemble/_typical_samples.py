@@ -1,0 +1,62 @@
+"""Comparing samples with the training samples of an ensemble."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from skwbc.ensemble._parts import appearance_of
+from skwbc.ensemble._together import answer_in_chunks
+from skwbc.ensemble._typicality import p_values, watched
+
+
+def knows_its_space(ensemble: Any) -> bool:
+    """Return whether the members have a space, which only fitted ones tell."""
+    if hasattr(ensemble, "estimators_") and ensemble._typical is None:
+        raise AttributeError(
+            "The members of this ensemble do not describe samples by numbers between "
+            "which distances mean something, or it was made by from_cross_validate or "
+            "saved by an earlier version of skwbc; then fit it again."
+        )
+    return True
+
+
+class KnowsTypicalSamples:
+    """Mixin for ensembles that tell which samples resemble the training samples."""
+
+    # See ``_typicality``; None if the members have no space.
+    _typical: Any = None
+
+    @property
+    def _appearance(self) -> dict[str, Any] | None:
+        return appearance_of(self)
+
+    def _over_spaces(
+        self, score: Callable[[dict, list], np.ndarray | None], X: Any
+    ) -> np.ndarray:
+        chunks = answer_in_chunks(self, X, only_space=True)
+        scores: list[Any] = [score(self._typical, spaces) for _, spaces in chunks]
+        if any(each is None for each in scores):
+            raise ValueError(
+                "All members of this ensemble were exchanged after it was fitted, so "
+                "samples cannot be compared with its training samples. Fit it again."
+            )
+        return np.concatenate(scores)
+
+    def _answer_in_chunks(
+        self, X: Any, *, with_p: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield probabilities of the members, and p-values: always those of images."""
+        typical = self._typical
+        has_p = typical is not None and (with_p or typical["watched"])
+        for proba, spaces in answer_in_chunks(self, X):
+            p = p_values(typical, spaces) if has_p else None
+            if has_p and p is None:
+                p = np.full(proba.shape[1], np.nan)
+            yield proba, p
+
+    def _watched_chunks(
+        self, X: Any, *, with_p: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield the same; in the end warn of unlike images."""
+        return watched(self._answer_in_chunks(X, with_p=with_p), self._typical)
