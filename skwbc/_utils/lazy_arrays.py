@@ -183,6 +183,11 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     return out
 
 
+def spread(n: int, at_most: int) -> np.ndarray:
+    """Return positions that are evenly spread over a range, without repetitions."""
+    return np.unique(np.linspace(0, n - 1, at_most).astype(int))
+
+
 def without_tensors(value: Any) -> Any:
     """Return a tensor of TensorFlow, PyTorch or JAX as an array.
 

@@ -4,13 +4,12 @@ An ensemble uses them to decide whether images resemble the training images, and
 in words how other images differ.
 """
 
-from functools import cache
 from typing import Any
 
 import cv2
 import numpy as np
 
-from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.lazy_arrays import read_rows, spread
 
 # An image has this number of cells in each direction; those that turns and flips
 # exchange count as one.
@@ -31,17 +30,28 @@ _MOST = 64
 _NOTABLE = 2.0
 
 
-@cache
-def cell_weights(height: int, width: int) -> np.ndarray:
-    """Return which pixels each cell averages: shape (height * width, n_cells)."""
-    from_edge = [
-        np.minimum(cells, cells[::-1])
-        for cells in (np.arange(side) * _CELLS // side for side in (height, width))
-    ]
-    outer, inner = np.minimum.outer(*from_edge), np.maximum.outer(*from_edge)
-    _, cell = np.unique(outer * _CELLS + inner, return_inverse=True)
-    weights = np.eye(cell.max() + 1)[cell.ravel()]
-    return weights / weights.sum(axis=0)
+def cell_weights(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return matrices that average the pixels of each cell.
+
+    Returns
+    -------
+    rows, columns : ndarray of shape (height, 3), ndarray of shape (width, 3)
+        ``rows.T @ channel @ columns`` adds up pixels by their distance from the edges.
+    folded : ndarray of shape (9, n_cells)
+        Averages these sums over the cells that turns exchange.
+    """
+    n = _CELLS // 2
+    sides = []
+    for side in (height, width):
+        cells = np.arange(side) * _CELLS // side
+        sides.append(np.eye(n)[np.minimum(cells, cells[::-1])])
+    rows, columns = sides
+    first, second = np.indices((n, n)).reshape(2, -1)
+    cell = np.minimum(first, second) * n + np.maximum(first, second)
+    folded = (cell[:, np.newaxis] == np.unique(cell)).astype(float)
+    n_pixels = np.outer(rows.sum(axis=0), columns.sum(axis=0)).ravel() @ folded
+    # A tiny image does not have all cells.
+    return rows, columns, folded[:, n_pixels > 0] / n_pixels[n_pixels > 0]
 
 
 def look(images: np.ndarray, white: float) -> list[np.ndarray]:
@@ -64,12 +74,12 @@ def look(images: np.ndarray, white: float) -> list[np.ndarray]:
         of the means over blocks of half that size.
     """
     height, width, n_channels = images.shape[1:]
-    weights = cell_weights(height, width).T / white
+    by_row, by_column, folded = cell_weights(height, width)
     layout, texture = [], []
     for image in images:
-        values = np.asarray(image, np.float64)
-        layout.append((weights @ values.reshape(-1, n_channels)).T.ravel())
-        values, variances = values / white, []
+        values, variances = np.asarray(image, np.float64) / white, []
+        sums = by_row.T @ values.transpose(2, 0, 1) @ by_column
+        layout.append((sums.reshape(n_channels, -1) @ folded).ravel())
         for _ in range(n_scales(height, width)):
             rows, columns = (side // 2 * 2 for side in values.shape[:2])
             values = values[:rows, :columns]
@@ -138,8 +148,7 @@ def describe_appearance(X: Any, white: float | None = None) -> dict[str, Any]:
     dict
         "white", and lists of floats, "mean" and "std".
     """
-    rows = np.unique(np.linspace(0, len(X) - 1, _MOST).astype(int))
-    images = read_rows(X, rows)
+    images = read_rows(X, spread(len(X), _MOST))
     if white is None:
         # Imported here, because it needs scikit-learn, and ONNX models work without.
         from skwbc.augmentation._images import white_level

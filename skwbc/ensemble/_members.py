@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
-from skwbc._utils.lazy_arrays import select_rows
+from skwbc._utils.lazy_arrays import select_rows, spread
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
@@ -18,10 +18,10 @@ from skwbc.ensemble._folds import Split
 from skwbc.ensemble._parts import check_predicts_proba, takes_lazy_arrays
 from skwbc.ensemble._together import answer_together
 from skwbc.ensemble._typicality import (
+    MOST_POINTS,
     as_tables,
     calibrate,
     fit_references,
-    spread_rows,
 )
 from skwbc.ensemble._validation_set import (
     HELD_OUT,
@@ -207,7 +207,7 @@ def fit_one_fold(
             )
         references, far = [], None
         if as_tables(spaces):
-            some = take(X, train[spread_rows(len(train))], lazily=lazily)
+            some = take(X, train[spread(len(train), MOST_POINTS)], lazily=lazily)
             (answer,) = answer_together([best.member], some, only_space=True)
             references = fit_references(answer.spaces)
         if references:

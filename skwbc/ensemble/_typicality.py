@@ -38,7 +38,7 @@ LEAST_RATIO = 1e-9
 # Samples that are compared with all points at a time.
 _AT_A_TIME = 4096
 # Training samples of a member that others are compared with.
-_MOST_POINTS = 2000
+MOST_POINTS = 2000
 # Chance at which a number of unlike samples is reported.
 _CHANCE = 0.01
 
@@ -75,11 +75,6 @@ def _as_array(space: Any) -> Any:
 def _is_table(space: Any) -> bool:
     is_table = isinstance(space, np.ndarray) and space.ndim == 2 and space.shape[1] > 0
     return is_table and space.dtype.kind in "buif"
-
-
-def spread_rows(n_samples: int) -> np.ndarray:
-    """Return the rows of a training set that others are compared with."""
-    return np.unique(np.linspace(0, n_samples - 1, _MOST_POINTS).astype(int))
 
 
 def fit_references(spaces: Sequence[Any]) -> list[dict[str, np.ndarray]]:

@@ -78,7 +78,9 @@ def describe_look(augmenter: ImageAugmenter, images: Value) -> list[Value]:
     values = images.cast(np.float32).cast(np.float64)
     values /= augmenter._appearance["white"]
     values = values.apply("Transpose", perm=[0, 3, 1, 2])
-    layout = values.reshape(0, n_channels, -1) @ cell_weights(height, width)
+    by_row, by_column, folded = cell_weights(height, width)
+    sums = (values @ by_column).apply("Transpose", perm=[0, 1, 3, 2]) @ by_row
+    layout = sums.reshape(0, n_channels, -1) @ folded
     spaces, texture = [layout.reshape(0, -1)], []
     for _ in range(n_scales(height, width)):
         height, width = height // 2, width // 2

@@ -11,6 +11,7 @@ from skwbc._utils.files import replacing
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.ensemble._parts import has_networks
+from skwbc.ensemble._typicality import FEWEST
 from skwbc.inspection._predictions import describe_difference, predict_once
 from skwbc.report import _charts as charts
 from skwbc.report._facts import (
@@ -193,7 +194,7 @@ def _unlike(
     summary = predictions.summary()
     positions = np.flatnonzero(predictions.unlike)
     if not len(positions):
-        few = "too few" in summary
+        few = predictions.p is not None and predictions.n_training < FEWEST
         return [Finding("Too few training images", f"{summary}.")] * few, []
     positions = positions[np.argsort(predictions.p[positions], kind="stable")]
     found, note = (

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from skwbc._utils.files import common_folder
-from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.lazy_arrays import read_rows, spread
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._samples import sample_names, scale_pixels
 from skwbc.report._page import Block, Card, Cards, Text
@@ -115,11 +115,6 @@ def contact_sheets(
     if len(present) > _IN_TOTAL:
         sheets.append(Text(f"{len(present) - _IN_TOTAL} more classes are not shown."))
     return sheets
-
-
-def spread(n: int, at_most: int) -> np.ndarray:
-    """Return positions that are evenly spread over a range, without repetitions."""
-    return np.unique(np.linspace(0, n - 1, at_most).astype(int))
 
 
 def data_uri(content: bytes, media_type: str) -> str:

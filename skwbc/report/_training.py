@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from skwbc._utils.files import replacing
 from skwbc._utils.labels import encode_labels
-from skwbc._utils.lazy_arrays import select_rows
+from skwbc._utils.lazy_arrays import select_rows, spread
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.augmentation import ImageAugmenter
 from skwbc.ensemble._parts import has_networks, members_of, parts_of
@@ -28,7 +28,7 @@ from skwbc.report._facts import (
 )
 from skwbc.report._findings import class_findings, duplicates, fold_findings
 from skwbc.report._folds import doubted_labels, fold_accuracies, fold_table
-from skwbc.report._images import Gallery, contact_sheets, spread
+from skwbc.report._images import Gallery, contact_sheets
 from skwbc.report._page import (
     Block,
     Key,
