@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris, make_classification
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     RepeatedStratifiedKFold,
@@ -322,6 +323,21 @@ def test_members_that_were_exchanged(blobs):
     with pytest.raises(ValueError, match="exchanged after it was fitted"):
         ensemble.typicality(X_new[:, :2])
     ensemble.predict(X_new[:, :2])
+
+
+def test_exchanged_members_are_left_out_of_onnx_files(blobs, tmp_path):
+    X, X_new, y, _ = blobs
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    ensemble = KFoldEnsembleClassifier(scaled, random_state=0).fit(X, y)
+    chosen = make_pipeline(SelectKBest(k=5), LogisticRegression()).fit(X, y)
+    ensemble.estimators_[0] = chosen
+    to_onnx(ensemble, tmp_path / "m.onnx")
+    p = OnnxClassifier(tmp_path / "m.onnx").typicality(X_new)
+    np.testing.assert_allclose(p, ensemble.typicality(X_new), atol=2 / 300)
+    ensemble.estimators_ = [chosen] * 5
+    to_onnx(ensemble, tmp_path / "m.onnx")
+    with pytest.raises(AttributeError, match="no p-values"):
+        OnnxClassifier(tmp_path / "m.onnx").typicality(X_new)
 
 
 @pytest.mark.parametrize(

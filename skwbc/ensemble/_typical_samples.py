@@ -7,7 +7,7 @@ import numpy as np
 
 from skwbc.ensemble._parts import appearance_of
 from skwbc.ensemble._together import answer_in_chunks
-from skwbc.ensemble._typicality import p_values, watched
+from skwbc.ensemble._typicality import as_tables, fits, p_values, watched
 
 
 def knows_its_space(ensemble: Any) -> bool:
@@ -30,6 +30,17 @@ class KnowsTypicalSamples:
     @property
     def _appearance(self) -> dict[str, Any] | None:
         return appearance_of(self)
+
+    def _typical_of_members(self, X: Any) -> dict[str, Any] | None:
+        """Return `_typical` without members that were exchanged after the fit."""
+        if self._typical is None:
+            return None
+        ((_, spaces),) = answer_in_chunks(self, X, only_space=True)
+        references = [
+            each if fits(each, as_tables(of_member)) else []
+            for each, of_member in zip(self._typical["references"], spaces, strict=True)
+        ]
+        return self._typical | {"references": references} if any(references) else None
 
     def _over_spaces(
         self, score: Callable[[dict, list], np.ndarray | None], X: Any

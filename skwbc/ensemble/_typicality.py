@@ -215,6 +215,14 @@ def strangeness(ratios: np.ndarray, spread: np.ndarray) -> np.ndarray:
     return (np.log(np.maximum(ratios, LEAST_RATIO)) / spread).max(axis=1)
 
 
+def fits(
+    references: Sequence[dict[str, np.ndarray]], tables: Sequence[np.ndarray]
+) -> bool:
+    """Return whether tables have the features that a member was fitted with."""
+    shapes = [table.shape[1:] for table in tables]
+    return shapes == [each["mean"].shape for each in references]
+
+
 def _scores_of_members(
     typical: Typical, spaces: Sequence[Sequence[Any]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -226,8 +234,7 @@ def _scores_of_members(
         typical["references"], typical["held_out"], spaces, strict=True
     ):
         tables = as_tables(of_member) if references else []
-        shapes = [table.shape[1:] for table in tables]
-        if references and shapes == [each["mean"].shape for each in references]:
+        if references and fits(references, tables):
             far = distances(references, tables)
             yield strangeness(far, typical["spread"]), own
 

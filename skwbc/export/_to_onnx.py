@@ -158,14 +158,14 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
     from skwbc.export._graph import Graph, Value
 
     classes = ensemble.classes_
-    typical = getattr(ensemble, "_typical", None)
+    typical = ensemble._typical_of_members(np.zeros((1, *shape), dtype))
     try:
         metadata = encode(
             Details(
                 classes,
                 getattr(ensemble, "_held_out_true_proba", None),
                 ensemble.known_classes_,
-                typical and typical["n_samples"],
+                typical["n_samples"] if typical else None,
                 ensemble._appearance if len(shape) == 3 else None,
             ),
             __version__,
