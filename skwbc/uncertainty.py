@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.probabilities import lacks_probabilities
-from skwbc._utils.sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.ensemble._averaging import average_members, first_choices
 
 __all__ = [
@@ -137,14 +137,11 @@ def vote_disagreement(proba_members: Any) -> np.ndarray:
     return 1.0 - votes.max(axis=1) / votes.sum(axis=1)
 
 
-@validate_params(
-    {
-        "y_true": ["array-like"],
-        "y_proba": ["array-like"],
-        "classes": ["array-like"],
-        "n_bins": [Interval(Integral, 1, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    y_true=["array-like"],
+    y_proba=["array-like"],
+    classes=["array-like"],
+    n_bins=[Interval(Integral, 1, None, closed="left")],
 )
 def expected_calibration_error(
     y_true: Any, y_proba: Any, *, classes: Any, n_bins: int = 10

@@ -185,31 +185,13 @@ def classes_of(y: np.ndarray) -> np.ndarray:
     return classes
 
 
-def label_names(y: Any, classes: Any) -> list[str]:
-    """Return labels as text, equal labels as the text of their class.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,)
-        Labels; 1.0 and True equal the class 1. Labels outside `classes` are allowed.
-    classes : sequence of length n_classes
-        The classes of the classifier.
-
-    Returns
-    -------
-    list of str
-    """
-    names = {label: str(label) for label in classes}
-    return [names.get(label, str(label)) for label in np.asarray(y).tolist()]
-
-
 def true_names(y: Any, classes: Any, n_samples: int) -> list[str | None]:
     """Return the names of true labels, or a None per sample if there are no labels.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,), or None
-        Labels, as for :func:`label_names`.
+        Labels; 1.0 and True equal the class 1. Labels outside `classes` are allowed.
     classes : sequence of length n_classes
         The classes of the classifier.
     n_samples : int
@@ -219,7 +201,10 @@ def true_names(y: Any, classes: Any, n_samples: int) -> list[str | None]:
     -------
     list of str or None
     """
-    return [None] * n_samples if y is None else list(label_names(y, classes))
+    if y is None:
+        return [None] * n_samples
+    names = {label: str(label) for label in classes}
+    return [names.get(label, str(label)) for label in np.asarray(y).tolist()]
 
 
 def encode_labels(y: Any, classes: Any) -> np.ndarray:

@@ -6,6 +6,7 @@ to replace it. The comments say why no public name does. The private methods tha
 :class:`~skwbc.SoftVotingClassifier` has from scikit-learn's ``VotingClassifier`` are
 listed in that class.
 """
+# ruff: noqa: F401
 
 from typing import Any
 
@@ -13,11 +14,11 @@ from sklearn import get_config
 
 # The decorator of `fit`: checks the parameters before it and, from 1.9 on, tears
 # callbacks down after it. The public `validate_params` is for functions.
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as fit_context
 
 # Selects rows or columns of arrays, lists, data frames and sparse matrices alike.
 # Public functions such as `resample` use it, but also shuffle or copy.
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing as safe_indexing
 
 # The vocabulary of `_parameter_constraints`, which has no public name at all.
 from sklearn.utils._param_validation import (
@@ -29,7 +30,10 @@ from sklearn.utils._param_validation import (
 
 # Counts the rows of anything that has rows, and checks and completes sample weights.
 # The public checks call both, but return neither.
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import (
+    _check_sample_weight as check_sample_weight,
+    _num_samples as num_samples,
+)
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -54,21 +58,12 @@ def routing_enabled() -> bool:
     return bool(get_config()["enable_metadata_routing"])
 
 
-check_sample_weight = _check_sample_weight
-fit_context = _fit_context
-num_samples = _num_samples
-safe_indexing = _safe_indexing
+def validated(**constraints: list[Any]) -> Any:
+    """Return a decorator of functions that checks the named parameters.
 
-__all__ = [
-    "CallbackSupportMixin",
-    "HasMethods",
-    "Interval",
-    "StrOptions",
-    "callback_context",
-    "check_sample_weight",
-    "fit_context",
-    "num_samples",
-    "routing_enabled",
-    "safe_indexing",
-    "validate_params",
-]
+    Parameters
+    ----------
+    **constraints : lists
+        What each parameter may be, in the vocabulary of `_parameter_constraints`.
+    """
+    return validate_params(constraints, prefer_skip_nested_validation=True)

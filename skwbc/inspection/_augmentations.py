@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from skwbc._utils.sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image
@@ -26,14 +26,11 @@ _NOT_RANDOM = {
 }
 
 
-@validate_params(
-    {
-        "augmenter": [ImageAugmenter],
-        "X": ["array-like"],
-        "n_draws": POSITIVE,
-        "random_state": [Interval(Integral, 0, None, closed="left")],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    augmenter=[ImageAugmenter],
+    X=["array-like"],
+    n_draws=POSITIVE,
+    random_state=[Interval(Integral, 0, None, closed="left")],
 )
 def plot_augmentations(
     augmenter: ImageAugmenter,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.ensemble._averaging import first_choices
 from skwbc.inspection._plots import Display
 from skwbc.uncertainty import check_members
@@ -62,10 +62,7 @@ class MemberDisagreementDisplay(Display):
     n_samples: int
 
     @classmethod
-    @validate_params(
-        {"estimator": [HasMethods(["predict_proba_members"])]},
-        prefer_skip_nested_validation=True,
-    )
+    @validated(estimator=[HasMethods(["predict_proba_members"])])
     def from_estimator(
         cls, estimator: Any, X: Any, *, ax: "Axes | None" = None, **kwargs: Any
     ) -> Self:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import encode_labels, true_names
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.ensemble._parts import steps_of, transform_by
@@ -29,7 +29,7 @@ _CONTAINERS = (KFoldEnsembleClassifier, SoftVotingClassifier, Pipeline)
 _CLASSIFIER = [HasMethods(["predict", "predict_proba"])]
 
 
-@validate_params({"estimator": _CLASSIFIER}, prefer_skip_nested_validation=True)
+@validated(estimator=_CLASSIFIER)
 def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
     """Return class activation maps: where in each image networks recognise a class.
 
@@ -119,10 +119,7 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
     return _scale(maps)
 
 
-@validate_params(
-    {"estimator": _CLASSIFIER, "y_true": ["array-like", None], "columns": POSITIVE},
-    prefer_skip_nested_validation=True,
-)
+@validated(estimator=_CLASSIFIER, y_true=["array-like", None], columns=POSITIVE)
 def plot_grad_cam(
     estimator: Any,
     X: Any,

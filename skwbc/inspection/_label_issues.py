@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc._utils.probabilities import lacks_probabilities
-from skwbc._utils.sklearn_compat import HasMethods, num_samples, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, num_samples, validated
 from skwbc.augmentation._images import check_images
 from skwbc.inspection._plots import CONTRADICTED, POSITIVE, draw_grid
 from skwbc.inspection._samples import sample_names
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@validate_params(
-    {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
-        "y": ["array-like"],
-        "names": ["array-like", None],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    estimator=[HasMethods(["fit", "predict_proba"])],
+    y=["array-like"],
+    names=["array-like", None],
 )
 def find_label_issues(
     estimator: Any, X: Any, y: Any, *, names: Sequence[Any] | None = None
@@ -152,10 +149,7 @@ def find_label_issues(
     ]
 
 
-@validate_params(
-    {"issues": [list, tuple], "n_images": POSITIVE, "columns": POSITIVE},
-    prefer_skip_nested_validation=True,
-)
+@validated(issues=[list, tuple], n_images=POSITIVE, columns=POSITIVE)
 def plot_label_issues(
     X: Any,
     issues: Sequence[dict[str, Any]],

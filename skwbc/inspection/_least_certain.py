@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import true_names
 from skwbc._utils.lazy_arrays import read_rows
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.inspection._plots import POSITIVE, draw_grid, title_of
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@validate_params(
-    {
-        "estimator": [HasMethods(["predict_proba_members"])],
-        "y_true": ["array-like", None],
-        "names": ["array-like", None],
-        "n_images": POSITIVE,
-        "columns": POSITIVE,
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    estimator=[HasMethods(["predict_proba_members"])],
+    y_true=["array-like", None],
+    names=["array-like", None],
+    n_images=POSITIVE,
+    columns=POSITIVE,
 )
 def plot_least_certain(
     estimator: Any,

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skwbc._utils.lazy_arrays import as_index
-from skwbc._utils.sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.augmentation._images import check_images, float_batches
 from skwbc.inspection._samples import sample_names
 
@@ -22,13 +22,10 @@ _AT_A_TIME = 2**25
 _MOST_PAIRS = 100_000
 
 
-@validate_params(
-    {
-        "names": ["array-like", None],
-        "splits": [list, tuple, None],
-        "threshold": [Interval(Real, 0, 1, closed="right")],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    names=["array-like", None],
+    splits=[list, tuple, None],
+    threshold=[Interval(Real, 0, 1, closed="right")],
 )
 def find_near_duplicates(
     X: Any,

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from skwbc._utils.labels import true_names
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.probabilities import most_probable
-from skwbc._utils.sklearn_compat import Interval, validate_params
+from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:
@@ -29,14 +29,11 @@ CONTRADICTED = {"color": _WRONG, "weight": "bold"}
 POSITIVE = [Interval(Integral, 1, None, closed="left")]
 
 
-@validate_params(
-    {
-        "X": ["array-like"],
-        "proba": ["array-like"],
-        "y_true": ["array-like", None],
-        "columns": POSITIVE,
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    X=["array-like"],
+    proba=["array-like"],
+    y_true=["array-like", None],
+    columns=POSITIVE,
 )
 def plot_predictions(
     X: Any,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.inspection._plots import POSITIVE, Display, line_style
 from skwbc.uncertainty import sort_by_confidence
 
@@ -90,10 +90,7 @@ class ReliabilityDisplay(Display):
     name: str | None = None
 
     @classmethod
-    @validate_params(
-        {"estimator": [HasMethods(["predict_proba"])]},
-        prefer_skip_nested_validation=True,
-    )
+    @validated(estimator=[HasMethods(["predict_proba"])])
     def from_estimator(
         cls,
         estimator: Any,
@@ -147,15 +144,12 @@ class ReliabilityDisplay(Display):
         )
 
     @classmethod
-    @validate_params(
-        {
-            "y_true": ["array-like"],
-            "y_proba": ["array-like"],
-            "classes": ["array-like"],
-            "n_bins": POSITIVE,
-            "name": [str, None],
-        },
-        prefer_skip_nested_validation=True,
+    @validated(
+        y_true=["array-like"],
+        y_proba=["array-like"],
+        classes=["array-like"],
+        n_bins=POSITIVE,
+        name=[str, None],
     )
     def from_predictions(
         cls,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skwbc._utils.optional_imports import import_optional
-from skwbc._utils.sklearn_compat import validate_params
+from skwbc._utils.sklearn_compat import validated
 from skwbc.ensemble import KFoldEnsembleClassifier
 from skwbc.inspection._evaluation import training_records
 from skwbc.inspection._plots import Display, line_style
@@ -72,10 +72,7 @@ class TrainingCurvesDisplay(Display):
     unit: str = "epoch"
 
     @classmethod
-    @validate_params(
-        {"estimator": [KFoldEnsembleClassifier], "metric": [str]},
-        prefer_skip_nested_validation=True,
-    )
+    @validated(estimator=[KFoldEnsembleClassifier], metric=[str])
     def from_estimator(
         cls,
         estimator: Any,
