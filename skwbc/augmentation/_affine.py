@@ -52,14 +52,10 @@ class Moves(NamedTuple):
         False if flips and a shift by whole pixels are all there is.
     matrices : ndarray of shape (n, 2, 3)
         Maps from output to input coordinates, (column, row) as in OpenCV.
-    shift, flip : ndarray of shape (n, 2)
-        As in `Warps`.
     """
 
     interpolate: np.ndarray
     matrices: np.ndarray
-    shift: np.ndarray
-    flip: np.ndarray
 
 
 class ShiftRange(NamedTuple):
@@ -145,8 +141,7 @@ class RandomAffine:
             | (warps.rotation != 0)
             | (warps.shear != 0)
         )
-        matrices = _matrices(warps, height, width)
-        return Moves(interpolate, matrices, warps.shift, warps.flip)
+        return Moves(interpolate, _matrices(warps, height, width))
 
     def apply(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
         """Warp each image by its own map.
@@ -162,56 +157,26 @@ class RandomAffine:
         """
         channels = images.shape[3]
         if channels in (1, 3, 4):
-            self._interpolate(images, moves, out)
+            self._warp(images, moves, out)
         else:
             # OpenCV takes at most 4 channels at a time, and rounds coordinates for 2.
             first = 0
             for size in [4] * (channels // 4) + [[], [1], [1, 1], [3]][channels % 4]:
                 part = slice(first, first + size)
                 warped = np.empty((*images.shape[:3], size), np.float32)
-                self._interpolate(
-                    np.ascontiguousarray(images[..., part]), moves, warped
-                )
+                self._warp(np.ascontiguousarray(images[..., part]), moves, warped)
                 out[..., part] = warped
                 first += size
-        for k in np.flatnonzero(~moves.interpolate).tolist():
-            self._move(images[k], moves.shift[k], moves.flip[k], out[k])
 
-    def _interpolate(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
-        """Warp those images that need interpolation; they have 1, 3 or 4 channels."""
-        height, width = images.shape[1:3]
-        size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        border, cval = BORDERS[self.fill_mode], (self.cval,) * 4
-        for k in np.flatnonzero(moves.interpolate).tolist():
-            image = images[k].astype(np.float32, copy=False)
-            cv2.warpAffine(image, moves.matrices[k], size, out[k], flags, border, cval)
-
-    def _move(
-        self, image: np.ndarray, shift: np.ndarray, flip: np.ndarray, out: np.ndarray
-    ) -> None:
-        """Shift by whole pixels, then flip."""
-        step = np.where(flip, -1, 1)
-        target = out[:: step[0], :: step[1]]
-        if not shift.any():
-            target[...] = image
-            return
-        rows, outside_rows = self._sources(image.shape[0], int(shift[0]))
-        columns, outside_columns = self._sources(image.shape[1], int(shift[1]))
-        target[...] = image.take(rows, axis=0).take(columns, axis=1)
-        if self.fill_mode == "constant":
-            target[outside_rows] = self.cval
-            target[:, outside_columns] = self.cval
-
-    def _sources(self, side: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the source of each pixel along a side, and which lie beyond it."""
-        source = np.arange(side) + shift
-        outside = (source < 0) | (source >= side)
-        if self.fill_mode == "wrap":
-            return source % side, outside
-        if self.fill_mode == "reflect":
-            source %= 2 * side
-            return np.minimum(source, 2 * side - 1 - source), outside
-        return source.clip(0, side - 1), outside
+    def _warp(self, images: np.ndarray, moves: Moves, out: np.ndarray) -> None:
+        """Warp images of 1, 3 or 4 channels."""
+        size, border = images.shape[2:0:-1], BORDERS[self.fill_mode]
+        cval = (self.cval,) * 4
+        for image, interpolate, matrix, target in zip(images, *moves, out, strict=True):
+            image = image.astype(np.float32, copy=False)
+            flags = cv2.INTER_LINEAR if interpolate else cv2.INTER_NEAREST
+            flags |= cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(image, matrix, size, target, flags, border, cval)
 
 
 def _matrices(warps: Warps, height: int, width: int) -> np.ndarray:
