@@ -5,7 +5,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.lazy_arrays import is_lazy
@@ -292,13 +291,11 @@ class ImageAugmenter(ImageTransformer):
                 f"{self.data_format})."
             )
         learnt = self._learn(X, plan)
-        appearance = None
-        if self.data_format == "channels_last":
-            appearance = describe_appearance(X)
+        channels_last = self.data_format == "channels_last"
         store_fitted(
             self,
             drop=_LEARNT,
-            _appearance=appearance,
+            _appearance=describe_appearance(X) if channels_last else None,
             _plan=AugmentationPlan(options, shape, learnt, owner),
             image_shape_=shape,
             **{f"{name}_": value for name, value in learnt.items()},
@@ -325,13 +322,7 @@ class ImageAugmenter(ImageTransformer):
         ValueError
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self, "image_shape_")
-        X = check_images(
-            X,
-            type(self).__name__,
-            image_shape=self.image_shape_,
-            data_format=self.data_format,
-        )
+        X = self._check(X, self.data_format)
         if is_lazy(X):
             return StandardisedImages(X, self._plan)
         return self._plan.apply(X)

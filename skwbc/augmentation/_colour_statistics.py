@@ -146,15 +146,13 @@ class ColourStatistics(ImageTransformer):
         ValueError
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
-        check_is_fitted(self, "image_shape_")
-        owner = type(self).__name__
-        X = check_images(X, owner, image_shape=self.image_shape_)
+        X = self._check(X)
         disc = _disc(self.image_shape_, self.radius)
         scale = np.float32(1 / self.white_level_)
         return np.array(
             [
                 _describe(image[disc] * scale)
-                for images in float_batches(X, owner)
+                for images in float_batches(X, type(self).__name__)
                 for image in images
             ]
         )

@@ -82,9 +82,7 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         ValueError
             If `X` is not an array of images of that size.
         """
-        check_is_fitted(self, "image_shape_")
-        owner = type(self).__name__
-        X = check_images(X, owner, image_shape=self.image_shape_)
+        X = self._check(X)
         return np.asarray(X).reshape(X.shape[0], -1)
 
     def inverse_transform(self, X: Any) -> np.ndarray:

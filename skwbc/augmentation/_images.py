@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.lazy_arrays import positions_of, read_rows
 from skwbc._utils.sklearn_compat import num_samples
@@ -29,6 +30,7 @@ _HOW_TO_ADD_CHANNELS = {
 class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
     """Base class of transformers of images, which have four axes."""
 
+    image_shape_: tuple[int, ...]
     _takes_lazy_arrays = True
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
@@ -51,6 +53,12 @@ class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
         result = draft.fit(X, y)._transform_to_train(X)
         self.__dict__ = draft.__dict__
         return result
+
+    def _check(self, X: Any, data_format: str = "channels_last") -> Any:
+        """Return images to transform, after a check that they fit the fitted ones."""
+        check_is_fitted(self, "image_shape_")
+        owner, shape = type(self).__name__, self.image_shape_
+        return check_images(X, owner, image_shape=shape, data_format=data_format)
 
     def _transform_to_train(self, X: Any) -> Any:
         return self.transform(X)
