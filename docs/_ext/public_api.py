@@ -16,8 +16,12 @@ _SKLEARN = "https://scikit-learn.org/stable/modules/generated/{}.html"
 
 
 def _skip(app, what, name, obj, skip, options):
-    """Leave out the methods that scikit-learn generates for metadata routing."""
-    return True if re.fullmatch(r"set_\w+_request", name) else None
+    """Leave out what other libraries add to a class, such as ``set_fit_request``."""
+    module = getattr(getattr(obj, "fget", obj), "__module__", None) or "skwbc"
+    is_foreign = not module.startswith("skwbc")
+    if is_foreign or not obj.__doc__ or re.fullmatch(r"set_\w+_request", name):
+        return True
+    return None
 
 
 def _resolve(app, env, node, contnode):

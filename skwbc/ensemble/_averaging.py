@@ -41,7 +41,7 @@ class MeanOfMembers:
     """Mixin for classifiers that average ``predict_proba`` of fitted `estimators_`."""
 
     estimators_: list[Any]
-    classes_: np.ndarray
+    classes_: Any
     predict_proba: Callable[[Any], np.ndarray]
 
     # Missing if the first member lacks them. The classes document them as attributes; a
@@ -188,11 +188,9 @@ def average_members(
         present = present & known_classes[:, np.newaxis]
     if present.all():
         return np.average(proba, axis=0, weights=weights)
-    if weights is None:
-        weights = np.ones(len(proba))
-    votes = np.tensordot(weights, present, axes=1)
-    total = np.tensordot(weights, np.where(present, proba, 0.0), axes=1)
-    mean = np.divide(total, votes, out=np.full_like(total, np.nan), where=votes > 0)
+    masked = np.ma.masked_array(proba, mask=~present)
+    mean: Any = np.ma.average(masked, axis=0, weights=weights)
+    mean = mean.filled(np.nan)
     # Only rows with members that lack a class can fail to sum to one. The others stay
     # the exact mean.
     incomplete = (present.any(axis=2) & ~present.all(axis=2)).any(axis=0)

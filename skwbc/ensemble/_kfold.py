@@ -39,14 +39,9 @@ from skwbc._utils.sklearn_compat import (
     routing_enabled,
 )
 from skwbc._utils.versions import Stamped
-from skwbc.ensemble._averaging import (
-    MeanOfMembers,
-    average_members,
-    find_known_classes,
-    join_means,
-)
+from skwbc.ensemble._averaging import average_members, find_known_classes, join_means
 from skwbc.ensemble._cache import resumable_fits
-from skwbc.ensemble._conformal import prediction_sets, true_class_proba
+from skwbc.ensemble._conformal import true_class_proba
 from skwbc.ensemble._fit_params import (
     as_entries,
     shareable,
@@ -77,7 +72,6 @@ from skwbc.ensemble._validation_set import HELD_OUT
 class KFoldEnsembleClassifier(
     Stamped,
     CallbackSupportMixin,
-    MeanOfMembers,
     KnowsTypicalSamples,
     MetaEstimatorMixin,
     ClassifierMixin,
@@ -428,112 +422,6 @@ class KFoldEnsembleClassifier(
     @property
     def known_classes_(self) -> np.ndarray:
         return find_known_classes(self.estimators_, self.classes_)
-
-    def predict_proba_members(self, X: Any) -> np.ndarray:
-        """Return the class probabilities of every member.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_members, n_samples, n_classes)
-            In the order of `classes_`; 0 for a class that a member was not trained on
-            (see `known_classes_`). NaN for a member without probabilities for the
-            sample, because its training diverged.
-        """
-        check_is_fitted(self)
-        chunks = self._watched_chunks(X)
-        return np.concatenate([proba for proba, _ in chunks], axis=1)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the mean of the members' class probabilities.
-
-        A class that some members were not trained on is averaged over the others, and
-        the row is scaled to sum to one.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-
-        Raises
-        ------
-        ValueError
-            If no member has probabilities for some sample: their training diverged.
-
-        Warns
-        -----
-        UserWarning
-            If members predict NaN. They are left out of the mean.
-        """
-        check_is_fitted(self)
-        mask = self.known_classes_
-        return join_means(
-            (average_members(proba, mask), proba)
-            for proba, _ in self._watched_chunks(X)
-        )
-
-    def predict_set(
-        self, X: Any, coverage: float = 0.9, *, empty_if_unlike: bool = False
-    ) -> np.ndarray:
-        """Return the set of classes that each sample may have.
-
-        A set of several classes means that the ensemble cannot tell them apart for this
-        sample; an empty set means that every class would be unusual for it. These are
-        cross-conformal prediction sets [1]_ [2]_: a class is left out if fewer than
-        ``1 - coverage`` of the held-out samples had such a low probability of their
-        true class, predicted by the member that was not trained on them.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-        coverage : float, default=0.9
-            Fraction of samples whose set should hold the true class, above 0 and below
-            1. With fewer than ``coverage / (1 - coverage)`` held-out samples (9 for
-            0.9) every set holds all classes.
-        empty_if_unlike : bool, default=False
-            Whether samples get the empty set that are unlike the training samples:
-            their :meth:`typicality` is below 0.05.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), bool
-            Whether a class is in the set, in the order of `classes_`.
-
-        Raises
-        ------
-        ValueError
-            If `coverage` is out of range, the ensemble has no held-out probabilities
-            because it comes from ``from_cross_validate``, or it has no
-            :meth:`typicality` for `empty_if_unlike`.
-
-        Notes
-        -----
-        Coverage is the fraction over new samples that are drawn like the training
-        samples, of all classes together: a rare class may be covered less. The proven
-        bound is ``2 * coverage - 1``, less a term that falls with the number of samples
-        per fold [2]_; in practice coverage is close to `coverage`. If the held-out
-        folds stopped the training, the sets are a little too small.
-
-        References
-        ----------
-        .. [1] V. Vovk. "Cross-conformal predictors." Annals of Mathematics and
-           Artificial Intelligence 74, 2015.
-        .. [2] Y. Romano, M. Sesia, E. Candès. "Classification with valid and adaptive
-           coverage." NeurIPS 2020.
-        """
-        check_is_fitted(self)
-        chunks = self._watched_chunks(X, with_p=empty_if_unlike)
-        return prediction_sets(self, chunks, coverage, empty_if_unlike=empty_if_unlike)
 
     @available_if(knows_its_space)
     def typicality(self, X: Any) -> np.ndarray:

@@ -1,13 +1,15 @@
 """Comparing samples with the training samples of an ensemble."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from skwbc.ensemble._in_chunks import PredictsInChunks
 from skwbc.ensemble._parts import appearance_of
 from skwbc.ensemble._together import answer_in_chunks
-from skwbc.ensemble._typicality import as_tables, fits, p_values, watched
+from skwbc.ensemble._typicality import Chunks, as_tables, fits, p_values
 
 
 def knows_its_space(ensemble: Any) -> bool:
@@ -21,11 +23,8 @@ def knows_its_space(ensemble: Any) -> bool:
     return True
 
 
-class KnowsTypicalSamples:
-    """Mixin for ensembles that tell which samples resemble the training samples."""
-
-    # See ``_typicality``; None if the members have no space.
-    _typical: Any = None
+class KnowsTypicalSamples(PredictsInChunks):
+    """Predictions, and which samples resemble the training samples."""
 
     @property
     def _appearance(self) -> dict[str, Any] | None:
@@ -54,9 +53,7 @@ class KnowsTypicalSamples:
             )
         return np.concatenate(scores)
 
-    def _answer_in_chunks(
-        self, X: Any, *, with_p: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         """Yield probabilities of the members, and p-values: always those of images."""
         typical = self._typical
         has_p = typical is not None and (with_p or typical["watched"])
@@ -66,8 +63,7 @@ class KnowsTypicalSamples:
                 p = np.full(proba.shape[1], np.nan)
             yield proba, p
 
-    def _watched_chunks(
-        self, X: Any, *, with_p: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yield the same; in the end warn of unlike images."""
-        return watched(self._answer_in_chunks(X, with_p=with_p), self._typical)
+    def _watched_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
+        """Yield the same for a fitted ensemble; in the end warn of unlike images."""
+        check_is_fitted(self)
+        return super()._watched_chunks(X, with_p=with_p)

@@ -13,7 +13,7 @@ are not typical.
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +43,13 @@ MOST_POINTS = 2000
 _CHANCE = 0.01
 
 Typical = dict[str, Any]
+# One per space of a member.
+References = Sequence[dict[str, np.ndarray]]
+Tables = Sequence[np.ndarray]
+# The descriptions of some samples, by each member of an ensemble.
+Spaces = Sequence[Sequence[Any]]
+# Some samples each: probabilities of the members, and p-values if they are known.
+Chunks = Iterator[tuple[np.ndarray, np.ndarray | None]]
 
 
 def as_tables(spaces: Sequence[Any]) -> list[np.ndarray]:
@@ -140,9 +147,7 @@ def _distances(reference: dict[str, np.ndarray], table: np.ndarray) -> np.ndarra
     return np.column_stack([near, left_over])
 
 
-def calibrate(
-    references: Sequence[dict[str, np.ndarray]], held_out: Sequence[Any]
-) -> np.ndarray:
+def calibrate(references: References, held_out: Sequence[Any]) -> np.ndarray:
     """Set the unit of distances to their median over held-out samples.
 
     Parameters
@@ -167,9 +172,7 @@ def calibrate(
     return distances(references, tables)
 
 
-def distances(
-    references: Sequence[dict[str, np.ndarray]], tables: Sequence[np.ndarray]
-) -> np.ndarray:
+def distances(references: References, tables: Tables) -> np.ndarray:
     """Return how far samples are from the training samples of a member.
 
     Parameters
@@ -215,16 +218,14 @@ def strangeness(ratios: np.ndarray, spread: np.ndarray) -> np.ndarray:
     return (np.log(np.maximum(ratios, LEAST_RATIO)) / spread).max(axis=1)
 
 
-def fits(
-    references: Sequence[dict[str, np.ndarray]], tables: Sequence[np.ndarray]
-) -> bool:
+def fits(references: References, tables: Tables) -> bool:
     """Return whether tables have the features that a member was fitted with."""
     shapes = [table.shape[1:] for table in tables]
     return shapes == [each["mean"].shape for each in references]
 
 
 def _scores_of_members(
-    typical: Typical, spaces: Sequence[Sequence[Any]]
+    typical: Typical, spaces: Spaces
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield scores of new samples, and of the held-out ones, by each member.
 
@@ -239,15 +240,13 @@ def _scores_of_members(
             yield strangeness(far, typical["spread"]), own
 
 
-def mean_strangeness(
-    typical: Typical, spaces: Sequence[Sequence[Any]]
-) -> np.ndarray | None:
+def mean_strangeness(typical: Typical, spaces: Spaces) -> np.ndarray | None:
     """Average the scores of new samples over the members that ``p_values`` uses."""
     scores = [scores for scores, _ in _scores_of_members(typical, spaces)]
     return np.mean(scores, axis=0) if scores else None
 
 
-def p_values(typical: Typical, spaces: Sequence[Sequence[Any]]) -> np.ndarray | None:
+def p_values(typical: Typical, spaces: Spaces) -> np.ndarray | None:
     """Return cross-conformal p-values of new samples.
 
     Parameters
@@ -414,12 +413,12 @@ def warn_of_unlike(p: np.ndarray, n_training: int, *, stacklevel: int) -> None:
         )
 
 
-def watched(chunks: Iterable[tuple], typical: Typical | None) -> Iterator[tuple]:
+def watched(chunks: Iterator[Any], typical: Typical | None) -> Iterator[Any]:
     """Yield predictions; in the end warn, once, of unlike samples beyond chance.
 
     Parameters
     ----------
-    chunks : iterable of tuple
+    chunks : iterator of tuple
         Predictions for some samples each; the last item has their p-values or is None.
     typical : dict or None
         What the ensemble keeps.
@@ -429,7 +428,7 @@ def watched(chunks: Iterable[tuple], typical: Typical | None) -> Iterator[tuple]
     tuple
         The chunks.
     """
-    p = []
+    p: list[Any] = []
     for chunk in chunks:
         p.append(chunk[-1])
         yield chunk

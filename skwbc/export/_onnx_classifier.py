@@ -9,22 +9,24 @@ import numpy as np
 
 from skwbc._utils.lazy_arrays import read_rows
 from skwbc.ensemble._averaging import average_members, join_means
-from skwbc.ensemble._conformal import prediction_sets
-from skwbc.ensemble._typicality import watched
+from skwbc.ensemble._in_chunks import PredictsInChunks
+from skwbc.ensemble._typicality import Chunks, watched
 from skwbc.export._session import Session
 
 # Samples per forward pass. More take more memory and are not faster.
 _AT_A_TIME = 64
 
 
-class OnnxClassifier:
+class OnnxClassifier(PredictsInChunks):
     """A fitted ensemble in an ONNX file, run by ONNX Runtime.
 
-    It imports only ONNX Runtime and NumPy, so the first prediction takes a fraction of
-    a second. For that reason it does not inherit from scikit-learn's classes, but it
-    works with ``clone``, scorers, ``cross_val_score`` and ``VotingClassifier``. The
-    file is read when it is first needed. An ONNX model cannot run code of its author,
-    but it can take any amount of time and memory.
+    It takes samples of the type and size that the ensemble was trained on, and reads
+    lazy arrays and memory maps in batches. It imports only ONNX Runtime and NumPy, so
+    the first prediction takes a fraction of a second. For that reason it does not
+    inherit from scikit-learn's classes, but it works with ``clone``, scorers,
+    ``cross_val_score`` and ``VotingClassifier``. The file is read when it is first
+    needed. An ONNX model cannot run code of its author, but it can take any amount of
+    time and memory.
 
     Parameters
     ----------
@@ -138,18 +140,16 @@ class OnnxClassifier:
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the mean of the members' class probabilities.
+        """Return the mean of the members' class probabilities, as the file has it.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, height, width, channels)
-            Images of the type and size that the ensemble was trained on. Lazy arrays
-            and memory maps are read in batches. An ensemble that was trained on rows of
-            features takes these.
+            Samples of the type and size that the ensemble was trained on.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), float64
+        ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
 
         Raises
@@ -162,76 +162,8 @@ class OnnxClassifier:
         UserWarning
             If members predict NaN. They are left out of the mean.
         """
-        chunks = watched(self._predict(X), self._typical)
+        chunks = watched(self._run(X), self._typical)
         return join_means((mean, members) for mean, members, _ in chunks)
-
-    def predict_proba_members(self, X: Any) -> np.ndarray:
-        """Return the class probabilities of each member.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width, channels)
-            As for :meth:`predict_proba`.
-
-        Returns
-        -------
-        ndarray of shape (n_members, n_samples, n_classes), float64
-            0 for classes that were not in a member's training data. NaN for a member
-            without probabilities for the sample.
-        """
-        chunks = watched(self._answer_in_chunks(X), self._typical)
-        return np.concatenate([members for members, _ in chunks], axis=1)
-
-    def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return natural logarithms of the mean class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width, channels)
-            As for :meth:`predict_proba`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), float64
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the class with the highest mean probability.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width, channels)
-            As for :meth:`predict_proba`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Class labels.
-        """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-    def predict_set(
-        self, X: Any, coverage: float = 0.9, *, empty_if_unlike: bool = False
-    ) -> np.ndarray:
-        """Return a set of possible classes for each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, height, width, channels)
-            As for :meth:`predict_proba`.
-        coverage : float, default=0.9
-            As in :meth:`skwbc.KFoldEnsembleClassifier.predict_set`.
-        empty_if_unlike : bool, default=False
-            As there.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), bool
-        """
-        chunks = watched(self._answer_in_chunks(X), self._typical)
-        return prediction_sets(self, chunks, coverage, empty_if_unlike=empty_if_unlike)
 
     def typicality(self, X: Any) -> np.ndarray:
         """Return p-values of the hypothesis that samples resemble the training samples.
@@ -256,7 +188,7 @@ class OnnxClassifier:
                 f"{self.path} has no p-values: its ensemble has none, or it was "
                 "exported by an earlier version of skwbc."
             )
-        return np.concatenate([p for *_, p in self._predict(X)])
+        return np.concatenate([p for _, p in self._answer_in_chunks(X)])
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy on labelled samples.
@@ -372,15 +304,10 @@ class OnnxClassifier:
     def _appearance(self) -> dict[str, Any] | None:
         return self._session.details.appearance
 
-    def _answer_in_chunks(
-        self, X: Any
-    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yield probabilities of the members, and p-values."""
-        return ((members, p) for _, members, p in self._predict(X))
+    def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
+        return ((members, p) for _, members, p in self._run(X))
 
-    def _predict(
-        self, X: Any
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    def _run(self, X: Any) -> Iterator[tuple]:
         """Yield mean probabilities, those of the members, and p-values, by batch."""
         session = self._session
         if not (hasattr(X, "shape") and hasattr(X, "dtype")):
