@@ -6,6 +6,7 @@ import pickle
 import stat
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -61,68 +62,57 @@ def resumable_fits(
     import_module("cv2")  # Its version has more digits before it is loaded.
     libraries = {name: version_of(name) for name in (*_LIBRARIES, backend)}
     common = [backend, libraries, versions(), get_config()["transform_output"]]
-    files = []
+    fits: list[Callable[..., FittedFold]] = []
     for call in calls:
         arguments = {k: v for k, v in call.items() if k not in _REPORTING}
         # Data that the calls share are read for the first of them only.
         key = fingerprint.of([fingerprint.of(common), fingerprint.of(arguments)])
-        files.append(folder / f"{key.hex()}.member")
-    return [_KeptFit(file) for file in files]
+        # An absolute path, because workers may run in another folder.
+        fits.append(partial(_kept_fit, folder / f"{key.hex()}.member"))
+    return fits
 
 
-class _KeptFit:
-    """``fit_one_fold``, unless its result is in a file.
-
-    Parameters
-    ----------
-    file : Path
-        Absolute, because workers may run in another folder.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __call__(self, **call: Any) -> FittedFold:
-        """Return the member in the file, or fit it and write the file."""
-        if (kept := self._read()) is not None:
-            return kept
-        fitted = fit_one_fold(**call)
-        try:
-            content = _pickled(fitted)
-            with replacing(self.file) as temporary:
-                temporary.chmod(stat.S_IRUSR | stat.S_IWUSR)
-                temporary.write_bytes(_HEADER + _checksum(content) + content)
-        except Exception as error:
-            # A full disk, or a member that cannot be pickled, which may raise anything.
-            warnings.warn(
-                f"A finished member was not stored in {self.file.parent}, so the fit "
-                f"cannot resume after it: {reason(error)}",
-                stacklevel=2,
-            )
-        return fitted
-
-    def _read(self) -> FittedFold | None:
-        if not self.file.exists():
-            return None
-        _check_owner(self.file, "file")
-        content = self.file.read_bytes()
-        checksum = content[len(_HEADER) :][: hashlib.sha256().digest_size]
-        start = len(_HEADER) + len(checksum)
-        problem = "it is damaged"
-        if content.startswith(_HEADER) and checksum == _checksum(content[start:]):
-            try:
-                kept = pickle.loads(content[start:])
-            except Exception as error:
-                problem = f"it cannot be read ({type(error).__name__}: {error})"
-            else:
-                if isinstance(kept, FittedFold):
-                    return kept
-                problem = "it holds no member"
+def _kept_fit(file: Path, **call: Any) -> FittedFold:
+    """Return the member in a file, or fit it and write the file."""
+    if (kept := _read(file)) is not None:
+        return kept
+    fitted = fit_one_fold(**call)
+    try:
+        content = _pickled(fitted)
+        with replacing(file) as temporary:
+            temporary.chmod(stat.S_IRUSR | stat.S_IWUSR)
+            temporary.write_bytes(_HEADER + _checksum(content) + content)
+    except Exception as error:
+        # A full disk, or a member that cannot be pickled, which may raise anything.
         warnings.warn(
-            f"{self.file} is not used: {problem}. The member is trained anew.",
-            stacklevel=3,
+            f"A finished member was not stored in {file.parent}, so the fit "
+            f"cannot resume after it: {reason(error)}",
+            stacklevel=2,
         )
+    return fitted
+
+
+def _read(file: Path) -> FittedFold | None:
+    if not file.exists():
         return None
+    _check_owner(file, "file")
+    content = file.read_bytes()
+    checksum = content[len(_HEADER) :][: hashlib.sha256().digest_size]
+    start = len(_HEADER) + len(checksum)
+    problem = "it is damaged"
+    if content.startswith(_HEADER) and checksum == _checksum(content[start:]):
+        try:
+            kept = pickle.loads(content[start:])
+        except Exception as error:
+            problem = f"it cannot be read ({type(error).__name__}: {error})"
+        else:
+            if isinstance(kept, FittedFold):
+                return kept
+            problem = "it holds no member"
+    warnings.warn(
+        f"{file} is not used: {problem}. The member is trained anew.", stacklevel=3
+    )
+    return None
 
 
 def _pickled(fitted: FittedFold) -> bytes:

@@ -34,6 +34,8 @@ from skwbc._utils.lazy_arrays import LazyArray, read_rows
 _ATOMS = (type(None), bool, int, float, complex, bytes, type(Ellipsis))
 _CODE = (types.FunctionType, type, types.ModuleType)
 _METHODS = (types.FunctionType, staticmethod, classmethod, property)
+_WRAPPERS = (types.MethodType, staticmethod, classmethod, property)
+_WRAPPED = ("__func__", "__self__", "fget", "fset", "fdel")
 _SIZE = 32
 _VALUES_AT_A_TIME = 2**21
 # Methods that change their object: it is then no constant, but a log of what happened.
@@ -113,18 +115,15 @@ class Fingerprint:
         """Yield what an object consists of: other objects, and chunks of data."""
         if hasattr(type(obj), "_fingerprint_parts"):
             yield from obj._fingerprint_parts()
-        if isinstance(obj, list | tuple) and type(obj) in (list, tuple):
-            yield type(obj).__name__
-            yield len(obj)
-            yield from obj
-        elif isinstance(obj, dict) and type(obj) is dict:
+        kind = type(obj)
+        if kind in (list, tuple):
+            yield from (kind.__name__, len(obj), *obj)
+        elif kind in (dict, types.MappingProxyType):
             yield "dict"
-            for digest in sorted(self.of(k) + self.of(v) for k, v in obj.items()):
-                yield memoryview(digest)
+            yield b"".join(sorted(self.of(k) + self.of(v) for k, v in obj.items()))
         elif isinstance(obj, set | frozenset):
-            yield type(obj)
-            for digest in sorted(self.of(each) for each in obj):
-                yield memoryview(digest)
+            yield kind
+            yield b"".join(sorted(map(self.of, obj)))
         elif isinstance(obj, types.FunctionType):
             yield from self._function(obj)
         elif isinstance(obj, type):
@@ -135,18 +134,9 @@ class Fingerprint:
             yield from _instructions(obj)
         elif isinstance(obj, _Used):
             yield from _used(obj)
-        elif isinstance(obj, types.MethodType):
-            yield from ("method", obj.__func__, obj.__self__)
-        elif isinstance(obj, types.BuiltinFunctionType):
-            yield from ("builtin", obj.__module__, obj.__qualname__)
-            if not isinstance(obj.__self__, types.ModuleType | type(None)):
-                yield obj.__self__
-        elif isinstance(obj, staticmethod | classmethod):
-            yield from (type(obj).__name__, obj.__func__)
-        elif isinstance(obj, property):
-            yield from ("property", obj.fget, obj.fset, obj.fdel)
-        elif isinstance(obj, types.MappingProxyType):
-            yield dict(obj)
+        elif isinstance(obj, _WRAPPERS):
+            yield kind
+            yield from (getattr(obj, name, None) for name in _WRAPPED)
         elif obj is check_random_state(None):
             yield "the global random state of NumPy"  # It is different in each process.
         elif isinstance(obj, Path):
@@ -155,11 +145,11 @@ class Fingerprint:
             yield from self._array(obj)
         elif issparse(obj):
             rows = obj.tocsr()
-            yield from (type(obj), rows.shape, rows.indptr, rows.indices, rows.data)
+            yield from (kind, rows.shape, rows.indptr, rows.indices, rows.data)
         elif _has_rows(obj):
-            yield from (type(obj), tuple(obj.shape))
+            yield from (kind, tuple(obj.shape))
             yield from _rows(obj)
-        elif _is_of_keras(type(obj)):
+        elif _is_of_keras(kind):
             yield from _keras_object(obj)
         else:
             yield from _reduced(obj)
@@ -182,13 +172,8 @@ class Fingerprint:
         # Not `__module__`, which functools.wraps copies from another function.
         module = function.__globals__.get("__name__", "")
         version = version_of(module)
-        cells = dict(
-            zip(
-                function.__code__.co_freevars,
-                map(_content, function.__closure__ or ()),
-                strict=True,
-            )
-        )
+        contents = map(_content, function.__closure__ or ())
+        cells = dict(zip(function.__code__.co_freevars, contents, strict=True))
         yield "function"
         if version is not None:
             yield from (module, version, function.__qualname__)
@@ -274,21 +259,20 @@ def _keras_object(obj: Any) -> Iterator[Any]:
         config = {key: value for key, value in config.items() if key != "name"}
     yield config
     yield [np.asarray(weight) for weight in getattr(obj, "weights", ())]
+    # The config may lack what a class of the user stores, and has only the names of
+    # functions and of such classes.
+    stored: set[str] = set()
     for cls in type(obj).__mro__:
-        # The config may lack what a class of the user stores.
         init = vars(cls).get("__init__")
         if version_of(cls.__module__) is None and isinstance(init, types.FunctionType):
-            for name in sorted(_written(init.__code__)[2]):
-                yield from (name, vars(obj).get(name))
-    # The config has only names of functions, and of classes of the user.
+            stored.update(init.__code__.co_names)
     for name, value in vars(obj).items():
+        if name in stored:
+            yield from (name, value)
         for each in value if isinstance(value, list | tuple) else [value]:
             cls = type(each)
-            if (
-                isinstance(each, types.FunctionType)
-                or _is_of_keras(cls)
-                or version_of(cls.__module__) is None
-            ):
+            is_user = cls is types.FunctionType or version_of(cls.__module__) is None
+            if is_user or _is_of_keras(cls):
                 yield from (name, each)
 
 
@@ -349,18 +333,13 @@ def _imported(
     name: str, level: int, names_in_it: Any, variables: Any, names: Any
 ) -> Any:
     """Return a module that a function imports, without loading installed ones."""
-    if level:
-        name = importlib.util.resolve_name("." * level + name, variables["__package__"])
-    if version_of(name) is not None:
+    if not level and version_of(name) is not None:
         return name
     try:
-        module = importlib.import_module(name)
-        for each in names_in_it or ():
-            if not hasattr(module, each):
-                importlib.import_module(f"{name}.{each}")
+        # As the function does it.
+        module = __import__(name, variables, None, names_in_it or (), level)
     except Exception:
         return f"{name} cannot be imported"  # The function will find out.
-    module = sys.modules[name if names_in_it else name.partition(".")[0]]
     return _Used(module, names | frozenset(names_in_it or name.split(".")))
 
 
@@ -467,13 +446,11 @@ def _place(root: str) -> str:
     """Return where a module is from: "python", "package" or "user"."""
     if root == "__main__":
         return "user"
-    file = getattr(sys.modules.get(root), "__file__", None)
-    if root not in sys.modules:
-        try:
-            spec = importlib.util.find_spec(root)
-        except (ImportError, ValueError):
-            spec = None
-        file = spec and (spec.origin if spec.has_location else None)
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, ValueError):
+        spec = None
+    file = spec.origin if spec and spec.has_location else None
     if file is None:
         return "python" if root in sys.stdlib_module_names else "user"
     folders = Path(os.path.abspath(file)).parents

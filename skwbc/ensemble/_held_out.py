@@ -99,9 +99,7 @@ def score_held_out(
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
-    _warn_of_unknown_classes(members, [y[train] for train, _ in splits])
-    _warn_of_nan(folds)
-    _warn_of_guessing(folds, [y[rows] for rows in held_out])
+    _warn_of_failures(folds, splits, y)
     return oof_proba, oof_score, fold_scores
 
 
@@ -151,41 +149,36 @@ def _score(
         return np.nan
 
 
-def _warn_of_unknown_classes(
-    members: Sequence[Any], training_labels: Sequence[np.ndarray]
+def _warn_of_failures(
+    folds: Sequence[FittedFold], splits: Sequence[Split], y: np.ndarray
 ) -> None:
-    """Warn, once, of the members that left out a class of their training samples.
+    """Warn of members that lack classes, predict NaN, or do no better than guessing.
 
-    Before the training, ``decide_splits`` warns of classes that these lack.
+    Before the training, ``decide_splits`` warns of classes that training samples lack.
     """
-    missing = {
-        fold: np.setdiff1d(labels, member.classes_).tolist()
-        for fold, (member, labels) in enumerate(
-            zip(members, training_labels, strict=True), start=1
-        )
-    }
-    listing = "; ".join(
-        f"fold {fold}: {unknown}" for fold, unknown in missing.items() if unknown
-    )
-    if listing:
+    unknown, missing, failed = [], {}, []
+    for number, (fold, (train, held_out)) in enumerate(
+        zip(folds, splits, strict=True), start=1
+    ):
+        name, labels = f"fold {number}", y[held_out]
+        missing[name] = lacks_probabilities(fold.proba)
+        left_out = np.setdiff1d(y[train], fold.member.classes_).tolist()
+        if left_out:
+            unknown.append(f"{name}: {left_out}")
+        if fold.failed(labels) and not missing[name].any():
+            failed.append(
+                f"{name} ({fold.accuracy(labels):.3f}, guessing "
+                f"{guessing_accuracy(labels):.3f}{fold.describe_restarts()})"
+            )
+    if unknown:
         warnings.warn(
             "Some members were not trained on all classes of their training samples "
-            f"({listing}), as happens if all samples of a class have the weight zero. "
-            "Each class is averaged over the members that know it.",
+            f"({'; '.join(unknown)}), as happens if all samples of a class have the "
+            "weight zero. Each class is averaged over the members that know it.",
             UserWarning,
             stacklevel=5,
         )
-
-
-def _warn_of_nan(folds: Sequence[FittedFold]) -> None:
-    """Warn of members that predict NaN for samples of their held-out fold."""
-    listing = describe_missing(
-        {
-            f"fold {number}": lacks_probabilities(fold.proba)
-            for number, fold in enumerate(folds, start=1)
-        }
-    )
-    if listing:
+    if listing := describe_missing(missing):
         warnings.warn(
             f"Members that predict NaN on their held-out fold: {listing}. Their "
             "training may have diverged. They are left out of the mean, and those "
@@ -194,20 +187,6 @@ def _warn_of_nan(folds: Sequence[FittedFold]) -> None:
             ConvergenceWarning,
             stacklevel=5,
         )
-
-
-def _warn_of_guessing(
-    folds: Sequence[FittedFold], held_out_labels: Sequence[np.ndarray]
-) -> None:
-    """Warn of members that do no better than predicting one class for all samples."""
-    failed = [
-        f"fold {number} ({fold.accuracy(labels):.3f}, guessing "
-        f"{guessing_accuracy(labels):.3f}{fold.describe_restarts()})"
-        for number, (fold, labels) in enumerate(
-            zip(folds, held_out_labels, strict=True), start=1
-        )
-        if fold.failed(labels) and not lacks_probabilities(fold.proba).any()
-    ]
     if failed:
         warnings.warn(
             "Members that do no better on their held-out fold than guessing its most "
