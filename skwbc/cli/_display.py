@@ -21,7 +21,7 @@ from rich.text import Text
 
 from skwbc._utils.files import common_folder
 from skwbc._utils.progress import listening
-from skwbc.ensemble._typicality import LEVEL, describe_unlike, is_beyond_chance
+from skwbc.ensemble._typicality import LEVEL, is_beyond_chance
 
 # Results go to `out` and everything else to `err`, so that results can be piped. Piped
 # output gets 120 columns instead of Rich's 80. Rich's markup is off, because names of
@@ -49,8 +49,6 @@ def training_progress() -> Iterator[None]:
             name = f"fold {details['fold']} of {details['n_folds']}"
             tasks["fold"] = progress.add_task(name, total=None, losses="")
         elif event == "epoch":
-            if "fold" not in tasks:
-                tasks["fold"] = progress.add_task("training", total=None, losses="")
             logs = details["logs"]
             losses = ", ".join(
                 f"{name} {logs[name]:.3f}"
@@ -155,41 +153,23 @@ def _typicality(p: float) -> Text | str:
 
 def show_evaluation(scores: Mapping[str, Any]) -> None:
     """Print scores, recall and precision of each class, and the confusion matrix."""
+    from skwbc.inspection._evaluation import class_table, describe_typicality
+
     if typicality := scores["typicality"]:
-        n_unlike, n_samples = typicality["n_unlike"], scores["n_samples"]
-        summary = describe_unlike(
-            n_unlike, n_samples, typicality["n_training"], "images"
-        )
-        accuracies = [
-            f"accuracy on {which} {typicality[key]:.3f}"
-            for which, key in (
-                ("them", "accuracy_unlike"),
-                ("others", "accuracy_others"),
-            )
-            if n_unlike and typicality[key] is not None
-        ]
-        beyond = is_beyond_chance(n_unlike, n_samples, typicality["n_training"])
-        text = "; ".join([summary, *accuracies])
-        out.print(Text(f"{text}.", style="bold red" if beyond else ""))
+        n_unlike, n_training = typicality["n_unlike"], typicality["n_training"]
+        beyond = is_beyond_chance(n_unlike, scores["n_samples"], n_training)
+        text = describe_typicality(scores)
+        out.print(Text(text, style="bold red" if beyond else ""))
     out.print(f"images             {scores['n_samples']}")
     out.print(f"accuracy           {scores['accuracy']:.3f}")
     out.print(f"balanced accuracy  {scores['balanced_accuracy']:.3f}")
     out.print(f"log loss           {scores['log_loss']:.3f}")
     table = _table("Each class and its predictions")
-    table.add_column("true class", overflow="fold")
-    for name in ("images", "recall", "precision"):
-        table.add_column(name, justify="right")
-    for label in scores["classes"]:
-        table.add_column(f"as {label}", justify="right", overflow="fold")
-    for label, row in zip(scores["classes"], scores["confusion_matrix"], strict=True):
-        of_class = scores["per_class"][label]
-        table.add_row(
-            label,
-            str(of_class["support"]),
-            _rounded(of_class["recall"]),
-            _rounded(of_class["precision"]),
-            *map(str, row),
-        )
+    rows = class_table(scores)
+    for k, name in enumerate(rows[0]):
+        table.add_column(name, justify="right" if k else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
     out.print(table)
 
 

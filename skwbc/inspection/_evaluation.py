@@ -1,5 +1,6 @@
 """Metrics of fitted classifiers as plain data that can be printed or stored."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.probabilities import most_probable
 from skwbc.ensemble._parts import parts_of
-from skwbc.ensemble._typicality import LEVEL, warn_of_unlike
+from skwbc.ensemble._typicality import LEVEL, describe_unlike, warn_of_unlike
 from skwbc.inspection._predictions import Predictions, predict_once
 
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
@@ -117,6 +118,34 @@ def _score_typicality(
         "accuracy_unlike": float(right[unlike].mean()) if unlike.any() else None,
         "accuracy_others": float(right[~unlike].mean()) if not unlike.all() else None,
     }
+
+
+def class_table(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row with recall, precision and predictions of each class."""
+    labels = scores["classes"]
+    rows = []
+    for label, counts in zip(labels, scores["confusion_matrix"], strict=True):
+        of_class = scores["per_class"][label]
+        row = {"true class": label, "images": of_class["support"]}
+        for name in ("recall", "precision"):
+            value = of_class[name]
+            row[name] = "-" if value is None else f"{value:.3f}"
+        columns = [f"as {label}" for label in labels]
+        rows.append(row | dict(zip(columns, counts, strict=True)))
+    return rows
+
+
+def describe_typicality(scores: Mapping[str, Any]) -> str:
+    """Say how many images are unlike the training images, and how accurate both are."""
+    typicality = scores["typicality"]
+    if typicality is None:
+        return ""
+    n_unlike, n_samples = typicality["n_unlike"], scores["n_samples"]
+    text = describe_unlike(n_unlike, n_samples, typicality["n_training"], "images")
+    for which, key in (("them", "accuracy_unlike"), ("others", "accuracy_others")):
+        if n_unlike and typicality[key] is not None:
+            text += f"; accuracy on {which} {typicality[key]:.3f}"
+    return f"{text}."
 
 
 class TrainingRecord(NamedTuple):

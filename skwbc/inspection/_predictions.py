@@ -44,12 +44,12 @@ class Predictions(NamedTuple):
         n_unlike = int(self.unlike.sum())
         return is_beyond_chance(n_unlike, len(self.proba), self.n_training)
 
-    def summary(self, kind: str = "images") -> str:
-        """Say how many are unlike the training samples; empty if it is not known."""
+    def summary(self) -> str:
+        """Say how many are unlike the training images; empty if it is not known."""
         if self.p is None:
             return ""
         n_unlike = int(self.unlike.sum())
-        return describe_unlike(n_unlike, len(self.p), self.n_training, kind)
+        return describe_unlike(n_unlike, len(self.p), self.n_training, "images")
 
 
 def predict_once(estimator: Any, X: Any) -> Predictions:

@@ -12,9 +12,10 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from skwbc import inspection
 from skwbc._utils.optional_imports import import_optional
 from skwbc.ensemble._parts import networks_of
-from skwbc.report._facts import Judged, confusion_table, per_class_table
-from skwbc.report._images import Gallery, data_uri
-from skwbc.report._page import Block, Missing, Picture
+from skwbc.inspection._evaluation import class_table
+from skwbc.report._facts import Judged, one_of_each
+from skwbc.report._images import data_uri
+from skwbc.report._page import Block, Missing, Picture, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,9 +35,13 @@ _OPTIONS: dict[str, Any] = {
     "jpeg": {"dpi": 110, "pil_kwargs": {"quality": 85}},
 }
 # Maximum number of images with class activation maps.
-MAPS = 8
+_MAPS = 8
 # A confusion matrix of more classes shows no numbers.
 _MANY_CLASSES = 20
+
+
+# A figure, its description in words, and a note to show below it.
+Drawn = tuple["Figure", str, str]
 
 
 def chart(title: str, file_format: str = "svg") -> Callable:
@@ -60,7 +65,7 @@ def chart(title: str, file_format: str = "svg") -> Callable:
     """
 
     def decorate(
-        draw: Callable[..., tuple["Figure", str, str]],
+        draw: Callable[..., Drawn],
     ) -> Callable[..., Block]:
         @functools.wraps(draw)
         def attempt(*args: Any) -> Block:
@@ -84,8 +89,7 @@ def score_blocks(judged: Judged, scores: dict[str, Any]) -> list[Block]:
     return [
         confusion_matrix(judged),
         reliability(judged),
-        per_class_table(scores),
-        confusion_table(scores),
+        Table("Each class and its predictions", class_table(scores)),
     ]
 
 
@@ -97,7 +101,7 @@ def learning_curves(estimator: Any) -> list[Block]:
     ]
 
 
-def _learning_curves(estimator: Any, metric: str) -> tuple["Figure", str, str]:
+def _learning_curves(estimator: Any, metric: str) -> Drawn:
     figure, axes = _sheet()
     inspection.TrainingCurvesDisplay.from_estimator(estimator, metric=metric, ax=axes)
     histories = [network.history_ for network in networks_of(estimator)]
@@ -117,9 +121,9 @@ def _learning_curves(estimator: Any, metric: str) -> tuple["Figure", str, str]:
 
 
 @chart("Confusion matrix")
-def confusion_matrix(judged: Judged) -> tuple["Figure", str, str]:
+def confusion_matrix(judged: Judged) -> Drawn:
     """Plot how often each class is predicted as each other class."""
-    labels = judged.labels
+    labels = judged.gallery.labels
     n = len(labels)
     side = min(12.0, max(_HEIGHT, 1.8 + 0.5 * n))
     figure, axes = _sheet(side + 0.8, side)
@@ -148,11 +152,11 @@ def confusion_matrix(judged: Judged) -> tuple["Figure", str, str]:
 
 
 @chart("Reliability")
-def reliability(judged: Judged) -> tuple["Figure", str, str]:
+def reliability(judged: Judged) -> Drawn:
     """Plot the fraction of correct predictions against their probability."""
     figure, axes = _sheet()
     inspection.ReliabilityDisplay.from_predictions(
-        judged.y_true, judged.proba, classes=judged.classes, ax=axes
+        judged.y_true, judged.proba, classes=judged.gallery.classes, ax=axes
     )
     confidence = judged.proba.max(axis=1).mean()
     accuracy = (judged.predicted == judged.codes).mean()
@@ -166,7 +170,7 @@ def reliability(judged: Judged) -> tuple["Figure", str, str]:
 
 
 @chart("Disagreement of members")
-def disagreement(members: np.ndarray, note: str = "") -> tuple["Figure", str, str]:
+def disagreement(members: np.ndarray, note: str = "") -> Drawn:
     """Plot how often each two members disagree."""
     n_members, n_samples = members.shape[:2]
     side = min(10.0, max(_HEIGHT, 1.8 + 0.5 * n_members))
@@ -182,15 +186,17 @@ def disagreement(members: np.ndarray, note: str = "") -> tuple["Figure", str, st
 
 @chart("Class activation maps (Grad-CAM)", "jpeg")
 def activation_maps(
-    estimator: Any, gallery: Gallery, judged: Judged, chosen: list[int], note: str = ""
-) -> tuple["Figure", str, str]:
-    """Plot class activation maps of some of the judged images."""
+    estimator: Any, judged: Judged, notable: Any, note: str = ""
+) -> Drawn:
+    """Plot class activation maps of one image per class, and of notable images."""
+    each = one_of_each(judged.codes)[: _MAPS // 2]
+    chosen = list(dict.fromkeys([*each, *notable]))[:_MAPS]
     rows, labels = judged.rows[chosen], judged.y_true[chosen]
     figure = inspection.plot_grad_cam(
-        estimator, gallery.read(rows), y_true=labels, columns=2
+        estimator, judged.gallery.read(rows), y_true=labels, columns=2
     )
     images = ", ".join(
-        f"{gallery.names[row]} ({label})"
+        f"{judged.gallery.names[row]} ({label})"
         for row, label in zip(rows, labels, strict=True)
     )
     words = f"Class activation maps of {len(rows)} images: {images}."
@@ -199,7 +205,7 @@ def activation_maps(
 
 
 @chart("Augmentation", "jpeg")
-def augmentations(augmenter: Any, images: np.ndarray) -> tuple["Figure", str, str]:
+def augmentations(augmenter: Any, images: np.ndarray) -> Drawn:
     """Plot images and their augmented versions."""
     figure = inspection.plot_augmentations(augmenter, images, n_draws=4)
     words = f"{len(images)} training images, each with four random augmentations."

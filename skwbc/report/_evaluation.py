@@ -5,26 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import replacing
-from skwbc._utils.labels import encode_labels
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.ensemble._parts import has_networks
 from skwbc.ensemble._typicality import FEWEST
+from skwbc.inspection._evaluation import describe_typicality
 from skwbc.inspection._predictions import describe_difference, predict_once
-from skwbc.report import _charts as charts
-from skwbc.report._facts import (
-    SHOWN,
-    Judged,
-    class_counts_table,
-    images_key,
-    least_sure,
-    one_of_each,
-    prediction_cards,
-    score_keys,
-    surest_mistakes,
-)
+from skwbc.report import _charts as charts, _facts as facts
 from skwbc.report._findings import class_findings, duplicates
 from skwbc.report._images import Gallery, contact_sheets
 from skwbc.report._page import (
@@ -43,15 +32,12 @@ _MOST_MISTAKES = 24
 _NO_SEED = "An evaluation involves no randomness."
 
 
-@validate_params(
-    {
-        "path": [str, os.PathLike],
-        "estimator": [HasMethods(["fit", "predict_proba"])],
-        "y": ["array-like"],
-        "names": ["array-like", None],
-        "command": [str, None],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    path=[str, os.PathLike],
+    estimator=[HasMethods(["fit", "predict_proba"])],
+    y=["array-like"],
+    names=["array-like", None],
+    command=[str, None],
 )
 def write_evaluation_report(
     path: str | os.PathLike,
@@ -128,44 +114,31 @@ def write_evaluation_report(
     """
     check_installed()
     check_is_fitted(estimator)
-    gallery = Gallery(X, names)
-    check_consistent_length(gallery.X, y)
-    codes = encode_labels(y, estimator.classes_)
+    gallery = Gallery(X, y, names, estimator.classes_)
     with replacing(path) as temporary:
-        rows = np.arange(len(codes))
         predictions = predict_once(estimator, gallery.X)
-        judged = Judged(np.asarray(estimator.classes_), codes, predictions, rows)
+        judged = facts.Judged(gallery, predictions, np.arange(len(gallery.codes)))
         scores = judged.scores()
-        write_page(_page(estimator, gallery, judged, scores, command), temporary)
+        write_page(_page(estimator, judged, scores, command), temporary)
     return scores
 
 
 def _page(
-    estimator: Any,
-    gallery: Gallery,
-    judged: Judged,
-    scores: dict[str, Any],
-    command: str | None,
+    estimator: Any, judged: facts.Judged, scores: dict[str, Any], command: str | None
 ) -> Page:
-    labels, codes = judged.labels, judged.codes
-    pair_findings, pairs, compared = duplicates(gallery, labels, codes)
+    gallery, codes = judged.gallery, judged.codes
+    pair_findings, pairs, compared = duplicates(gallery)
     error = judged.calibration_error()
-    data = [
-        class_counts_table(labels, codes),
-        *pairs,
-        *contact_sheets(gallery, labels, codes),
-    ]
+    data = [facts.class_counts_table(gallery), *pairs, *contact_sheets(gallery)]
     again = reproduction(
         estimator, command=command, snippet=_snippet(estimator), seed=_NO_SEED
     )
-    strange, unlike = _unlike(estimator, gallery, judged, scores)
+    strange, unlike = _unlike(estimator, judged, scores)
     sections = [
         Section("unlike", "Images unlike the training images", unlike),
         Section("scores", "Scores", charts.score_blocks(judged, scores)),
-        Section(
-            "mistakes", "Wrong and uncertain predictions", _mistakes(gallery, judged)
-        ),
-        Section("members", "Members", _members(estimator, gallery, judged)),
+        Section("mistakes", "Wrong and uncertain predictions", _mistakes(judged)),
+        Section("members", "Members", _members(estimator, judged)),
         Section("data", "Images", data),
         Section("again", "How to evaluate again", again),
     ]
@@ -173,11 +146,11 @@ def _page(
         "Evaluation report",
         f"{len(codes)} images of {len(np.unique(codes))} classes",
         [
-            *score_keys(judged, scores),
+            *facts.score_keys(judged, scores),
             Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
-            images_key(gallery),
+            facts.images_key(gallery),
         ],
-        strange + pair_findings + class_findings(labels, codes),
+        [*strange, *pair_findings, *class_findings(gallery)],
         f"{'images unlike the training images, ' * (judged.predictions.p is not None)}"
         f"classes with few or no images, classes of very different size, {compared}. "
         "This report cannot detect whether the model was trained on any of these "
@@ -187,70 +160,54 @@ def _page(
 
 
 def _unlike(
-    estimator: Any, gallery: Gallery, judged: Judged, scores: dict[str, Any]
+    estimator: Any, judged: facts.Judged, scores: dict[str, Any]
 ) -> tuple[list[Finding], list[Block]]:
     """Return a warning of images that are unlike the training images, and these."""
-    predictions = judged.predictions
-    summary = predictions.summary()
+    predictions, text = judged.predictions, describe_typicality(scores)
     positions = np.flatnonzero(predictions.unlike)
     if not len(positions):
         few = predictions.p is not None and predictions.n_training < FEWEST
-        return [Finding("Too few training images", f"{summary}.")] * few, []
+        return [Finding("Too few training images", text)] * few, []
     positions = positions[np.argsort(predictions.p[positions], kind="stable")]
-    found, note = (
-        scores["typicality"],
-        describe_difference(estimator, gallery.X, predictions.unlike),
-    )
-    accuracy = f"The accuracy on them is {found['accuracy_unlike']:.3f}"
-    if found["accuracy_others"] is not None:
-        accuracy += f", and {found['accuracy_others']:.3f} on the others"
-    shown = positions[:SHOWN]
-    cards = prediction_cards(
+    difference = describe_difference(estimator, judged.gallery.X, predictions.unlike)
+    text = f"{text} {difference}".rstrip()
+    shown = positions[: facts.SHOWN]
+    cards = facts.prediction_cards(
         f"{len(shown)} of {len(positions)} images",
         judged,
         shown,
-        gallery,
         "Sorted by typicality, the p-value of the hypothesis that an image resembles "
         "the training images; the smallest first.",
     )
-    text = f"{summary}. {accuracy}. {note}".strip()
     if not predictions.is_beyond_chance:
         return [], [Text(text), cards]
     return [Finding("Images unlike the training images", text)], [cards]
 
 
-def _mistakes(gallery: Gallery, judged: Judged) -> list[Block]:
-    wrong = surest_mistakes(judged)
+def _mistakes(judged: facts.Judged) -> list[Block]:
+    wrong = facts.surest_mistakes(judged)
     shown = wrong[:_MOST_MISTAKES]
     return [
-        prediction_cards(
+        facts.prediction_cards(
             f"Wrong predictions: {len(wrong)} of {len(judged.codes)}",
             judged,
             shown,
-            gallery,
             f"{len(shown)} are shown, the most confident first.",
         )
         if len(wrong)
         else Text("All predictions are correct."),
-        prediction_cards(
-            "Most uncertain predictions",
-            judged,
-            least_sure(judged, SHOWN),
-            gallery,
-            "Sorted by the entropy of the probabilities, the most uncertain first.",
-        ),
+        facts.uncertain_cards(judged),
     ]
 
 
-def _members(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
+def _members(estimator: Any, judged: facts.Judged) -> list[Block]:
     """Return the disagreement of members and the activation maps, if there are any."""
     blocks: list[Block] = []
     if judged.members is not None and len(judged.members) > 1:
         blocks.append(charts.disagreement(judged.members))
     if has_networks(estimator):
-        some = one_of_each(judged.codes)[: charts.MAPS // 2]
-        chosen = list(dict.fromkeys([*some, *surest_mistakes(judged)]))[: charts.MAPS]
-        blocks.append(charts.activation_maps(estimator, gallery, judged, chosen))
+        wrong = facts.surest_mistakes(judged)
+        blocks.append(charts.activation_maps(estimator, judged, wrong))
     return blocks
 
 

@@ -23,18 +23,15 @@ class Judged(NamedTuple):
 
     Attributes
     ----------
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    codes : ndarray of shape (n_samples,), int
-        Positions of the true labels in `classes`.
+    gallery : Gallery
+        All images.
     predictions : Predictions
         Predicted probabilities, also by each member, and typicality.
     rows : ndarray of shape (n_samples,), int
-        Positions of the images in the data.
+        Positions of the predicted images among all.
     """
 
-    classes: np.ndarray
-    codes: np.ndarray
+    gallery: Gallery
     predictions: Predictions
     rows: np.ndarray
 
@@ -49,14 +46,14 @@ class Judged(NamedTuple):
         return self.predictions.members
 
     @property
-    def labels(self) -> list[str]:
-        """Names of the classes."""
-        return [str(label) for label in self.classes]
+    def codes(self) -> np.ndarray:
+        """Positions of the true labels in the classes."""
+        return self.gallery.codes[self.rows]
 
     @property
     def y_true(self) -> np.ndarray:
         """True labels."""
-        return self.classes[self.codes]
+        return self.gallery.classes[self.codes]
 
     @property
     def predicted(self) -> np.ndarray:
@@ -65,11 +62,12 @@ class Judged(NamedTuple):
 
     def scores(self) -> dict[str, Any]:
         """Return the scores, as :func:`skwbc.inspection.evaluate` does."""
-        return score_predictions(self.classes, self.codes, self.predictions)
+        return score_predictions(self.gallery.classes, self.codes, self.predictions)
 
     def calibration_error(self) -> float:
         """Return the expected calibration error."""
-        return expected_calibration_error(self.y_true, self.proba, classes=self.classes)
+        classes = self.gallery.classes
+        return expected_calibration_error(self.y_true, self.proba, classes=classes)
 
 
 def score_keys(judged: Judged, scores: dict[str, Any], kind: str = "") -> list[Key]:
@@ -106,48 +104,18 @@ def images_key(gallery: Gallery) -> Key:
     return Key("Images", f"{len(gallery.names):,}", f"{height} x {width} pixels")
 
 
-def per_class_table(scores: dict[str, Any]) -> Table:
-    """Tabulate recall and precision of each class."""
-    rows = [
-        [
-            label,
-            str(of_class["support"]),
-            *(
-                "-" if of_class[name] is None else f"{of_class[name]:.3f}"
-                for name in ("recall", "precision")
-            ),
-        ]
-        for label, of_class in scores["per_class"].items()
-    ]
-    header = ["Class", "Images", "Recall", "Precision"]
-    return Table("Recall and precision of each class", header, rows)
-
-
-def confusion_table(scores: dict[str, Any]) -> Table:
-    """Tabulate the confusion matrix."""
-    labels = scores["classes"]
-    rows = [
-        [label, *map(str, counts)]
-        for label, counts in zip(labels, scores["confusion_matrix"], strict=True)
-    ]
-    header = ["True class", *[f"predicted {label}" for label in labels]]
-    return Table("Confusion matrix: number of images", header, rows)
-
-
-def class_counts_table(
-    labels: Sequence[str], codes: np.ndarray, splits: Sequence[Any] = ()
-) -> Table:
+def class_counts_table(gallery: Gallery, splits: Sequence[Any] = ()) -> Table:
     """Tabulate the number of images per class, and those that each fold holds out."""
-    counts = np.bincount(codes, minlength=len(labels))
-    fractions = [f"{count / len(codes):.0%}" for count in counts]
-    columns = {"Class": labels, "Images": counts, "Fraction": fractions}
+    counts = gallery.count()
+    fractions = [f"{count / counts.sum():.0%}" for count in counts]
+    columns = {"Class": gallery.labels, "Images": counts, "Fraction": fractions}
     for fold, (_, held_out) in enumerate(splits, start=1):
-        columns[f"Fold {fold}"] = np.bincount(codes[held_out], minlength=len(labels))
+        columns[f"Fold {fold}"] = gallery.count(held_out)
     caption = "Images per class"
     if splits:
         caption += ", and the number that each fold holds out"
-    rows = [list(map(str, row)) for row in zip(*columns.values(), strict=True)]
-    return Table(caption, list(columns), rows)
+    by_class = zip(*columns.values(), strict=True)
+    return Table(caption, [dict(zip(columns, row, strict=True)) for row in by_class])
 
 
 def least_sure(judged: Judged, n: int) -> np.ndarray:
@@ -168,10 +136,10 @@ def one_of_each(codes: np.ndarray) -> list[int]:
 
 
 def prediction_cards(
-    title: str, judged: Judged, positions: np.ndarray, gallery: Gallery, note: str
+    title: str, judged: Judged, positions: np.ndarray, note: str
 ) -> Cards:
     """Return a block of images with their labels and predictions."""
-    labels, members = judged.labels, judged.members
+    labels, members = judged.gallery.labels, judged.members
     captions, flags = [], []
     truths, predictions = judged.codes[positions], judged.predicted[positions]
     for true, predicted in zip(truths, predictions, strict=True):
@@ -185,5 +153,12 @@ def prediction_cards(
         for lines, p in zip(captions, judged.predictions.p[positions], strict=True):
             lines.append(f"typicality {p:.3f}")
     rows = judged.rows[positions]
-    cards = gallery.cards(rows, captions, flags, labels, judged.proba[positions])
+    cards = judged.gallery.cards(rows, captions, flags, judged.proba[positions])
     return Cards(title, cards, note)
+
+
+def uncertain_cards(judged: Judged, kind: str = "") -> Cards:
+    """Return a block of the images with the most uncertain predictions."""
+    note = f"Sorted by the entropy of the {kind}probabilities, the highest first."
+    unsure = least_sure(judged, SHOWN)
+    return prediction_cards("Most uncertain predictions", judged, unsure, note)

@@ -7,8 +7,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+from sklearn.utils.validation import check_consistent_length
 
 from skwbc._utils.files import common_folder
+from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows, spread
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._samples import sample_names, scale_pixels
@@ -23,22 +25,36 @@ _PER_CLASS, _IN_TOTAL = 8, 96
 
 
 class Gallery:
-    """The images that a report shows, and their names.
+    """The labelled images that a report shows, and their names.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, height, width, channels)
         The images, which are read a few at a time.
+    y : array-like of shape (n_samples,)
+        Their labels.
     names : sequence of str or None
         Their names; by default their files, or "image 0" and so on.
+    classes : ndarray of shape (n_classes,)
+        All classes.
+
+    Attributes
+    ----------
+    labels : list of str
+        Names of the classes.
+    codes : ndarray of shape (n_samples,), int
+        Positions of the labels in `classes`.
 
     Raises
     ------
     ValueError
-        If `X` does not hold images, or the numbers of names and images differ.
+        If `X` does not hold images, the numbers of images, labels and names differ, or
+        a label is not among the classes.
     """
 
-    def __init__(self, X: Any, names: Sequence[Any] | None) -> None:
+    def __init__(
+        self, X: Any, y: Any, names: Sequence[Any] | None, classes: np.ndarray
+    ) -> None:
         try:
             self.X = check_images(X, "A report")
         except ValueError as error:
@@ -49,8 +65,16 @@ class Gallery:
         self.names = sample_names(self.X, names, "image {}")
         if folder := common_folder(self.names):
             self.names = [os.path.relpath(name, folder) for name in self.names]
+        check_consistent_length(self.X, y)
+        self.classes = np.asarray(classes)
+        self.labels = [str(label) for label in self.classes]
+        self.codes = encode_labels(y, self.classes)
         # The values of black and white are estimated from 32 images.
         self._value_range = pixel_range(self.read(spread(len(self.names), 32)))
+
+    def count(self, rows: Any = ...) -> np.ndarray:
+        """Return the number of images of each class."""
+        return np.bincount(self.codes[rows], minlength=len(self.labels))
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return images as they are."""
@@ -69,7 +93,6 @@ class Gallery:
         rows: Sequence[int] | np.ndarray,
         captions: Sequence[list[str]],
         flags: Sequence[str],
-        labels: Sequence[str],
         proba: np.ndarray,
     ) -> list[Card]:
         """Return cards of images with captions and their most probable classes."""
@@ -79,25 +102,14 @@ class Gallery:
         ):
             lines = [self.names[row], *caption]
             best = np.argsort(-chances, kind="stable")[:_BARS]
-            bars = [(labels[k], float(chances[k])) for k in best]
+            bars = [(self.labels[k], float(chances[k])) for k in best]
             cards.append(Card(source, ", ".join(lines), lines, bars, flag))
         return cards
 
 
-def contact_sheets(
-    gallery: Gallery, labels: Sequence[str], codes: np.ndarray
-) -> list[Block]:
-    """Return a few images of each class that occurs, evenly spread over the data.
-
-    Parameters
-    ----------
-    gallery : Gallery
-        The images.
-    labels : sequence of str
-        Names of the classes.
-    codes : ndarray of shape (n_samples,), int
-        The class of each image.
-    """
+def contact_sheets(gallery: Gallery) -> list[Block]:
+    """Return a few images of each class that occurs, evenly spread over the data."""
+    labels, codes = gallery.labels, gallery.codes
     sheets: list[Block] = []
     per_class = max(1, min(_PER_CLASS, _IN_TOTAL // len(labels)))
     present = np.unique(codes)

@@ -4,10 +4,10 @@ Each kind of block has its own layout in ``templates/report.html``.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.version import __version__
@@ -20,14 +20,14 @@ class Text(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table whose first column names the rows.
+    """A table, from rows that map the names of the columns to values.
 
-    The first `n_texts` columns contain text, the others numbers.
+    The first column names the rows. The first `n_texts` columns contain text, the
+    others numbers.
     """
 
     caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Mapping[str, Any]]
     n_texts: int = 1
 
 

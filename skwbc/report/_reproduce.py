@@ -3,6 +3,7 @@
 import inspect
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from numbers import Integral
 from typing import Any
@@ -35,40 +36,28 @@ def reproduction(
     blocks: list[Block] = []
     if command is not None:
         blocks.append(Code("On the command line", command))
-    packages = {
-        name.replace("sklearn", "scikit-learn"): version
-        for name, version in versions(loaded_only=True).items()
-    }
+    here = {"Python": platform.python_version()}
+    for name, version in versions(loaded_only=True).items():
+        here[name.replace("sklearn", "scikit-learn")] = version
     for name in _OTHERS:
-        try:
-            packages[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
+        with suppress(metadata.PackageNotFoundError):
+            here[name] = metadata.version(name)
+    here["System"] = f"{platform.system()} {platform.machine()}"
+    here["Processor cores"] = str(os.cpu_count())
     return [
         *blocks,
         Code("In Python", snippet),
         Text(seed),
-        Table(
-            "Parameters",
-            ["Estimator", "Class", "Parameters that differ from the defaults"],
-            parameter_rows(estimator),
-            n_texts=3,
-        ),
+        Table("Parameters", parameter_rows(estimator), n_texts=3),
         Table(
             "Versions that wrote this report",
-            ["Name", "Version"],
-            [
-                ["Python", platform.python_version()],
-                *map(list, packages.items()),
-                ["System", f"{platform.system()} {platform.machine()}"],
-                ["Processor cores", str(os.cpu_count())],
-            ],
+            [{"Name": name, "Version": version} for name, version in here.items()],
             n_texts=2,
         ),
     ]
 
 
-def parameter_rows(estimator: Any) -> list[list[str]]:
+def parameter_rows(estimator: Any) -> list[dict[str, str]]:
     """List an estimator and all nested ones with the parameters that are not defaults.
 
     Parameters
@@ -78,7 +67,7 @@ def parameter_rows(estimator: Any) -> list[list[str]]:
 
     Returns
     -------
-    list of list of str
+    list of dict
         The name of each estimator, as in the names of nested parameters, its class, and
         its parameters. Functions are always included.
     """
@@ -93,7 +82,13 @@ def parameter_rows(estimator: Any) -> list[list[str]]:
                 or key not in defaults
                 or repr(value) != repr(defaults[key].default)
             ]
-            rows.append([name or "model", type(part).__name__, ", ".join(own) or "-"])
+            rows.append(
+                {
+                    "Estimator": name or "model",
+                    "Class": type(part).__name__,
+                    "Parameters that differ from the defaults": ", ".join(own) or "-",
+                }
+            )
     return rows
 
 

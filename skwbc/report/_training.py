@@ -5,35 +5,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.files import replacing
-from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import select_rows, spread
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.augmentation import ImageAugmenter
 from skwbc.ensemble._parts import has_networks, members_of, parts_of
+from skwbc.inspection._evaluation import METRICS, training_table
 from skwbc.inspection._label_issues import check_oof_proba
 from skwbc.inspection._predictions import Predictions
-from skwbc.report import _charts as charts
-from skwbc.report._facts import (
-    SHOWN,
-    Judged,
-    class_counts_table,
-    images_key,
-    least_sure,
-    one_of_each,
-    prediction_cards,
-    score_keys,
+from skwbc.report import _charts as charts, _facts as facts
+from skwbc.report._findings import (
+    class_findings,
+    doubted_labels,
+    duplicates,
+    fold_findings,
 )
-from skwbc.report._findings import class_findings, duplicates, fold_findings
-from skwbc.report._folds import doubted_labels, fold_accuracies, fold_table
 from skwbc.report._images import Gallery, contact_sheets
 from skwbc.report._page import (
     Block,
     Key,
     Page,
     Section,
+    Table,
     Text,
     check_installed,
     write_page,
@@ -44,17 +39,14 @@ from skwbc.report._reproduce import reproduction, seed_sentence, training_snippe
 _PREDICTED = 200
 
 
-@validate_params(
-    {
-        "path": [str, os.PathLike],
-        "estimator": [HasMethods(["fit", "predict_proba"])],
-        "y": ["array-like"],
-        "names": ["array-like", None],
-        "groups": ["array-like", None],
-        "command": [str, None],
-        "recipe_call": [str, None],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    path=[str, os.PathLike],
+    estimator=[HasMethods(["fit", "predict_proba"])],
+    y=["array-like"],
+    names=["array-like", None],
+    groups=["array-like", None],
+    command=[str, None],
+    recipe_call=[str, None],
 )
 def write_training_report(
     path: str | os.PathLike,
@@ -130,11 +122,11 @@ def write_training_report(
     >>> write_training_report("training.html", clf, X, y)  # doctest: +SKIP
     """
     check_installed()
-    gallery = Gallery(X, names)
-    check_consistent_length(gallery.X, y, groups)
+    check_is_fitted(estimator)
+    gallery = Gallery(X, y, names, estimator.classes_)
+    check_consistent_length(gallery.X, groups)
     check_oof_proba(estimator, X=gallery.X)
-    codes = encode_labels(y, estimator.classes_)
-    page = _page(estimator, gallery, codes, groups, command, recipe_call)
+    page = _page(estimator, gallery, groups, command, recipe_call)
     with replacing(path) as temporary:
         write_page(page, temporary)
 
@@ -142,22 +134,19 @@ def write_training_report(
 def _page(
     estimator: Any,
     gallery: Gallery,
-    codes: np.ndarray,
     groups: Sequence[Any] | None,
     command: str | None,
     recipe_call: str | None,
 ) -> Page:
-    splits = estimator.splits_
+    splits, labels, codes = estimator.splits_, gallery.labels, gallery.codes
     rows = np.flatnonzero(~np.isnan(estimator.oof_proba_).any(axis=1))
-    classes = np.asarray(estimator.classes_)
-    predictions = Predictions(estimator.oof_proba_[rows])
-    judged = Judged(classes, codes[rows], predictions, rows)
-    labels, scores = judged.labels, judged.scores()
-    pair_findings, pairs, compared = duplicates(gallery, labels, codes, splits)
-    label_findings, issues = doubted_labels(estimator, gallery, codes)
+    judged = facts.Judged(gallery, Predictions(estimator.oof_proba_[rows]), rows)
+    scores = judged.scores()
+    pair_findings, pairs, compared = duplicates(gallery, splits)
+    label_findings, issues = doubted_labels(estimator, gallery)
     keys = [
-        *score_keys(judged, scores, "out-of-fold "),
-        images_key(gallery),
+        *facts.score_keys(judged, scores, "out-of-fold "),
+        facts.images_key(gallery),
         Key("Classes", str(len(labels))),
         Key("Members", str(len(estimator.estimators_)), "one per fold"),
     ]
@@ -166,18 +155,11 @@ def _page(
     if estimator.scoring not in (None, "accuracy"):
         score = f"{estimator.oof_score_:.3f}"
         keys.insert(1, Key("Out-of-fold score", score, f"scoring={estimator.scoring}"))
-    unsure = prediction_cards(
-        "Most uncertain predictions",
-        judged,
-        least_sure(judged, SHOWN),
-        gallery,
-        "Sorted by the entropy of the out-of-fold probabilities, the most uncertain "
-        "first.",
-    )
+    unsure = facts.uncertain_cards(judged, "out-of-fold ")
     data = [
-        class_counts_table(labels, codes, splits),
+        facts.class_counts_table(gallery, splits),
         *pairs,
-        *contact_sheets(gallery, labels, codes),
+        *contact_sheets(gallery),
     ]
     held_out_note = Text(
         "Each image was predicted by the members that were not trained on it. These "
@@ -194,9 +176,9 @@ def _page(
         f"{len(codes)} images of {len(labels)} classes: {', '.join(labels)}",
         keys,
         [
-            *fold_findings(estimator, codes, fold_accuracies(estimator, codes)),
+            *fold_findings(estimator, codes),
             *pair_findings,
-            *class_findings(labels, codes, splits, grouped=groups is not None),
+            *class_findings(gallery, splits, grouped=groups is not None),
             *label_findings,
         ],
         "members that are not better than guessing, optimistic scores, classes with "
@@ -204,13 +186,13 @@ def _page(
         "labels.",
         [
             Section("data", "Images", data),
-            Section("training", "Training", _training(estimator, gallery, codes)),
+            Section("training", "Training", _training(estimator, gallery)),
             Section(
                 "held-out",
                 "Held-out images",
                 [held_out_note, *charts.score_blocks(judged, scores)],
             ),
-            Section("members", "Members", _members(estimator, gallery, judged)),
+            Section("members", "Members", _members(estimator, judged)),
             Section(
                 "doubts", "Uncertain predictions, doubtful labels", [unsure, *issues]
             ),
@@ -219,23 +201,50 @@ def _page(
     )
 
 
-def _training(estimator: Any, gallery: Gallery, codes: np.ndarray) -> list[Block]:
-    blocks: list[Block] = [fold_table(estimator)]
+def _fold_table(estimator: Any) -> Table:
+    """Tabulate sizes, scores and training metrics of the folds."""
+    rows: list[dict[str, Any]] = [
+        {
+            "Fold": fold,
+            "Training images": len(train),
+            "Held out": len(held_out),
+            "Score": f"{score:.3f}",
+        }
+        for fold, ((train, held_out), score) in enumerate(
+            zip(estimator.splits_, estimator.fold_scores_, strict=True), start=1
+        )
+    ]
+    if any(estimator.n_restarts_):
+        for row, number in zip(rows, estimator.n_restarts_, strict=True):
+            row["Restarts"] = number
+    scoring = estimator.scoring or "accuracy"
+    name = getattr(scoring, "__name__", scoring)
+    caption = f"Folds. The score is the {name} of the member on its held-out images"
+    if has_networks(estimator):
+        caption += "; loss and accuracy are those of the network in the epoch kept"
+        for row, metrics in zip(rows, training_table(estimator), strict=True):
+            row |= {name: f"{metrics[name]:.3f}" for name in METRICS if name in metrics}
+            row["Epoch kept"] = f"{metrics['best_epoch']} of {metrics['epochs']}"
+    return Table(f"{caption}.", rows)
+
+
+def _training(estimator: Any, gallery: Gallery) -> list[Block]:
+    blocks: list[Block] = [_fold_table(estimator)]
     if has_networks(estimator):
         blocks += charts.learning_curves(estimator)
     parts = parts_of(members_of(estimator)[0])
     augmenter = next((part for part in parts if isinstance(part, ImageAugmenter)), None)
     if augmenter is not None:
-        some = gallery.read(one_of_each(codes)[:3])
+        some = gallery.read(facts.one_of_each(gallery.codes)[:3])
         blocks.append(charts.augmentations(augmenter, some))
     return blocks
 
 
-def _members(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
+def _members(estimator: Any, judged: facts.Judged) -> list[Block]:
     blocks: list[Block] = []
     if len(members_of(estimator)) > 1:
-        some = spread(len(gallery.names), _PREDICTED)
-        members = estimator.predict_proba_members(select_rows(gallery.X, some))
+        some = spread(len(judged.gallery.names), _PREDICTED)
+        members = estimator.predict_proba_members(select_rows(judged.gallery.X, some))
         blocks.append(
             charts.disagreement(
                 members,
@@ -244,9 +253,7 @@ def _members(estimator: Any, gallery: Gallery, judged: Judged) -> list[Block]:
             )
         )
     if has_networks(estimator):
-        each = one_of_each(judged.codes)[: charts.MAPS // 2]
-        unsure = least_sure(judged, charts.MAPS)
-        chosen = list(dict.fromkeys([*each, *unsure]))[: charts.MAPS]
+        unsure = facts.least_sure(judged, facts.SHOWN)
         note = "All members but one were trained on the image."
-        blocks.append(charts.activation_maps(estimator, gallery, judged, chosen, note))
+        blocks.append(charts.activation_maps(estimator, judged, unsure, note))
     return blocks or [Text("The only member does not contain a network to explain.")]
