@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from skwbc.datasets import load_image_folder, make_blood_cells
+from skwbc.datasets import ImageFiles, load_image_folder, make_blood_cells
 from skwbc.datasets._folder import class_names
 from skwbc.datasets._image_files import image_files
 from skwbc.inspection import find_near_duplicates
@@ -23,6 +23,9 @@ from skwbc.inspection import find_near_duplicates
 BCCD_THREE = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
 BCCD_FOUR = BCCD_THREE | {"Lymphocyte": 20}
 MOST, FEWEST = 30, 5  # training cells per class of any other folder
+# Where the number of training cells per class is given: the most images of a class
+# that are read, the fewest that it needs, and the fewest that are kept for the test.
+MOST_READ, FEWEST_READ, FEWEST_REST = 300, 8, 4
 
 
 class Split(NamedTuple):
@@ -82,6 +85,26 @@ def any_folder(folder: Path, side: int, most_rest: int | None, seed: int) -> Spl
     return split_cells(cells, enough, seed, most_rest)
 
 
+def few_per_class(
+    folder: Path, per_class: int, most_rest: int | None, seed: int, side: int = 100
+) -> Split:
+    """Draw `per_class` training cells of each class; the rest is the test set.
+
+    Of a class with fewer than ``per_class + FEWEST_REST`` images, all but FEWEST_REST
+    are for training. A draw of more cells contains that of fewer. Of two photographs of
+    one cell of BCCD only one is used.
+    """
+    cells = _sample(folder, side)
+    names, sizes = np.unique(cells.target, return_counts=True)
+    counts = {
+        str(name): min(per_class, int(size) - FEWEST_REST)
+        for name, size in zip(names, sizes, strict=True)
+        if size >= FEWEST_READ
+    }
+    _check(folder, counts)
+    return split_cells(cells, counts, seed, most_rest)
+
+
 def split_cells(
     cells: Bunch, counts: Mapping[str, int], seed: int, most_rest: int | None = None
 ) -> Split:
@@ -102,10 +125,28 @@ def split_cells(
 @cache
 def _without_twins(folder: Path, classes: tuple[str, ...], side: int) -> Bunch:
     """Read the images of some classes, without the second of each duplicate pair."""
-    cells = _load(folder, classes, side)
+    return _first_of_twins(_load(folder, classes, side))
+
+
+def _first_of_twins(cells: Bunch) -> Bunch:
     twins = [pair["second"] for pair in find_near_duplicates(cells.images)]
     kept = np.setdiff1d(np.arange(len(cells.target)), twins)
     return Bunch(images=cells.images[kept], target=cells.target[kept])
+
+
+@cache
+def _sample(folder: Path, side: int) -> Bunch:
+    """Read at most MOST_READ images of each class, always the same."""
+    files: list[Path] = []
+    target: list[str] = []
+    for name in class_names(folder):
+        found = image_files(folder / name)
+        rows = np.random.default_rng(0).permutation(len(found))[:MOST_READ]
+        files += [found[row] for row in sorted(rows)]
+        target += [name] * len(rows)
+    images = np.asarray(ImageFiles(files, (side, side)))
+    cells = Bunch(images=images, target=np.array(target))
+    return _first_of_twins(cells) if folder.name == "bccd" else cells
 
 
 @cache

@@ -58,6 +58,20 @@ def network_pipeline(member: Any) -> Any:
     return getattr(member, "named_estimators", {"network": member})["network"]
 
 
+def frozen_features(member: Any) -> Any:
+    """Return the NetworkFeatures of a recipe's fitted member; None without."""
+    described = getattr(member, "named_estimators_", {}).get("described")
+    return described and described["features"].named_transformers["network"]
+
+
+def weight(ensemble: Any) -> float:
+    """Return the size of the networks of a fitted ensemble in MB."""
+    networks = [network_pipeline(each)["cnn"].model_ for each in ensemble.estimators_]
+    if frozen := frozen_features(ensemble.estimators_[0]):
+        networks.append(frozen._encoder.network)
+    return 4 * sum(network.count_params() for network in networks) / 1e6
+
+
 def in_turn(
     contestants: Mapping[str, Callable[[], float | None]], rounds: int
 ) -> dict[str, np.ndarray]:

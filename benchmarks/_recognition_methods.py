@@ -1,7 +1,9 @@
 """The methods that recognition.py compares, each around the same fold ensemble."""
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
@@ -14,8 +16,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skwbc import ColourStatistics, KFoldEnsembleClassifier, make_cell_classifier
+from skwbc import (
+    ColourStatistics,
+    KFoldEnsembleClassifier,
+    NetworkFeatures,
+    make_cell_classifier,
+)
 
+# Weights that did not see all that those of the package saw, by pretrain.py.
+WEIGHTS = Path(__file__).with_name("weights")
+DRAWN = WEIGHTS / "drawn" / "compact_blood_cells.npz"
 # Size of HOG's cells in images of 100 pixels; other images are resized.
 HOG_SIDE, HOG_CELL = 100, 20
 
@@ -78,13 +88,71 @@ def default(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     return make_cell_classifier(epochs=epochs, random_state=seed)
 
 
+def features(seed: int, _: int | None) -> KFoldEnsembleClassifier:
+    return make_cell_classifier("features", random_state=seed)
+
+
 def random_weights(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     made = default(seed, epochs)
     return made.set_params(estimator__network__cnn__model__weights=None)
 
 
 def without_colours(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
-    return default(seed, epochs).set_params(estimator__colours="drop")
+    made = default(seed, epochs)
+    return made.set_params(estimator__described__features__colours="drop")
+
+
+def trained(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    made = default(seed, epochs)
+    return made.set_params(estimator=network_pipeline(made.estimator))
+
+
+def trained_drawn(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    made = trained(seed, epochs)
+    return made.set_params(estimator__cnn__model__weights=str(DRAWN))
+
+
+def trained_random(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    return trained(seed, epochs).set_params(estimator__cnn__model__weights=None)
+
+
+def frozen_drawn(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
+    made = features(seed, epochs)
+    return made.set_params(estimator__features__network=frozen(None))
+
+
+@cache
+def frozen(folder: Path | None) -> NetworkFeatures:
+    """Return both networks with the weights in a folder, or that of drawn cells."""
+    from skwbc.cnn import build_compact_cnn, build_residual_cnn
+    from skwbc.cnn._frozen import side_by_side
+
+    networks = [(build_compact_cnn, DRAWN)]
+    if folder is not None:
+        names = {"compact": build_compact_cnn, "residual": build_residual_cnn}
+        networks = [
+            (build, folder / f"{name}_blood_cells.npz") for name, build in names.items()
+        ]
+    return NetworkFeatures(
+        side_by_side(networks), image_size=100, preprocessing=centred
+    )
+
+
+def centred(images: np.ndarray) -> np.ndarray:
+    """Return what NetworkFeatures gives to the networks of the package."""
+    images = images / np.float32(255)
+    return images - images.mean(axis=(1, 2, 3), keepdims=True)
+
+
+def start_from(ensemble: KFoldEnsembleClassifier, folder: Path) -> None:
+    """Use the weights in a folder in place of those of the package."""
+    changes: dict[str, Any] = {}
+    for name, value in ensemble.get_params().items():
+        if isinstance(value, NetworkFeatures) and value.network == "blood_cells":
+            changes[name] = frozen(folder)
+        elif name.endswith("__weights") and value == "blood_cells":
+            changes[name] = str(folder / "compact_blood_cells.npz")
+    ensemble.set_params(**changes)
 
 
 def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
@@ -109,6 +177,12 @@ def logistic_regression(seed: int, epochs: int | None) -> KFoldEnsembleClassifie
     return KFoldEnsembleClassifier(member, cv=5, random_state=seed)
 
 
+def described(seed: int, _: int | None) -> KFoldEnsembleClassifier:
+    """Return the classifier of the recipe "features", for rows of other features."""
+    made = features(seed, None)
+    return made.set_params(estimator=made.estimator[1:])
+
+
 def extra_trees(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     member = ExtraTreesClassifier(500)
     return KFoldEnsembleClassifier(member, cv=5, random_state=seed)
@@ -126,6 +200,13 @@ def support_vectors(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 def colour_statistics(images: Any) -> np.ndarray:
     """Return the colour statistics of the central cells of RGB images."""
     return ColourStatistics().fit_transform(images)
+
+
+def imagenet_maps(images: Any) -> np.ndarray:
+    """Return the last maps of EfficientNet-Lite0, trained on ImageNet."""
+    from _imagenet import pooled_maps
+
+    return pooled_maps(images)
 
 
 def oriented_gradients(images: Any) -> np.ndarray:
@@ -153,6 +234,11 @@ METHODS = {
     "default": Method("default recipe", default),
     "random-weights": Method("default recipe, random first weights", random_weights),
     "no-colours": Method("default recipe without colours", without_colours),
+    "features": Method("recipe features", features),
+    "trained": Method("trained network alone, real cells", trained),
+    "trained-drawn": Method("trained network alone, drawn cells", trained_drawn),
+    "trained-random": Method("trained network alone, random weights", trained_random),
+    "frozen-drawn": Method("frozen network, drawn cells, and colours", frozen_drawn),
     "colour-lr": Method(
         "colour statistics + logistic regression",
         logistic_regression,
@@ -164,6 +250,7 @@ METHODS = {
     "hog-svm": Method(
         "HOG + SVM", support_vectors, oriented_gradients, "skimage.feature"
     ),
+    "imagenet": Method("ImageNet network", described, imagenet_maps, "_imagenet"),
     "torch": Method(
         "PyTorch twin of the compact network", torch_twin, needs="torch_twin"
     ),

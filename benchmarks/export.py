@@ -5,7 +5,7 @@
 
 A first prediction is a whole process, `skwbc predict MODEL IMAGE`, with the joblib and
 the ONNX file in turn. Throughput is measured for 1,000 images of 100 x 100 pixels in
-this process; the baseline is the same five networks compiled by TensorFlow, called on
+this process; the baseline is the same networks compiled by TensorFlow, called on
 batches of 64 standardised images. The last table has the largest differences between
 the probabilities of an ensemble and of its file, and the time to write the file.
 """
@@ -23,8 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cv2
 import numpy as np
-from _common import HEADER, describe_machine, in_turn, network_pipeline, print_row
-from _predicting import bare_passes, to_predict
+from _common import HEADER, describe_machine, in_turn, print_row, weight
+from _predicting import bare_passes, computed_anew, to_predict
 
 from skwbc import save_model
 from skwbc.datasets import make_blood_cells
@@ -45,7 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "cell.png"
         cv2.imwrite(str(image), new[0])
-        for number, (title, clf, views) in enumerate(to_predict(X.shape[1:])):
+        for number, (title, clf) in enumerate(to_predict()):
             clf.fit(X, y)
             file = Path(folder) / f"{number}.onnx"
             save_model(clf, file.with_suffix(".joblib"))
@@ -53,7 +53,7 @@ def main() -> None:
             to_onnx(clf, file)
             seconds = time.perf_counter() - start
             first_predictions(title, file, image, rounds)
-            throughput(title, clf, file, many, views, rounds)
+            throughput(title, clf, file, many, rounds)
             rows.append((title, clf, seconds, *differences(clf, file, new, noise)))
             rows[-1] += (file.stat().st_size / 1e6,)
     print(
@@ -61,10 +61,8 @@ def main() -> None:
         "difference on cells | on noise |\n|---|---|---|---|---|---|"
     )
     for title, clf, seconds, on_cells, on_noise, size in rows:
-        networks = [network_pipeline(each)["cnn"].model_ for each in clf.estimators_]
-        weights = 4 * sum(network.count_params() for network in networks) / 1e6
         print(
-            f"| {title} | {weights:.1f} | {size:.1f} | {seconds:.1f} | "
+            f"| {title} | {weight(clf):.1f} | {size:.1f} | {seconds:.1f} | "
             f"{on_cells:.1g} | {on_noise:.1g} |"
         )
 
@@ -85,16 +83,14 @@ def first_predictions(title: str, file: Path, image: Path, rounds: int) -> None:
     print_row(what, seconds["joblib"], seconds["onnx"], "0.1")
 
 
-def throughput(title, clf, file, images, views, rounds) -> None:
-    members = [network_pipeline(member) for member in clf.estimators_]
-    prepared = np.asarray(members[0]["augmenter"].transform(images))
-    networks = [member["cnn"].model_ for member in members]
+def throughput(title, clf, file, images, rounds) -> None:
     contestants = {
-        "keras": bare_passes(networks, prepared, views),
+        "keras": bare_passes(clf, images),
         "onnx": functools.partial(discard, OnnxClassifier(file).predict_proba, images),
     }
-    in_turn(contestants, 1)
-    seconds = in_turn(contestants, rounds if len(views) == 1 else 3)
+    with computed_anew():
+        in_turn(contestants, 1)
+        seconds = in_turn(contestants, rounds)
     what = f"{title}: 1,000 images with ONNX / bare passes"
     print_row(what, seconds["keras"], seconds["onnx"], "1")
 

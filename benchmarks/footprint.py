@@ -29,6 +29,7 @@ from _common import (
     print_row,
     resident,
     run_again,
+    weight,
 )
 
 IMPORTS = [
@@ -135,8 +136,7 @@ def save(recipe: str, folder: str) -> str:
     keras_files.mkdir()
     for number, network in enumerate(networks):
         network.save(keras_files / f"{number}.keras")
-    weights = 4 * sum(network.count_params() for network in networks)
-    return f"{weights / 1e6} {file.stat().st_size / 1e6}"
+    return f"{weight(clf)} {file.stat().st_size / 1e6}"
 
 
 def time_load(path: str) -> float:

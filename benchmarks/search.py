@@ -26,10 +26,14 @@ from _common import network_pipeline
 from _results import append, read_lines
 from _search_changes import CHANGES, Change
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skwbc import (
+    ColourStatistics,
     KFoldEnsembleClassifier,
     SoftVotingClassifier,
     make_cell_classifier,
@@ -93,8 +97,9 @@ def cells(data: str, folder: Path, seed: int, side: int) -> tuple:
 def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
     ensemble = make_cell_classifier(random_state=seed)
     network = clone(network_pipeline(ensemble.estimator))
-    # The tables show changes to the recipe without class weights, as it used to be.
-    network.set_params(cnn__class_weight=None)
+    # The tables show changes to the recipe as it used to be: with 60 epochs, without
+    # class weights.
+    network.set_params(cnn__class_weight=None, cnn__epochs=60)
     if "cnn__model" in change.params:
         # Only the compact network has pretrained weights.
         del network["cnn"].model__weights
@@ -104,8 +109,14 @@ def make(change: Change, seed: int) -> KFoldEnsembleClassifier:
     voters = [(f"network_{k}", clone(network)) for k in range(change.networks)]
     weights = [1.0] * change.networks
     if change.colours is not None:
-        colours = clone(ensemble.estimator.named_estimators["colours"])
-        colours.set_params(linear__class_weight=None)
+        linear = LogisticRegression(C=0.3, max_iter=5000)
+        colours = Pipeline(
+            [
+                ("statistics", ColourStatistics()),
+                ("scaler", StandardScaler()),
+                ("linear", linear),
+            ]
+        )
         voters.append(("colours", colours.set_params(**change.colours)))
         weights.append(change.networks / 2)
     return ensemble.set_params(estimator=SoftVotingClassifier(voters, weights=weights))

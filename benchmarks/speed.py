@@ -32,7 +32,7 @@ from _common import (
     network_pipeline,
     print_row,
 )
-from _predicting import bare_passes, to_predict
+from _predicting import bare_passes, computed_anew, to_predict
 
 from skwbc import make_cell_classifier
 from skwbc._utils.progress import listening
@@ -124,11 +124,11 @@ def time_epochs(recipe: str, X, y, train, held_out) -> list[float]:
 
 def compare_prediction(X, y, rounds: int) -> None:
     one, many = X[:1], np.resize(X, (1000, *X.shape[1:]))
-    for title, clf, views in to_predict(X.shape[1:]):
+    for title, clf in to_predict():
         clf.fit(X, y)
         members = [network_pipeline(member) for member in clf.estimators_]
         networks = [member["cnn"].model_ for member in members]
-        prepared, prepared_many = map(members[0]["augmenter"].transform, (one, many))
+        prepared = members[0]["augmenter"].transform(one)
 
         def by_keras(networks=networks, prepared=prepared) -> None:
             for network in networks:
@@ -137,11 +137,12 @@ def compare_prediction(X, y, rounds: int) -> None:
         contestants = {
             "predict": by_keras,
             "one": functools.partial(discard, clf.predict_proba, one),
-            "bare": bare_passes(networks, prepared_many, views),
+            "bare": bare_passes(clf, many),
             "many": functools.partial(discard, clf.predict_proba, many),
         }
-        in_turn(contestants, 1)
-        seconds = in_turn(contestants, max(rounds, 5) if len(views) == 1 else rounds)
+        with computed_anew():
+            in_turn(contestants, 1)
+            seconds = in_turn(contestants, rounds)
         what = f"{title}, five members, "
         print_row(
             what + "one image / `model.predict`",

@@ -2,10 +2,10 @@
 
 Layers, padding, random initial weights, optimizer, learning rates, batches,
 augmentation and number of epochs are those of ``CNNClassifier`` with
-``build_compact_cnn`` in the default recipe; only the library differs. The recipe's
-other features (initial weights from synthetic cells, four views of an image, colours)
-are left out. recognition.py compares it with the default recipe. Import this module
-before TensorFlow, if both are used in one process.
+``build_compact_cnn`` in the default recipe; only the library differs. The rest of the
+recipe (first weights, four views of an image, class weights, and the classifier of what
+frozen networks see) is left out. recognition.py compares it with the default recipe.
+Import this module before TensorFlow, if both are used in one process.
 """
 
 import math
@@ -18,6 +18,7 @@ import torch
 # Optimizers would import it later, together with Triton. If TensorFlow is already
 # loaded, that aborts the process: each contains a copy of LLVM.
 import torch._dynamo
+from _torch_networks import CompactMaps, as_tensor
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -105,7 +106,7 @@ class TorchTwin(ClassifierMixin, BaseEstimator):
 
 
 class CompactNetwork(nn.Module):
-    """The layers of ``build_compact_cnn``, without the softmax at the end."""
+    """``build_compact_cnn`` without the softmax at the end."""
 
     def __init__(
         self,
@@ -115,37 +116,16 @@ class CompactNetwork(nn.Module):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for stage, maps in enumerate(filters, start=1):
-            side, step = (5, 2) if stage == 1 else (3, 1)
-            layers.append(SameConv2d(channels, maps, side, step, bias=False))
-            if stage < len(filters):
-                layers.append(nn.MaxPool2d(2, ceil_mode=True))
-            # Keras' momentum is one minus PyTorch's.
-            layers += [nn.BatchNorm2d(maps, eps=1e-3, momentum=0.1), nn.ReLU()]
-            channels = maps
-        self.maps = nn.Sequential(*layers)
+        self.maps = CompactMaps(filters, channels)
         self.dropout = nn.Dropout(dropout)
-        self.dense = nn.Linear(channels, n_classes)
+        self.dense = nn.Linear(self.maps.width, n_classes)
         for layer in (*self.maps, self.dense):
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(self.dense.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.dense(self.dropout(self.maps(images).mean(dim=(2, 3))))
-
-
-class SameConv2d(nn.Conv2d):
-    """A convolution with Keras' "same" padding: if it is uneven, more at the end."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        padding: list[int] = []
-        for axis in (1, 0):  # the last axis comes first
-            n, side, step = images.shape[2 + axis], self.kernel_size[axis], self.stride
-            missing = (math.ceil(n / step[axis]) - 1) * step[axis] + side - n
-            padding += [max(missing, 0) // 2, max(missing, 0) - max(missing, 0) // 2]
-        return super().forward(nn.functional.pad(images, padding))
+        return self.dense(self.dropout(self.maps(images)))
 
 
 class AugmentedBatches(Dataset):
@@ -181,11 +161,6 @@ class AugmentedBatches(Dataset):
 def whole_batch(batch: Any) -> Any:
     """Return a batch as it was drawn."""
     return batch
-
-
-def as_tensor(images: Any) -> torch.Tensor:
-    """Return images in PyTorch's layout: channels before height and width."""
-    return torch.from_numpy(np.asarray(images, np.float32)).permute(0, 3, 1, 2)
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:

@@ -15,8 +15,10 @@ from .augmentation import (
 )
 from .cnn import (
     CNNClassifier as CNNClassifier,
+    NetworkFeatures as NetworkFeatures,
     build_article_cnn as build_article_cnn,
     build_compact_cnn as build_compact_cnn,
+    build_residual_cnn as build_residual_cnn,
 )
 from .ensemble import (
     KFoldEnsembleClassifier as KFoldEnsembleClassifier,

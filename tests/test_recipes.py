@@ -26,7 +26,9 @@ from skwbc import (
     make_cell_classifier,
     save_model,
 )
+from skwbc.datasets import make_blood_cells
 from skwbc.ensemble._parts import expected_image_shape
+from skwbc.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_article_recipe_follows_the_article_exactly():
 
 
 @pytest.mark.parametrize("routing", [False, True])
-@pytest.mark.parametrize("recipe", ["compact", "article"])
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_groups_stay_together(cells, recipe, routing):
     groups = np.arange(24) // 3
     made = make_cell_classifier(recipe, cv=3, random_state=0)
@@ -92,7 +94,7 @@ def test_folds_of_the_article_are_those_of_kfold(cells):
 
 def test_parameters_reach_the_parts():
     made = make_cell_classifier(cv=3, epochs=7, n_jobs=2, random_state=1, verbose=1)
-    assert list(made.estimator.named_estimators) == ["network", "colours"]
+    assert list(made.estimator.named_estimators) == ["described", "network"]
     assert list(made.estimator.named_estimators["network"].named_steps) == [
         "augmenter",
         "cnn",
@@ -104,6 +106,8 @@ def test_parameters_reach_the_parts():
         make_cell_classifier("best")
     with pytest.raises(ValueError, match="The 'epochs' parameter"):
         make_cell_classifier(epochs=0)
+    with pytest.raises(ValueError, match="'features' trains no network"):
+        make_cell_classifier("features", epochs=3)
 
 
 def test_members_get_their_fold_unaugmented(monkeypatch, quick, cells):
@@ -197,6 +201,23 @@ def test_the_pretrained_weights_fit_grey_and_small_images(cells):
         assert_array_equal(grey, colour)
 
 
+def test_features_are_those_of_a_frozen_network(tmp_path):
+    X, y = make_blood_cells(8, image_size=(64, 64), random_state=0)
+    ensemble = make_cell_classifier("features", cv=4, random_state=0).fit(X, y)
+    assert ensemble.oof_score_ > 0.8
+    path = tmp_path / "images"
+    np.memmap(path, np.uint8, "w+", shape=X.shape)[:] = X
+    lazy = np.memmap(path, np.uint8, "r", shape=X.shape)
+    again = clone(ensemble).fit(lazy, y)
+    np.testing.assert_allclose(again.oof_proba_, ensemble.oof_proba_, atol=1e-6)
+    # The network, the colours, and both together are spaces.
+    assert [len(each) for each in ensemble._typical["references"]] == [3] * 4
+    assert ensemble.typicality(255 - X).max() < 0.1 < np.median(ensemble.typicality(X))
+    assert expected_image_shape(ensemble) == (64, 64, 3)
+    without = clone(ensemble).set_params(estimator__features__colours="drop").fit(X, y)
+    assert without.estimators_[0][0].transform(X).shape == (24, 384)
+
+
 class TestFiles:
     def test_a_model_comes_back_as_it_was(self, fitted, cells, tmp_path):
         save_model(fitted, tmp_path / "m.joblib")
@@ -204,8 +225,9 @@ class TestFiles:
         assert_array_equal(
             loaded.predict_proba(cells.images), fitted.predict_proba(cells.images)
         )
-        # Two networks of 1,000 weights and their pipelines, but no images.
-        assert (tmp_path / "m.joblib").stat().st_size < 1.5 * cells.images.nbytes
+        # The frozen networks (930,000 weights) once, two networks of 1,000 weights and
+        # their pipelines, but no images.
+        assert (tmp_path / "m.joblib").stat().st_size < 4.2e6
         assert expected_image_shape(loaded) == (24, 24, 3)
 
     def test_a_failed_save_leaves_the_old_model(self, fitted, tmp_path, monkeypatch):

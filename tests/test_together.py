@@ -115,10 +115,10 @@ def test_members_that_were_changed(fitted, cells):
     ensemble = pickle.loads(pickle.dumps(fitted("default recipe")))
     images = cells.images[:5]
     before = ensemble.predict_proba_members(images)
-    network, colours = ensemble.estimators_[1].estimators_
+    described, network = ensemble.estimators_[1].estimators_
     network[-1].test_time_augmentation = None
-    colours[0].radius = 0.5
-    only_network = clone(ensemble.estimators_[2]).set_params(colours="drop")
+    described[0]["colours"].radius = 0.5
+    only_network = clone(ensemble.estimators_[2]).set_params(described="drop")
     ensemble.estimators_[2] = only_network.fit(cells.images, cells.target)
     after = ensemble.predict_proba_members(images)
     assert_array_equal(
@@ -161,6 +161,6 @@ def test_networks_are_not_compiled_for_each_number_of_images(
     for n in (1, 3, 24, 70):
         ensemble.predict_proba(cells.images[np.arange(n) % 24])
     assert not traced
-    pipeline = ensemble.estimators_[0].estimators_[0]
+    pipeline = ensemble.estimators_[0].estimators_[1]
     pipeline[-1].model_(pipeline[0].transform(cells.images[:1]))
     assert traced

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from skwbc._utils.lazy_arrays import read_rows, spread
+from skwbc._utils.row_cache import cached_rows
 
 # An image has this number of cells in each direction; those that turns and flips
 # exchange count as one.
@@ -154,7 +155,9 @@ def describe_appearance(X: Any, white: float | None = None) -> dict[str, Any]:
         from skwbc.augmentation._images import white_level
 
         white = white_level(X.dtype, float(images.max()))
-    values = measure(images, white)
+    key = ("appearance", white, images.shape[1:], images.dtype.str)
+    images = np.ascontiguousarray(images)
+    values = cached_rows(images, lambda some: measure(some, white), key)
     mean, std = values.mean(axis=0).tolist(), values.std(axis=0).tolist()
     return {"white": white, "mean": mean, "std": std}
 

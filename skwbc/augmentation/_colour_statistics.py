@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.fitting import store_fitted
+from skwbc._utils.row_cache import cached_rows
 from skwbc._utils.sklearn_compat import Interval, fit_context
 from skwbc.augmentation._appearance import describe_appearance
 from skwbc.augmentation._colour import optical_densities
@@ -149,13 +150,13 @@ class ColourStatistics(ImageTransformer):
         X = self._check(X)
         disc = _disc(self.image_shape_, self.radius)
         scale = np.float32(1 / self.white_level_)
-        return np.array(
-            [
-                _describe(image[disc] * scale)
-                for images in float_batches(X, type(self).__name__)
-                for image in images
-            ]
-        )
+
+        def describe(images: np.ndarray) -> np.ndarray:
+            return np.array([_describe(image[disc] * scale) for image in images])
+
+        key = type(self), self._transform_key
+        batches = float_batches(X, type(self).__name__)
+        return np.concatenate([cached_rows(each, describe, key) for each in batches])
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the features.

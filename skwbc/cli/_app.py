@@ -15,12 +15,13 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from skwbc._utils.files import MAX_PIXELS, reason
+from skwbc._utils.recipe_names import RecipeName
 from skwbc._utils.version import __version__
 from skwbc.cli import INTERRUPTED
 from skwbc.cli._data import (
@@ -141,9 +142,10 @@ def train(
     data: Data,
     model: Annotated[Path, typer.Option(help="File for the trained model.")],
     recipe: Annotated[
-        Literal["compact", "article"],
+        RecipeName,
         typer.Option(
-            help="Network and augmentation: compact, or those of the article that "
+            help="What to train: compact networks, a linear classifier of the features "
+            "of a frozen network (in seconds), or the networks of the article that "
             "skwbc is based on."
         ),
     ] = "compact",

@@ -71,6 +71,8 @@ def training_progress() -> Iterator[None]:
                 name = f"fold {details['fold']} of {details['n_folds']}"
                 task = progress.add_task(name, total=1, completed=1, losses="")
             progress.update(task, losses=score)
+            if progress.tasks[task].total is None:  # It has no epochs.
+                progress.update(task, completed=1, total=1)
             progress.stop_task(task)
 
     with progress, listening(listen):
@@ -79,7 +81,23 @@ def training_progress() -> Iterator[None]:
 
 def show_training(ensemble: Any) -> None:
     """Print the metrics of each fold and their means, as in the article."""
-    from skwbc.ensemble._parts import what_folds_chose
+    from skwbc.ensemble._parts import has_networks, what_folds_chose
+
+    if has_networks(ensemble):
+        _show_epochs(ensemble)
+    if reasons := what_folds_chose(ensemble):
+        meaning = f", which is optimistic: the held-out folds {' and '.join(reasons)}"
+        estimate = "an unbiased estimate"
+    else:
+        meaning = ": the member that was not trained on an image classified it"
+        estimate = "the accuracy of all members together"
+    out.print(
+        f"Out-of-fold accuracy {ensemble.oof_score_:.3f}{meaning}.\n"
+        f"For {estimate}, evaluate the model on new images (skwbc evaluate)."
+    )
+
+
+def _show_epochs(ensemble: Any) -> None:
     from skwbc.inspection._evaluation import training_table
 
     rows = training_table(ensemble)
@@ -97,16 +115,6 @@ def show_training(ensemble: Any) -> None:
     table.add_section()
     table.add_row("mean", *map(_rounded, means[:-1]), f"{means[-1]:.1f}")
     out.print(table)
-    if reasons := what_folds_chose(ensemble):
-        meaning = f", which is optimistic: the held-out folds {' and '.join(reasons)}"
-        estimate = "an unbiased estimate"
-    else:
-        meaning = ": the member that was not trained on an image classified it"
-        estimate = "the accuracy of all members together"
-    out.print(
-        f"Out-of-fold accuracy {ensemble.oof_score_:.3f}{meaning}.\n"
-        f"For {estimate}, evaluate the model on new images (skwbc evaluate)."
-    )
 
 
 def show_predictions(

@@ -13,7 +13,22 @@ _threads = os.environ.get("OMP_NUM_THREADS", "")
 if _threads.isdigit() and int(_threads) and "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _threads)
 
-from skwbc.cnn._architectures import build_article_cnn, build_compact_cnn  # noqa: E402
+from skwbc.cnn._architectures import (  # noqa: E402
+    build_article_cnn,
+    build_compact_cnn,
+    build_residual_cnn,
+)
 from skwbc.cnn._classifier import CNNClassifier  # noqa: E402
+from skwbc.cnn._features import NetworkFeatures  # noqa: E402
+from skwbc.cnn._frozen import (  # noqa: E402
+    KerasEncoder as KerasEncoder,  # their address in pickles
+    OnnxEncoder as OnnxEncoder,
+)
 
-__all__ = ["CNNClassifier", "build_article_cnn", "build_compact_cnn"]
+__all__ = [
+    "CNNClassifier",
+    "NetworkFeatures",
+    "build_article_cnn",
+    "build_compact_cnn",
+    "build_residual_cnn",
+]

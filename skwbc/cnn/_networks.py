@@ -18,13 +18,17 @@ _earlier_layers: "weakref.WeakSet[keras.layers.Layer]" = weakref.WeakSet()
 _earlier_layers_lock = threading.Lock()
 
 
-def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
+def find_builder(
+    model: Callable[..., Any] | str, name: str = "model"
+) -> Callable[..., Any]:
     """Return the function that builds networks.
 
     Parameters
     ----------
     model : callable or str
         The function, or its import path.
+    name : str, default="model"
+        Name of the parameter, for the messages.
 
     Raises
     ------
@@ -35,13 +39,13 @@ def find_builder(model: Callable[..., Any] | str) -> Callable[..., Any]:
         return model
     expected = "expected the import path of a function, as 'package.module:function'"
     if ":" not in model:
-        raise ValueError(f"model={model!r}; {expected}.")
+        raise ValueError(f"{name}={model!r}; {expected}.")
     try:
         builder = pkgutil.resolve_name(model)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"model={model!r}; {expected}. {error}.") from error
+        raise ValueError(f"{name}={model!r}; {expected}. {error}.") from error
     if not callable(builder):
-        raise ValueError(f"model={model!r} is a {type(builder).__name__}; {expected}.")
+        raise ValueError(f"{name}={model!r} is a {type(builder).__name__}; {expected}.")
     return builder
 
 

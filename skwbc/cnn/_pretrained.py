@@ -1,6 +1,8 @@
 """Pretrained weights, from which a network starts in place of random ones."""
 
+import json
 import os
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,18 @@ import numpy as np
 
 from skwbc._utils.files import replacing
 
-SHIPPED = {"blood_cells": "compact_blood_cells.npz"}
+# Names of weights that come with the package; the file's name begins with that of the
+# network.
+SHIPPED = ("blood_cells",)
+# The array that says how weights were made.
+_ABOUT = "about"
 # Raised by numpy.load or its result for files that do not hold a list of arrays.
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, BadZipFile)
 
 
-def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
+def load_pretrained(
+    network: keras.Model, weights: str | os.PathLike, kind: str
+) -> None:
     """Set the weights of all layers but the last to pretrained ones.
 
     Parameters
@@ -25,6 +33,8 @@ def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
         Built, not compiled; changed in place.
     weights : str or path-like
         A name in `SHIPPED`, or a file written by :func:`save_pretrained`.
+    kind : {"compact", "residual"}
+        The kind of network that the shipped weights are for.
 
     Raises
     ------
@@ -33,8 +43,8 @@ def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
     FileNotFoundError
         If the file does not exist.
     """
-    stored = _read(weights)
     variables = _all_but_the_last(network)
+    stored = _read(weights, kind)
     shapes = [tuple(variable.shape) for variable in variables]
     first = shapes[0]
     if len(stored) == len(shapes) and len(first) == stored[0].ndim == 4:
@@ -50,7 +60,11 @@ def load_pretrained(network: keras.Model, weights: str | os.PathLike) -> None:
         variable.assign(array)
 
 
-def save_pretrained(network: keras.Model, file: str | os.PathLike) -> None:
+def save_pretrained(
+    network: keras.Model,
+    file: str | os.PathLike,
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Write the weights of all layers but the last, in half precision.
 
     Parameters
@@ -60,27 +74,33 @@ def save_pretrained(network: keras.Model, file: str | os.PathLike) -> None:
     file : str or path-like
         A file ending in ".npz". Half precision keeps three digits, which suffices for
         the start of a training.
+    about : mapping, default=None
+        How the weights were made, stored as JSON in the array "about".
     """
     arrays = [
         variable.numpy().astype(np.float16) for variable in _all_but_the_last(network)
     ]
     with replacing(file) as temporary:
-        np.savez_compressed(temporary, *arrays)
+        notes = {_ABOUT: np.array(json.dumps(about))} if about else {}
+        np.savez_compressed(temporary, *arrays, **notes)
 
 
-def _read(weights: str | os.PathLike) -> list[np.ndarray]:
+def _read(weights: str | os.PathLike, kind: str) -> list[np.ndarray]:
     name = os.fspath(weights)
     path: Any = Path(name)
     if name in SHIPPED:
-        path = files("skwbc.cnn").joinpath("weights", SHIPPED[name])
+        path = files("skwbc.cnn").joinpath("weights", f"{kind}_{name}.npz")
     elif not path.exists():
         raise FileNotFoundError(
-            f"weights={name!r} is neither one of {sorted(SHIPPED)} nor an existing "
-            "file."
+            f"weights={name!r} is neither one of {list(SHIPPED)} nor an existing file."
         )
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            return [array.astype(np.float32) for array in arrays.values()]
+            return [
+                array.astype(np.float32)
+                for key, array in arrays.items()
+                if key != _ABOUT
+            ]
     except _UNREADABLE as error:
         raise ValueError(
             f"weights={name!r} could not be read as weights of a network; expected an "

@@ -132,8 +132,8 @@ def check_compiled(network: keras.Model) -> None:
 def _refuse_unless(condition: bool, name: str, value: Any, expected: Any) -> None:
     if not condition:
         raise ValueError(
-            f"The global setting keras.config.{name}() is {value!r}, but CNNClassifier "
-            f"needs {expected!r}. Call keras.config.set_{name}({expected!r}), and "
+            f"The global setting keras.config.{name}() is {value!r}, but networks need "
+            f"{expected!r}. Call keras.config.set_{name}({expected!r}), and "
             "remove the setting from keras.json if it is there. Layers may have a "
             "dtype or data_format of their own."
         )

@@ -460,11 +460,13 @@ class KFoldEnsembleClassifier(
         the input of its last layer, the mean over the views that it averages. Any other
         classifier describes a sample by the numbers that it is given behind the steps
         of a pipeline; sparse matrices, kernels, texts and columns of other types do not
-        count. A vote takes the descriptions of all its classifiers. Features are
-        standardised. For each description a member measures
-        the mean distance of a sample to the three nearest of at most 2,000 training
-        samples on 20 principal components, and what these leave over; each is put on
-        the scale of the held-out samples, and the largest one counts.
+        count. A vote takes the descriptions of all its classifiers, and a
+        ``FeatureUnion`` those of each :class:`~skwbc.NetworkFeatures` and
+        :class:`~skwbc.ColourStatistics` in it. Features are standardised. For each
+        description a member measures the mean distance of a sample to the three nearest
+        of at most 2,000 training samples on 20 principal components, and what these
+        leave over; each is put on the scale of the held-out samples, and the largest
+        one counts.
 
         References
         ----------

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sklearn.ensemble import VotingClassifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 
@@ -24,6 +24,11 @@ def steps_of(pipeline: Pipeline) -> list[Any]:
 def _steps_in_fit(pipeline: Pipeline) -> list[Any]:
     steps = [step for _, step in pipeline.steps]
     return [step for step in steps if step is not None and step != "passthrough"]
+
+
+def transformers_of(union: FeatureUnion) -> list[Any]:
+    """Return the transformers of a union, without those that were dropped."""
+    return [each for _, each in union.transformer_list if each != "drop"]
 
 
 def is_sampler(step: Any) -> bool:
@@ -53,12 +58,15 @@ def takes_lazy_arrays(estimator: Any) -> bool:
     declares ``_gives_arrays = True`` always returns an array in memory, so the steps
     behind it do not matter.
     """
+    if isinstance(estimator, FeatureUnion):
+        # It hands the samples on, and joins what all parts return.
+        return all(map(takes_lazy_arrays, transformers_of(estimator)))
     if not isinstance(estimator, Pipeline):
         return getattr(estimator, "_takes_lazy_arrays", False)
     for step in _steps_in_fit(estimator):
         if not takes_lazy_arrays(step):
             return False
-        if getattr(step, "_gives_arrays", False):
+        if getattr(step, "_gives_arrays", isinstance(step, FeatureUnion)):
             break
     return True
 
@@ -110,22 +118,25 @@ def watchers_of(member: Any) -> Iterator[Any]:
 
 
 def parts_of(estimator: Any) -> Iterator[Any]:
-    """Yield the estimators that make up a fitted pipeline or vote, or itself.
+    """Yield the estimators that make up a fitted pipeline, union or vote, or itself.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted. Other meta-estimators than pipelines and votes are not opened.
+        Fitted. Other meta-estimators than these are not opened.
 
     Yields
     ------
     estimator
-        In order, the steps of pipelines and the classifiers of votes, however nested.
+        In order, the steps of pipelines, the transformers of unions, and the
+        classifiers of votes, however nested.
     """
     if isinstance(estimator, Pipeline):
         inside = steps_of(estimator)
     elif isinstance(estimator, VotingClassifier):
         inside = getattr(estimator, "estimators_", [])
+    elif isinstance(estimator, FeatureUnion):
+        inside = transformers_of(estimator)
     else:
         yield estimator
         return

@@ -13,7 +13,7 @@ all of them, and a class that predicts faster for several of its kind declares i
 The spaces of a classifier are tables of features of the samples, in which distances
 mean something: the last maps of a network, the look of images, or the table that a
 classifier of scikit-learn is given. From them an ensemble tells whether samples are
-typical (see ``_typicality``).
+typical (see ``_typicality``). In a union, each transformer with a key gives a space.
 
 Only what a class itself defines counts: a subclass may predict differently.
 """
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import gen_batches, get_tags, indexable
 
 from skwbc._utils.lazy_arrays import (
@@ -37,7 +37,7 @@ from skwbc._utils.lazy_arrays import (
 )
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
 from skwbc.ensemble._averaging import nested_prediction, stack_members
-from skwbc.ensemble._parts import steps_of
+from skwbc.ensemble._parts import steps_of, transformers_of
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
@@ -180,7 +180,7 @@ def _through_pipelines(
     shared: list[Any] = []
     n_common = 0
     for steps in zip(*(path[:-1] for path in paths), strict=False):
-        keys = {_declared(step, "_transform_key") for step in steps}
+        keys = {key_of(step) for step in steps}
         if len(steps) > 1 and (len(keys) > 1 or None in keys):
             break
         shared += _spaces_of_step(steps[0], X)
@@ -202,7 +202,18 @@ def _through_pipelines(
     return [Answer(proba, shared + spaces) for proba, spaces in answers]
 
 
+def key_of(step: Any) -> Any:
+    """Return what is equal for transformers that do the same; None if unknown."""
+    if type(step) is not FeatureUnion:
+        return _declared(step, "_transform_key")
+    keys = tuple(map(key_of, transformers_of(step)))
+    return None if None in keys or step.transformer_weights else keys
+
+
 def _spaces_of_step(step: Any, X: Any) -> list[Any]:
+    if type(step) is FeatureUnion:
+        parts = [each for each in transformers_of(step) if key_of(each) is not None]
+        return [each.transform(X) for each in parts]
     return step._spaces(X) if "_spaces" in vars(type(step)) else []
 
 

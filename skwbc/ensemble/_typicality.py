@@ -110,12 +110,15 @@ def fit_references(spaces: Sequence[Any]) -> list[dict[str, np.ndarray]]:
 
 def _fit_reference(table: np.ndarray) -> dict[str, np.ndarray]:
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
     mean, scale = table.mean(axis=0), table.std(axis=0)
     scale[scale < 1e-12] = 1.0
     table = np.nan_to_num((table - mean) / scale)
     n_components = min(_N_COMPONENTS, len(table) - 1, table.shape[1])
-    components = PCA(n_components, random_state=0).fit(table).components_
+    # Several threads only wait for each other.
+    with threadpool_limits(1, user_api="blas"):
+        components = PCA(n_components, random_state=0).fit(table).components_
     # In single precision, which halves their size in files.
     components = components.astype(np.float32)
     return {

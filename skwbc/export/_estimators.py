@@ -14,15 +14,18 @@ import onnx
 import skl2onnx
 from skl2onnx.common import data_types
 from sklearn.base import is_classifier
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 
+from skwbc._utils.discriminant import BalancedDiscriminant
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
-from skwbc.cnn import CNNClassifier
+from skwbc.cnn import CNNClassifier, NetworkFeatures
 from skwbc.cnn._copies import predicting_copy
+from skwbc.cnn._features import resizing
+from skwbc.cnn._frozen import KerasEncoder
 from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
-from skwbc.ensemble._parts import steps_of
-from skwbc.ensemble._together import Answer
+from skwbc.ensemble._parts import steps_of, transformers_of
+from skwbc.ensemble._together import Answer, key_of
 from skwbc.ensemble._typicality import LEAST_RATIO, N_NEIGHBOURS, ROUNDING
 from skwbc.export._graph import OPSET, Value
 from skwbc.export._images import (
@@ -52,6 +55,64 @@ transform.register(ColourStatistics, describe_colours)
 transform.register(FlattenImages, flatten)
 
 
+@transform.register(FeatureUnion)
+def _join(union: FeatureUnion, X: Value) -> Value:
+    if union.transformer_weights:
+        raise ValueError(
+            "a FeatureUnion with transformer_weights cannot be written as ONNX."
+        )
+    first, *others = (
+        transform(each, X).cast(np.float64) for each in transformers_of(union)
+    )
+    return first.apply("Concat", *others, axis=1)
+
+
+@transform.register(NetworkFeatures)
+def _describe(features: NetworkFeatures, X: Value) -> Value:
+    if features.preprocessing is not None:
+        raise ValueError(
+            "a NetworkFeatures has a preprocessing, which is Python code. Make it part "
+            "of the network."
+        )
+    key = (features._transform_key, X.name)
+    return X.graph.once(key, lambda: _add_features(features, X))
+
+
+def _add_features(features: NetworkFeatures, X: Value) -> Value:
+    if len(features._parts) == 1:
+        return _see(features, X)
+    channels = [
+        _see(features, X.apply("Gather", np.arange(part.start, part.stop), axis=3))
+        for part in features._parts
+    ]
+    return channels[0].apply("Concat", *channels[1:], axis=1)
+
+
+def _see(features: NetworkFeatures, X: Value) -> Value:
+    height, width, n_channels = shape = features._input_shape
+    images = X.cast(np.float32)
+    if features.white_level_ != 255:
+        images *= 255 / features.white_level_
+    if shape[:2] != features.image_shape_[:2]:
+        images = images.apply("Transpose", perm=[0, 3, 1, 2])
+        images = images @ resizing(features.image_shape_[1], width).T
+        images = images.apply("Transpose", perm=[0, 1, 3, 2])
+        images = images @ resizing(features.image_shape_[0], height).T
+        images = images.apply("Transpose", perm=[0, 3, 2, 1])
+    if features.image_shape_[2] != n_channels:
+        images = images.apply("Concat", *[images] * (n_channels - 1), axis=3)
+    if features._centres:
+        images /= 255
+        images -= images.mean(1, 2, 3, keepdims=True).cast(np.float32)
+    encoder = features._encoder
+    if not isinstance(encoder, KerasEncoder):
+        raise ValueError(
+            "the network of a NetworkFeatures comes from another ONNX file. Only Keras "
+            "networks can become part of the file."
+        )
+    return _run_network(encoder.network, images, shape, views_of(features.views, shape))
+
+
 @singledispatch
 def classify(classifier: Any, X: Value) -> Answer:
     """Add a fitted classifier: its probabilities in float64, shape (n, n_classes).
@@ -73,9 +134,19 @@ def _pipeline(pipeline: Pipeline, X: Value) -> Answer:
     for step in others:
         if isinstance(step, ImageAugmenter):
             spaces += describe_look(step, X)
+        if isinstance(step, FeatureUnion):
+            # As `answer_together` does.
+            parts = transformers_of(step)
+            spaces += [transform(each, X) for each in parts if key_of(each) is not None]
         X = transform(step, X)
     proba, of_last = classify(last, X)
     return Answer(proba, spaces + of_last)
+
+
+@classify.register(BalancedDiscriminant)
+def _discriminant(classifier: BalancedDiscriminant, X: Value) -> Answer:
+    scores = X.cast(np.float64) @ classifier.coef_.T + classifier.intercept_
+    return Answer(scores.apply("Softmax", axis=1), [X])
 
 
 @classify.register(SoftVotingClassifier)
@@ -95,15 +166,15 @@ def _vote(vote: SoftVotingClassifier, X: Value) -> Answer:
 
 @classify.register(CNNClassifier)
 def _network(cnn: CNNClassifier, X: Value) -> Answer:
-    images = X.cast(np.float32)
-    views = views_of(cnn.test_time_augmentation, cnn.image_shape_)
-    if views:
-        images = _in_all_views(views, images, cnn.image_shape_)
+    shape = cnn.image_shape_
     network = cnn._network_with_maps()
-    outputs = X.graph.embed(_network_as_onnx(cnn, network), images)
+    outputs = _run_network(
+        network,
+        X.cast(np.float32),
+        shape,
+        views_of(cnn.test_time_augmentation, shape),
+    )
     n_columns, n_outputs = network.output_shape[1], cnn.model_.output_shape[1]
-    if views:
-        outputs = outputs.reshape(len(views), -1, n_columns).mean(0)
     n_maps = n_columns - n_outputs
     proba = outputs.apply("Slice", [n_maps], [n_columns], [1])
     spaces = [outputs.apply("Slice", [0], [n_maps], [1])] if n_maps else []
@@ -196,6 +267,18 @@ def average(
     return mean if has_class.all() else mean / mean.sum(1)
 
 
+def _run_network(
+    network: Any, images: Value, shape: tuple[int, ...], views: Sequence[View]
+) -> Value:
+    """Add a Keras network: the mean of its outputs over views of the images."""
+    if views:
+        images = _in_all_views(views, images, shape)
+    outputs = images.graph.embed(_network_as_onnx(network, shape), images)
+    if views:
+        outputs = outputs.reshape(len(views), -1, network.output_shape[1]).mean(0)
+    return outputs
+
+
 def _in_all_views(
     views: Sequence[View], images: Value, image_shape: tuple[int, ...]
 ) -> Value:
@@ -209,10 +292,10 @@ def _in_all_views(
     return first.apply("Concat", *others, axis=0).reshape(-1, *image_shape)
 
 
-def _network_as_onnx(cnn: CNNClassifier, network: Any) -> onnx.ModelProto:
-    network = predicting_copy(network, cnn.image_shape_)
+def _network_as_onnx(network: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
+    network = predicting_copy(network, shape)
     # Keras exports only a network that has been called.
-    network(np.zeros((1, *cnn.image_shape_), np.float32), training=False)
+    network(np.zeros((1, *shape), np.float32), training=False)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder, "network.onnx")
         try:

@@ -1,6 +1,6 @@
 """An ONNX graph that is built node by node."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +118,7 @@ class Graph:
         self._stems: dict[tuple, str] = {}
         self._opsets: dict[str, int] = {"": OPSET}
         self._n_embedded = 0
+        self._parts: dict[Hashable, Value] = {}
 
     def constant(self, value: Any, dtype: Any = None) -> Value:
         """Add an array or a number; a tensor of the graph is returned as it is."""
@@ -145,6 +146,12 @@ class Graph:
             node = helper.make_node(operator, inputs, outputs, name=stem, **attributes)
             self._nodes.append(node)
         return f"{self._stems[key]}_0"
+
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Return the value with a key; add it to the graph if there is none."""
+        if key not in self._parts:
+            self._parts[key] = make()
+        return self._parts[key]
 
     def embed(self, model: onnx.ModelProto, value: Value, output: int = 0) -> Value:
         """Add a whole model with one input; return one output in double precision."""

@@ -1,12 +1,10 @@
 """A model of this package in ONNX Runtime."""
 
-import os
-import weakref
 from typing import Any
 
 import numpy as np
 
-from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.onnx_sessions import first_line, open_session
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, TYPICALITY, decode
 
 _DTYPES: dict[str, np.dtype] = {
@@ -14,23 +12,6 @@ _DTYPES: dict[str, np.dtype] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
-# ONNX Runtime logs fatal errors only; it raises the others, and messages here explain
-# them.
-_FATAL = 4
-_SETTINGS = {
-    # A model can name other files that hold its weights. Without this setting they are
-    # read if they exist in the working directory.
-    "session.model_external_initializers_file_folder_path": os.devnull,
-    # Weights are not rearranged in advance. That would take half a second with the wide
-    # layers of the article's network, and is no faster on batches of images.
-    "session.disable_prepacking": "1",
-}
-# Sessions of this process. A forked process has none of the threads that it would wait
-# for on deleting one, so there they are kept.
-_sessions: weakref.WeakSet = weakref.WeakSet()
-_inherited: list[Any] = []
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=lambda: _inherited.extend(_sessions))
 _EXPECTED = "Expected a complete file written by `skwbc export`."
 
 
@@ -66,26 +47,14 @@ class Session:
     """
 
     def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
-        runtime = import_optional("onnxruntime", "onnx", "Reading ONNX files")
-        options = runtime.SessionOptions()
-        options.log_severity_level = _FATAL
-        options.intra_op_num_threads = n_threads
-        for setting, value in _SETTINGS.items():
-            options.add_session_config_entry(setting, value)
         self._name = name
         try:
-            self._session = runtime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
-            )
-        except MemoryError:
-            raise
-        except Exception as error:
-            # ONNX Runtime's errors have no base class of their own.
+            self._session: Any = open_session(content, n_threads)
+        except ValueError as error:
             raise ValueError(
                 f"{name} could not be read as an ONNX model ({len(content):,} bytes): "
-                f"{_first_line(error)}. {_EXPECTED}"
+                f"{error}. {_EXPECTED}"
             ) from error
-        _sessions.add(self._session)
         try:
             self._check_signature()
         except ValueError as error:
@@ -146,7 +115,7 @@ class Session:
             )
         except Exception as error:
             raise ValueError(
-                f"{self._name} failed during prediction: {_first_line(error)}. "
+                f"{self._name} failed during prediction: {first_line(error)}. "
                 f"{_EXPECTED}"
             ) from error
         outputs = [np.asarray(each, np.float64) for each in outputs]
@@ -165,8 +134,3 @@ class Session:
                 "samples. Its file is damaged."
             )
         return proba, member_proba, p
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")[:300]

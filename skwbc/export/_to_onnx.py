@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import replacing
@@ -15,7 +15,7 @@ from skwbc.augmentation import ImageAugmenter
 from skwbc.augmentation._standardise import Standardisation
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.ensemble._averaging import average_ensemble
-from skwbc.ensemble._parts import expected_image_shape
+from skwbc.ensemble._parts import expected_image_shape, transformers_of
 from skwbc.export._format import (
     MEMBERS,
     PROBA,
@@ -135,6 +135,8 @@ def _white_levels(estimator: Any) -> set[float]:
     """Return the values of white for the estimators that get the original images."""
     if isinstance(estimator, SoftVotingClassifier):
         return set().union(*map(_white_levels, estimator.estimators_))
+    if isinstance(estimator, FeatureUnion):
+        return set().union(*map(_white_levels, transformers_of(estimator)))
     if not isinstance(estimator, Pipeline):
         level = getattr(estimator, "white_level_", None)
         return set() if level is None else {level}

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import encode_labels, true_names
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
 from skwbc._utils.sklearn_compat import HasMethods, validated
-from skwbc.augmentation._images import check_images
+from skwbc.augmentation._images import as_finite_float32, check_images
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
-from skwbc.ensemble._parts import steps_of, transform_by
+from skwbc.ensemble._parts import steps_of, transform_by, transformers_of
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image, title_of
 from skwbc.inspection._samples import scale_pixels
 
@@ -53,7 +55,7 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the estimator contains no :class:`~skwbc.CNNClassifier`, `target` has labels
+        If the estimator contains no Keras network, `target` has labels
         that are not classes of the estimator, or a network has no feature maps of more
         than one pixel.
 
@@ -73,7 +75,9 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
     all networks that were trained on the class, and scaled again. In a
     :class:`~skwbc.SoftVotingClassifier`, only the networks contribute, with their
     weights; Grad-CAM cannot explain other estimators. If networks predict an image from
-    several views, the map is the mean over these views, transformed back.
+    several views, the map is the mean over these views, transformed back. Behind
+    :class:`~skwbc.NetworkFeatures` and a ``StandardScaler`` a linear classifier counts
+    as the last layer of the network.
 
     A map shows where a network looks, not whether it is right to look there.
 
@@ -113,8 +117,10 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
             raise ValueError(
                 f"grad_cam explains Keras networks, but this "
                 f"{type(estimator).__name__} contains none. Expected a fitted "
-                "CNNClassifier, or a pipeline, vote or fold ensemble with one. For an "
-                "exported model, pass the model that it was exported from."
+                "CNNClassifier, or a pipeline, vote or fold ensemble with one; or a "
+                "pipeline of NetworkFeatures with a Keras network, StandardScaler and "
+                "linear classifiers. For an exported model, pass the model that it was "
+                "exported from."
             )
     return _scale(maps)
 
@@ -219,6 +225,11 @@ def _networks_in(
     elif isinstance(estimator, SoftVotingClassifier):
         for part, share in zip(estimator.estimators_, estimator._weights, strict=True):
             yield from _networks_in(part, images, weight * share)
+    elif isinstance(estimator, Pipeline) and (frozen := _frozen_networks(estimator)):
+        features, networks = frozen
+        inputs = features._as_inputs(as_finite_float32(images, "grad_cam"))
+        for network, share in networks:
+            yield network, inputs, weight * share
     elif isinstance(estimator, Pipeline):
         # Pipelines without a network do not transform the images.
         *others, last = steps_of(estimator)
@@ -227,6 +238,47 @@ def _networks_in(
             yield from _networks_in(last, images, weight)
     elif weight and _is_network(estimator):
         yield estimator, images, weight
+
+
+def _frozen_networks(pipeline: Pipeline) -> Any:
+    """Find a frozen network, and put each linear classifier behind it at its end.
+
+    Returns
+    -------
+    features : NetworkFeatures
+    networks : list of (namespace, float)
+        Each with those attributes of a CNNClassifier that are needed here, and with the
+        share of the classifier in a vote. None, in place of both, if there is no such
+        network.
+    """
+    first, *scalers = steps_of(pipeline)
+    last = scalers.pop() if scalers else first
+    parts = transformers_of(first) if isinstance(first, FeatureUnion) else [first]
+    places = [k for k, each in enumerate(parts) if hasattr(each, "_network_with")]
+    if not places or not all(isinstance(each, StandardScaler) for each in scalers):
+        return None
+    features = parts[places[0]]
+    start = sum(len(each.get_feature_names_out()) for each in parts[: places[0]])
+    columns = slice(start, start + len(features.get_feature_names_out()))
+    classifiers: Any = [(last, 1.0)]
+    if isinstance(last, SoftVotingClassifier):
+        classifiers = zip(last.estimators_, last._weights, strict=True)
+    networks = []
+    for classifier, weight in classifiers:
+        coef = getattr(classifier, "coef_", None)
+        if coef is None:
+            continue
+        for scaler in scalers:
+            coef = coef if scaler.scale_ is None else coef / scaler.scale_
+        if (network := features._network_with(coef[:, columns])) is not None:
+            like_cnn = SimpleNamespace(
+                model_=network,
+                classes_=classifier.classes_,
+                image_shape_=features._input_shape,
+                test_time_augmentation=features.views,
+            )
+            networks.append((like_cnn, weight))
+    return (features, networks) if networks else None
 
 
 def _is_network(estimator: Any) -> bool:

@@ -6,15 +6,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neighbors import KNeighborsClassifier
 
-from skwbc import CNNClassifier, build_compact_cnn
+from skwbc import CNNClassifier, build_compact_cnn, build_residual_cnn
 from skwbc.cnn._keras_compat import seeded_build
 from skwbc.datasets import make_blood_cells
 
 
-def build(channels=3, **arguments):
+def build(channels=3, builder=build_compact_cnn, **arguments):
     meta = {"image_shape_": (32, 32, channels), "n_classes_": 2}
     arguments = {"weights": "blood_cells"} | arguments
-    return build_compact_cnn(meta, **arguments)
+    return builder(meta, **arguments)
 
 
 def features(network, images):
@@ -24,7 +24,8 @@ def features(network, images):
     return np.asarray(body(images))
 
 
-def test_features_separate_blood_cells():
+@pytest.mark.parametrize("builder", [build_compact_cnn, build_residual_cnn])
+def test_features_separate_blood_cells(builder):
     """With trained weights they do, and with random weights less."""
     X, y = make_blood_cells(10, image_size=(96, 96), random_state=5)
     X_new, y_new = make_blood_cells(20, image_size=(96, 96), random_state=6)
@@ -32,7 +33,7 @@ def test_features_separate_blood_cells():
     for weights in (None, "blood_cells"):
         meta = {"image_shape_": (96, 96, 3), "n_classes_": 3}
         with seeded_build(0):
-            network = build_compact_cnn(meta, weights=weights)
+            network = builder(meta, weights=weights)
         nearest = KNeighborsClassifier(3).fit(features(network, X), y)
         scores.append(nearest.score(features(network, X_new), y_new))
     assert scores[1] > 0.9 > scores[0]
@@ -46,11 +47,12 @@ def test_last_layer_is_random():
     assert not np.allclose(*head)
 
 
-def test_grey_images_equal_grey_rgb_images():
+@pytest.mark.parametrize("builder", [build_compact_cnn, build_residual_cnn])
+def test_grey_images_equal_grey_rgb_images(builder):
     grey = np.random.default_rng(0).uniform(size=(3, 32, 32, 1))
     assert_allclose(
-        features(build(1), grey),
-        features(build(3), np.repeat(grey, 3, axis=3)),
+        features(build(1, builder), grey),
+        features(build(3, builder), np.repeat(grey, 3, axis=3)),
         atol=1e-4,
     )
 
@@ -82,6 +84,16 @@ def test_weights_from_a_file(tmp_path):
             {"filters": (4, 8)},
             ValueError,
             r"\(32, 64, 128, 256\) maps.*one has \(4, 8\)",
+        ),
+        (
+            {"builder": build_residual_cnn, "filters": (8, 8), "blocks": (1,)},
+            ValueError,
+            r"are for another network.*one has \(8, 8, 8, 8\)",
+        ),
+        (
+            {"builder": build_residual_cnn, "filters": (8, 8)},
+            ValueError,
+            r"filters=\(8, 8\) has 2 numbers and blocks=\(2, 2, 1\) 3; expected one",
         ),
         ({"weights": "imagenet"}, FileNotFoundError, "'imagenet' is neither one of"),
         ({"weights": __file__}, ValueError, "could not be read as weights"),

@@ -4,6 +4,7 @@ import sys
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
@@ -24,11 +25,13 @@ from skwbc import (
     FlattenImages,
     ImageAugmenter,
     KFoldEnsembleClassifier,
+    NetworkFeatures,
     SoftVotingClassifier,
     make_cell_classifier,
 )
 from skwbc.datasets import make_blood_cells
 from skwbc.export import OnnxClassifier, to_onnx
+from skwbc.recipes import BalancedDiscriminant
 
 TOLERANCE = 1e-5
 
@@ -305,3 +308,47 @@ def test_absence_of_the_extra(cells, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ImportError, match=r"needs tf2onnx.*skwbc\[onnx\]"):
         to_onnx(clf, tmp_path / "c.onnx")
+
+
+class TestFeatures:
+    """A frozen network, which all members share."""
+
+    def test_the_recipe(self, cells, tmp_path):
+        fitted = make_cell_classifier("features", cv=3, random_state=0)
+        fitted.fit(cells.images, cells.target)
+        to_onnx(fitted, tmp_path / "m.onnx")
+        loaded = OnnxClassifier(tmp_path / "m.onnx")
+        members = loaded.predict_proba_members(cells.images)
+        expected = fitted.predict_proba_members(cells.images)
+        X = np.concatenate([cells.images, 255 - cells.images])
+        np.testing.assert_allclose(members, expected, atol=TOLERANCE)
+        p = fitted.typicality(X)
+        np.testing.assert_allclose(loaded.typicality(X), p, atol=1 / len(X))
+        nodes = onnx.load(tmp_path / "m.onnx").graph.node
+        assert [each.op_type for each in nodes].count("Conv") == 4 + 14
+
+    @pytest.mark.parametrize(
+        ("params", "channels", "dtype"),
+        [
+            ({"image_size": (17, 40)}, 3, "uint8"),
+            ({"views": None}, 1, "uint8"),
+            ({}, 2, "uint8"),
+            ({"views": "rotations"}, 3, "float32"),
+        ],
+    )
+    def test_settings(self, cells, tmp_path, params, channels, dtype):
+        keep = cells.target != "eosinophil"
+        X, y = cells.images[keep][..., :channels], cells.target[keep]
+        X = X if dtype == "uint8" else (X / 255).astype(dtype)
+        steps = NetworkFeatures(**params), StandardScaler(), BalancedDiscriminant()
+        fitted = ensemble(*steps).fit(X, y)
+        to_onnx(fitted, tmp_path / "m.onnx", input_dtype=dtype)
+        proba = OnnxClassifier(tmp_path / "m.onnx").predict_proba(X)
+        np.testing.assert_allclose(proba, fitted.predict_proba(X), atol=TOLERANCE)
+
+    def test_preprocessing_is_refused(self, cells, tmp_path):
+        features = NetworkFeatures(preprocessing=lambda images: images / 9)
+        fitted = ensemble(features, linear()).fit(cells.images, cells.target)
+        with pytest.raises(ValueError, match="a preprocessing, which is Python code"):
+            to_onnx(fitted, tmp_path / "m.onnx")
+        assert not list(tmp_path.iterdir())

@@ -9,13 +9,17 @@ import pytest
 from keras import layers
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from skwbc import (
     CNNClassifier,
+    ColourStatistics,
     FlattenImages,
     ImageAugmenter,
     KFoldEnsembleClassifier,
+    NetworkFeatures,
     SoftVotingClassifier,
     build_article_cnn,
     build_compact_cnn,
@@ -242,3 +246,27 @@ def test_plot(blobs):
     assert covered[1].get_cmap().name == "hot"
     # Notebooks show the figure although pyplot does not manage it.
     assert figure._repr_html_().startswith("<img")
+
+
+@pytest.mark.parametrize("views", [None, "dihedral"])
+def test_frozen_network_and_linear_classifiers(blobs, views):
+    """The maps show the blobs, wherever the network's columns are in a union."""
+    X, y = blobs
+    x = inputs = layers.Input((24, 24, 3))
+    x = layers.Conv2D(2, 1, use_bias=False, activation="relu")(x)
+    frozen = keras.Model(inputs, layers.MaxPooling2D(2)(x))
+    frozen.set_weights([np.eye(3)[:, :2].reshape(1, 1, 3, 2)])
+    union = FeatureUnion(
+        [("colours", ColourStatistics()), ("n", NetworkFeatures(frozen, views=views))]
+    )
+    vote = SoftVotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())])
+    for last in (LogisticRegression(), vote):
+        member = make_pipeline(union, StandardScaler(), last).fit(X, y)
+        maps = grad_cam(member, X)
+        for image_map, (row, column) in zip(maps, PLACES, strict=True):
+            inside = image_map[row - 2 : row + 3, column - 2 : column + 3]
+            assert inside.mean() > 0.5
+            assert image_map.sum() < 2 * inside.sum()
+    member = make_pipeline(union, GaussianNB()).fit(X, y)
+    with pytest.raises(ValueError, match="pipeline of NetworkFeatures"):
+        grad_cam(member, X)

@@ -116,6 +116,14 @@ def identity(network: keras.Model, *, compiled: bool) -> str | None:
     return json.dumps([_rename(config, names), not_in_config], sort_keys=True)
 
 
+def config_without_names(network: keras.Model) -> Any:
+    """Return the architecture of a network, with numbers for the names of layers."""
+    config = json.loads(network.to_json())
+    config.pop("compile_config", None)
+    names = {layer.name: f"#{k}" for k, layer in enumerate(layers_of(network))}
+    return _rename(config, names)
+
+
 def is_plain_layer(layer: keras.layers.Layer) -> bool:
     """Return whether a layer is Keras' own and has no function from elsewhere.
 
