@@ -81,16 +81,17 @@ def make_cell_classifier(
     Returns
     -------
     KFoldEnsembleClassifier
-        An ensemble for images of shape (n_samples, height, width, channels) with values
-        from 0 to 255. The members of "article" are pipelines of ``augmenter``
-        (:class:`ImageAugmenter`) and ``cnn`` (:class:`CNNClassifier`). The members of
-        "features" are pipelines of ``features``, a union of ``network``
+        An ensemble for images of shape (n_samples, height, width, channels), with any
+        number of channels; "article" for values from 0 to 255, the others for any white
+        level (``rescale="auto"``). The members of "article" are pipelines of
+        ``augmenter`` (:class:`ImageAugmenter`) and ``cnn`` (:class:`CNNClassifier`).
+        The members of "features" are pipelines of ``features``, a union of ``network``
         (:class:`NetworkFeatures`) and ``colours`` (:class:`ColourStatistics`), then
         ``scaler`` and ``linear``, a vote of ``discriminant`` and ``logistic``. The
         members of "compact" are :class:`SoftVotingClassifier` of ``described``, which
-        is built like "features", and ``network``, which is built like "article". So the
-        names of parameters are ``estimator__cnn__epochs``,
-        ``estimator__network__cnn__epochs`` or
+        is built like "features", and ``network``, which is built like "article". Images
+        that are not RGB are described channel by channel. So the names of parameters
+        are ``estimator__cnn__epochs``, ``estimator__network__cnn__epochs`` or
         ``estimator__described__features__colours``, and
         ``set_params(estimator__network="drop")`` leaves the trained network out.
 
@@ -138,7 +139,7 @@ def make_cell_classifier(
             cv = ShuffledKFold(int(cv))
     else:
         augmenter = ImageAugmenter(
-            rescale=1 / 255,
+            rescale="auto",
             samplewise_center=True,
             rotation_range=180,
             width_shift_range=0.05,

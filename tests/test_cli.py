@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -113,6 +114,78 @@ def test_train_prints_progress_and_results(folder, tmp_path, capsys):
     assert (model.random_state, model.n_restarts) == (3, 1)
 
 
+@pytest.mark.filterwarnings("default:.*have no label")
+def test_labels_in_a_table(folder, model, tmp_path, capsys):
+    """Without folders of classes, in training and in evaluation, with groups."""
+    names = sorted(file.name for file in folder.glob("[m-n]*/*.png"))
+    lines = [f"{name}\t{'mn'[k // 8]}\tP{k % 4}\t" for k, name in enumerate(names)]
+    assert len(set(names)) == len(names) == 16
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("\n".join(["name\tkind\twho\tnotes", *lines, "x.png\t\t\t"]))
+    columns = ["--image-column", "name", "--label-column", "kind"]
+    data = [str(folder), "--labels", str(labels)]
+    path = tmp_path / "t.joblib"
+    short = ["--model", str(path), "--folds", "2", "--epochs", "1"]
+    short += ["--image-size", "16"]
+    code, _, err = run(capsys, "train", *data, *short)
+    assert code == 2
+    assert "has the columns ['name', 'kind', 'who', 'notes']; expected 'file'" in err
+    group = ["--group-column", "who"]
+    code, _, err = run(capsys, "train", *data, *short, *columns, *group)
+    assert code == 0
+    assert "1 of 17 rows of" in err
+    assert "have no label" in err
+    assert "on 16 images of 2 classes: m, n; 4 groups" in err
+    code, out, _ = run(capsys, "evaluate", str(path), *data, *columns, "--json")
+    assert code == 0
+    assert json.loads(out)["n_samples"] == 16
+    code, _, err = run(capsys, "evaluate", str(model), *data, *columns)
+    assert code == 2
+    assert "has the labels ['m', 'n'], but the model has the classes" in err
+
+
+def test_channels_are_remembered(tmp_path, capsys):
+    """Three channels of 16 bits out of four, and of two pages the brightest."""
+    cells, target = make_blood_cells(4, image_size=(20, 20), random_state=0)
+    for number, (cell, label) in enumerate(zip(cells, target, strict=True)):
+        four = np.moveaxis(np.dstack([cell, cell[::-1, :, 2]]), 2, 0)
+        pages = np.stack([four * np.uint16(200), four * np.uint16(100)])
+        file = tmp_path / "cells" / label / f"{number}.tif"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(file, pages, imagej=True, metadata={"axes": "TCYX"})
+    data, model = str(tmp_path / "cells"), str(tmp_path / "m.joblib")
+    train = ["train", data, "--model", model, "--folds", "2", "--epochs", "1"]
+    train += ["--image-size", "16"]
+    for options, message in (
+        ([], "Choose one by page=0"),
+        (["--page", "0"], "4 channel(s) of 16 bits"),
+        (["--channels", "0,x"], "expected numbers from 0"),
+        (["--channels", "4", "--page", "0"], "there is no channel 4"),
+    ):
+        code, _, err = run(capsys, *train, *options)
+        assert code == 2
+        assert message in err
+    report = str(tmp_path / "r.html")
+    code, *_ = run(
+        capsys, *train, "--channels", "3,0,1", "--page", "max", "--report", report
+    )
+    assert code == 0
+    assert run(capsys, "export", model, str(tmp_path / "m.onnx"))[0] == 0
+    X = load_image_folder(data, image_size=(16, 16), channels=[3, 0, 1], page="max")
+    expected = load_model(model).predict_proba(X.images)
+    for name in ("m.joblib", "m.onnx"):
+        code, out, _ = run(capsys, "predict", str(tmp_path / name), data, "--json")
+        assert code == 0
+        rows = [list(row["probabilities"].values()) for row in json.loads(out)]
+        assert np.abs(np.array(rows) - expected).max() < 1e-4
+        evaluate = ["evaluate", str(tmp_path / name), data, "--report", report]
+        assert run(capsys, *evaluate)[0] == 0
+    save_image_folder(cells[:1], ["a"], tmp_path)
+    code, _, err = run(capsys, "predict", model, str(tmp_path / "a"))
+    assert code == 2
+    assert "there is no channel 3" in err
+
+
 @pytest.mark.parametrize("recipe", ["compact", "features", "article"])
 def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
     """The table may have additional lines and columns, in any order."""
@@ -149,8 +222,8 @@ def test_groups_stay_in_one_fold(folder, tmp_path, capsys, recipe):
     [
         ("filename , group", "{key} ,p{half} \n{key},p{half}", "to only 2 g"),
         ("filename,group", "{key},é\n{key},e\u0301", "to only 1 g"),
-        ("filename,group,group", "{key},{half},x", "one column 'group' (--"),
-        ("filename,group,filename", "{key},A,{key}", "one column 'filename'"),
+        ("filename,group,group", "{key},{half},x", "expected different names"),
+        ("filename,group,filename", "{key},A,{key}", "expected different names"),
         ("filename,group", "{key},A\n{key},B", "twice, in the groups 'A' and 'B'"),
         ("filename,group", "a/1.png,A\na/1.png,B\n{key},{half}", "to only 2 g"),
         # Other data sets have class folders and files of the same names.
@@ -320,7 +393,7 @@ def test_predict(model, folder, tmp_path, capsys):
     rows = json.loads(out)
     assert len(rows) == 8
     columns = ["image", "predicted", "probabilities", "agreement", "typicality"]
-    assert list(rows[0]) == columns
+    assert list(rows[0]) == [*columns, "trained_on"]
     assert rows[0]["image"].startswith(str(folder / "monocyte"))
     assert sum(rows[0]["probabilities"].values()) == pytest.approx(1)
     with open(table, newline="") as file:
@@ -580,7 +653,7 @@ WRONG_USE = [
     (["train", "{folder}", "--model", "m", "--epochs", "few"], "--epochs"),
     (["train", "{folder}", "--model", "m", "--recipe", "best"], "'--recipe'"),
     (["train", "{folder}", "--model", "m", "--classes", "a,b"], "no folder for"),
-    (["train", "{folder}", "--model", "m", "--labels", "{png}"], "for .raw files"),
+    (["train", "{folder}", "--model", "m", "--labels", "{png}"], "as CSV in UTF-8"),
     (["train", "{folder}", "--model", "m", "--n-jobs", "0"], "--n-jobs 0"),
     ([*GROUPED[:-1], "--image-size", "2000000"], "not enough memory: Unable to alloc"),
     (["train", "{raw}/c.raw", "--model", "m"], "add --labels"),

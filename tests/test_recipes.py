@@ -5,7 +5,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
@@ -264,3 +264,19 @@ class TestFiles:
     def test_a_model_without_a_shape_of_images(self):
         with pytest.raises(ValueError, match="does not record the shape"):
             expected_image_shape(make_cell_classifier().estimator)
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "white"), [(1, 65535), (2, 255), (4, 4095), (6, 255), (6, 65535)]
+)
+def test_any_number_of_channels_and_bits(quick, cells, n_channels, white):
+    six = np.concatenate([cells.images, cells.images[..., ::-1]], axis=-1)
+    dtype = np.uint8 if white == 255 else np.uint16
+    X = (six[..., :n_channels] * (white / 255)).astype(dtype)
+    clf = clone(quick).fit(X, cells.target)
+    proba = clf.predict_proba(X)
+    assert proba.shape == (len(X), 3)
+    assert_allclose(proba.sum(axis=1), 1)
+    network, colours = clf.estimators_[0].estimators_
+    assert network[0].transform(X).max() <= 1
+    assert colours[0].transform(X).shape[1] == 8 * n_channels

@@ -27,6 +27,11 @@ STATISTICS = {
 }
 # Images that are described, evenly spread over the data.
 _MOST = 64
+# White in fractions and in 8, 12 and 16 bits.
+WHITES = (1, 255, 4095, 65535)
+# Floats up to here may be fractions of white. Floats beyond a multiple of white, or
+# below the mean of training divided by another, are not merely brighter or darker.
+_FRACTION, _BEYOND, _BELOW = 1.1, 10, 5
 # Differences of fewer standard deviations are not mentioned.
 _NOTABLE = 2.0
 
@@ -147,7 +152,7 @@ def describe_appearance(X: Any, white: float | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        "white", and lists of floats, "mean" and "std".
+        "white", "dtype", and lists of floats, "mean" and "std".
     """
     images = read_rows(X, spread(len(X), _MOST))
     if white is None:
@@ -159,7 +164,54 @@ def describe_appearance(X: Any, white: float | None = None) -> dict[str, Any]:
     images = np.ascontiguousarray(images)
     values = cached_rows(images, lambda some: measure(some, white), key)
     mean, std = values.mean(axis=0).tolist(), values.std(axis=0).tolist()
-    return {"white": white, "mean": mean, "std": std}
+    return {"white": white, "dtype": str(X.dtype), "mean": mean, "std": std}
+
+
+def check_scale(appearance: dict[str, Any] | None, X: Any, owner: str) -> None:
+    """Refuse images whose values are certainly on another scale than in training.
+
+    Parameters
+    ----------
+    appearance : dict or None
+        From :func:`describe_appearance`. None, or one of an earlier version, passes.
+    X : array-like of shape (n_samples, height, width, channels)
+        New images. Some of them are read, unless their type decides.
+    owner : str
+        Name of the estimator, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they are. A dark image is not enough: integers have to exceed the white of
+        the training images, or floats to lie between 0 and 1 where white was 255.
+    """
+    dtype = np.dtype(X.dtype)
+    if appearance is None or "dtype" not in appearance:
+        return
+    trained, white = appearance["dtype"], appearance["white"]
+    if str(dtype) == trained and dtype.kind != "f":
+        return
+    low, high = 0.0, 255.0
+    if dtype != np.uint8:
+        some = read_rows(X, spread(len(X), _MOST))
+        low, high = float(some.min()), float(some.max())
+    # Centred images, and units of the user's own, say nothing of a scale. What float32
+    # cannot hold is refused elsewhere.
+    if low < 0 or white not in WHITES or high > float(np.finfo(np.float32).max):
+        return
+    mean = white * appearance["mean"][0]
+    is_float = dtype.kind == "f"
+    small = 255.0 if white > 255 else _FRACTION
+    too_low = is_float and 0 < high <= min(small, mean / _BELOW)
+    if dtype == np.uint8:
+        too_low = white > 255
+    if too_low or high > white * (_BEYOND if is_float else 1):
+        new = next((each for each in WHITES if high <= _FRACTION * each), high)
+        raise ValueError(
+            f"{owner} was fitted on images of {trained} in which white is {white:g}, "
+            f"but X has {dtype} with values up to {high:g}. If white is {new:g} there, "
+            f"pass X * ({white:g} / {new:g}); best read the images as those of the fit."
+        )
 
 
 def compare_appearance(appearance: dict[str, Any], X: Any) -> str:

@@ -11,7 +11,7 @@ from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
 from skwbc.augmentation._affine import BORDERS
-from skwbc.augmentation._appearance import describe_appearance, look
+from skwbc.augmentation._appearance import check_scale, describe_appearance, look
 from skwbc.augmentation._images import (
     ImageTransformer,
     check_images,
@@ -91,8 +91,9 @@ class ImageAugmenter(ImageTransformer):
         Flip left and right, with probability 1/2.
     vertical_flip : bool, default=False
         Flip up and down, with probability 1/2.
-    rescale : float, default=None
-        Factor for all pixel values, for example 1/255.
+    rescale : float or "auto", default=None
+        Factor for all pixel values, for example 1/255. "auto" divides by the white
+        level of the images of ``fit``; values below 0 are left as they are.
     preprocessing_function : callable, default=None
         Takes one image, a float32 array, and returns one of the same shape. It should
         not be random, since ``transform`` applies it, too. Define it in a module, not
@@ -192,7 +193,11 @@ class ImageAugmenter(ImageTransformer):
         "cval": [Interval(Real, None, None, closed="neither")],
         "horizontal_flip": ["boolean"],
         "vertical_flip": ["boolean"],
-        "rescale": [Interval(Real, 0, None, closed="neither"), None],
+        "rescale": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            None,
+        ],
         "preprocessing_function": [callable, None],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
         "stain_jitter": [Interval(Real, 0, 1, closed="left"), "array-like"],
@@ -257,8 +262,8 @@ class ImageAugmenter(ImageTransformer):
         X : array-like of shape (n_samples, height, width, channels)
             Images of any real numeric type; (n_samples, channels, height, width) with
             ``data_format="channels_first"``. Memory maps and lazy arrays are read in
-            batches, all of them only if statistics are needed or their data type is
-            floating, to check for NaN.
+            batches, all of them only if statistics or their range are needed, or their
+            data type is floating, to check for NaN.
         y : None
             Ignored, present for scikit-learn's pipelines.
 
@@ -282,14 +287,19 @@ class ImageAugmenter(ImageTransformer):
         X = check_images(X, owner, data_format=self.data_format)
         shape = tuple(X.shape[1:])
         options = {name: getattr(self, name) for name in _OPTIONS}
+        is_auto = self.rescale == "auto"
         # Check parameters before reading images.
-        plan = AugmentationPlan(options, shape)
+        plan = AugmentationPlan(options | ({"rescale": None} if is_auto else {}), shape)
         if any(plan.colour.stain) and X.shape[plan.channel_axis] != 3:
             raise ValueError(
                 "stain_jitter is for RGB images, but X has images with "
                 f"{X.shape[plan.channel_axis]} channels (shape {shape}, "
                 f"{self.data_format})."
             )
+        if is_auto:
+            low, high = value_range(X, owner)
+            options["rescale"] = None if low < 0 else 1 / white_level(X.dtype, high)
+            plan = AugmentationPlan(options, shape)
         learnt = self._learn(X, plan)
         channels_last = self.data_format == "channels_last"
         store_fitted(
@@ -323,6 +333,7 @@ class ImageAugmenter(ImageTransformer):
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
         X = self._check(X, self.data_format)
+        check_scale(self._appearance, X, type(self).__name__)
         if is_lazy(X):
             return StandardisedImages(X, self._plan)
         return self._plan.apply(X)
@@ -357,7 +368,9 @@ class ImageAugmenter(ImageTransformer):
         """Describe how images look (see ``ensemble/_together.py``)."""
         if self._appearance is None:
             return []
-        batches = float_batches(X, type(self).__name__)
+        owner = type(self).__name__
+        X = check_images(X, owner, image_shape=self.image_shape_)
+        batches = float_batches(X, owner)
         described = [look(images, self._appearance["white"]) for images in batches]
         return list(map(np.concatenate, zip(*described, strict=True)))
 

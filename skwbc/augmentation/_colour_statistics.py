@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.row_cache import cached_rows
 from skwbc._utils.sklearn_compat import Interval, fit_context
-from skwbc.augmentation._appearance import describe_appearance
+from skwbc.augmentation._appearance import check_scale, describe_appearance
 from skwbc.augmentation._colour import optical_densities
 from skwbc.augmentation._images import (
     ImageTransformer,
@@ -84,6 +84,8 @@ class ColourStatistics(ImageTransformer):
         "radius": [Interval(Real, 0, None, closed="neither"), None],
     }
     _gives_arrays = True
+    # Earlier versions did not store it.
+    _appearance: dict[str, Any] | None = None
 
     def __init__(self, radius: float | None = 0.8) -> None:
         self.radius = radius
@@ -148,6 +150,7 @@ class ColourStatistics(ImageTransformer):
             If `X` is not an array of images of that size, or holds NaN or infinity.
         """
         X = self._check(X)
+        check_scale(self._appearance, X, type(self).__name__)
         disc = _disc(self.image_shape_, self.radius)
         scale = np.float32(1 / self.white_level_)
 

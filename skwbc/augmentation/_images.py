@@ -12,11 +12,14 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._utils.lazy_arrays import positions_of, read_rows
 from skwbc._utils.sklearn_compat import num_samples
 from skwbc._utils.versions import Stamped
+from skwbc.augmentation._appearance import WHITES
 
+_FILES = (
+    " To read the files of a table call skwbc.datasets.load_image_table(table, "
+    "image=..., label=...), or ImageFiles for files without labels."
+)
 # Bytes of float32 images in a batch that statistics are computed from.
 _AT_A_TIME = 2**22
-# White in fractions and in 8, 12 and 16 bits.
-_WHITES = (1, 255, 4095, 65535)
 _AXES = {
     "channels_last": "height, width, channels",
     "channels_first": "channels, height, width",
@@ -105,6 +108,8 @@ def check_images(
     if len(X.shape) != 4:
         how = _HOW_TO_ADD_CHANNELS[data_format]
         hint = f" For grey images without a channel axis pass {how}."
+        if image_shape and 1 not in image_shape and X.shape[1:] == image_shape[1:]:
+            hint = " For a single image pass X[np.newaxis]."
         raise ValueError(
             f"{owner} expected images of shape (n_samples, {axes}), got an array of "
             f"shape {tuple(X.shape)}.{hint if len(X.shape) == 3 else ''}"
@@ -236,7 +241,7 @@ def white_level(dtype: np.dtype, high: float) -> float:
     if dtype == np.uint8:
         return 255.0
     most = 1.1 if dtype.kind == "f" else 1.0
-    return float(next((white for white in _WHITES if high <= most * white), high))
+    return float(next((white for white in WHITES if high <= most * white), high))
 
 
 def pixel_range(images: np.ndarray) -> tuple[float, float]:
@@ -278,5 +283,6 @@ def _as_array(X: Any, owner: str) -> Any:
         raise ValueError(
             f"{owner} expected images of a real numeric data type such as uint8 or "
             f"float32, got dtype {X.dtype}."
+            + (_FILES if X.ndim == 1 and isinstance(X[0], str) else "")
         )
     return X

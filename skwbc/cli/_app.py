@@ -25,12 +25,15 @@ from skwbc._utils.recipe_names import RecipeName
 from skwbc._utils.version import __version__
 from skwbc.cli import INTERRUPTED
 from skwbc.cli._data import (
+    as_reading,
     check_labels,
     complain,
     is_onnx,
+    is_raw,
     labelled_images,
     load_keras,
     load_model,
+    reading_of,
 )
 from skwbc.cli._files import check_model, check_output, check_report, write_table
 from skwbc.cli._groups import GroupTable
@@ -69,8 +72,15 @@ Labels = Annotated[
     typer.Option(
         exists=True,
         dir_okay=False,
-        help="For a .raw file: text file with one digit per image, its class.",
+        help="Table (.csv, .tsv) with columns of image files and labels. For a .raw "
+        "file: text file with one digit per image, its class.",
     ),
+]
+ImageColumn = Annotated[
+    str, typer.Option(help="Column of the files in the table of --labels.")
+]
+LabelColumn = Annotated[
+    str, typer.Option(help="Column of the labels in the table of --labels.")
 ]
 ClassNames = Annotated[
     str | None,
@@ -87,12 +97,28 @@ Json = Annotated[
 Data = Annotated[
     Path,
     typer.Argument(
-        exists=True, help="Folder with one subfolder per class, or a .raw file."
+        exists=True,
+        help="Folder with one subfolder per class, or with the images of --labels, or "
+        "a .raw file.",
     ),
 ]
 Report = Annotated[
     Path | None,
     typer.Option(help="Also write a report with images to this .html file."),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        help="Channels of the images as 0,2,3, or all; the model remembers them "
+        "(default: grey and RGB images as RGB)."
+    ),
+]
+Page = Annotated[
+    str | None,
+    typer.Option(
+        help="Page of z-stacks and time series, from 0, or max for a maximum "
+        "projection; the model remembers it."
+    ),
 ]
 MaxPixels = Annotated[
     int,
@@ -150,9 +176,12 @@ def train(
         ),
     ] = "compact",
     labels: Labels = None,
+    image_column: ImageColumn = "file",
+    label_column: LabelColumn = "label",
     class_names: ClassNames = None,
     classes: Annotated[
-        str | None, typer.Option(help="Subfolders to use, as A,B,C (default: all).")
+        str | None,
+        typer.Option(help="Subfolders or labels to use, as A,B,C (default: all)."),
     ] = None,
     image_size: Annotated[
         int, typer.Option(min=8, help="Resize images to this width and height.")
@@ -170,7 +199,11 @@ def train(
         ),
     ] = None,
     group_column: Annotated[
-        str | None, typer.Option(help="Column with the groups (default: group).")
+        str | None,
+        typer.Option(
+            help="Column with the groups (default: group) of the table of --groups, "
+            "or else of --labels."
+        ),
     ] = None,
     epochs: Epochs = None,
     seed: Seed = 0,
@@ -180,6 +213,8 @@ def train(
     restarts: Annotated[
         int, typer.Option(min=0, help="Maximum number of restarts per failed network.")
     ] = 0,
+    channels: Channels = None,
+    page: Page = None,
     max_pixels: MaxPixels = MAX_PIXELS,
     report: Report = None,
 ) -> None:
@@ -191,11 +226,13 @@ def train(
     check_model(model, [data, labels, groups])
     check_report(report, [model, data, labels, groups])
     check_labels(data, labels, class_names, classes)
-    if group_column is not None and groups is None:
+    in_labels = groups is None and labels is not None and not is_raw(data)
+    if group_column is not None and groups is None and not in_labels:
         raise ValueError(
             f"--group-column {group_column} names a column of a table; add --groups "
-            "FILE."
+            "FILE, or --labels FILE."
         )
+    reading = as_reading(channels, page)
     table = groups and GroupTable(groups, group_column or "group", data)
     cells = labelled_images(
         data,
@@ -204,12 +241,20 @@ def train(
         classes=_listed(classes),
         names=_listed(class_names),
         max_pixels=max_pixels,
+        columns=(image_column, label_column),
+        **reading,
     )
     image_groups = table and table.groups_of(cells.filenames, folds)
+    if in_labels and group_column is not None:
+        if group_column not in cells:
+            raise ValueError(f"{labels} has no column {group_column!r}.")
+        image_groups = [*cells[group_column]]
     load_keras()
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
 
+    if not is_raw(data):
+        display.err.print(cells.DESCR, markup=False, highlight=False)
     display.err.print(
         f"Training recipe {recipe} on {len(cells.images)} images of "
         f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}"
@@ -226,6 +271,7 @@ def train(
     with display.training_progress():
         ensemble.fit(cells.images, cells.target, groups=image_groups)
     seconds = time.perf_counter() - start
+    ensemble._reading = reading
     save_model(ensemble, model)
     display.show_training(ensemble)
     display.out.print(f"Trained in {seconds:.0f} s. Model: {model}")
@@ -251,6 +297,8 @@ def evaluate(
     model: Model,
     data: Data,
     labels: Labels = None,
+    image_column: ImageColumn = "file",
+    label_column: LabelColumn = "label",
     class_names: ClassNames = None,
     trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
@@ -270,6 +318,8 @@ def evaluate(
         names=_listed(class_names),
         model_classes=ensemble.classes_,
         max_pixels=max_pixels,
+        columns=(image_column, label_column),
+        **reading_of(ensemble, shape),
     )
     if report is None:
         from skwbc.inspection import evaluate as score
@@ -325,7 +375,12 @@ def predict(
 
     check_output("--csv", csv_file, [model, *images])
     ensemble, shape, n_members = load_model(model, trust=trust)
-    cells = gather_images(images, image_shape=shape, max_pixels=max_pixels)
+    cells = gather_images(
+        images,
+        image_shape=shape,
+        max_pixels=max_pixels,
+        **reading_of(ensemble, shape),
+    )
     for line in cells.errors:
         complain(line)
     if not len(cells.images):
@@ -362,10 +417,12 @@ def export(
         raise ValueError(f"{model} is already an ONNX file; expected a joblib file.")
     check_output("FILE", file, [model], [".onnx"])
     ensemble, _, n_members = load_model(model, trust=trust)
+    from skwbc.ensemble._parts import appearance_of
     from skwbc.export import to_onnx
 
     start = time.perf_counter()
-    to_onnx(ensemble, file)
+    trained_on = (appearance_of(ensemble) or {}).get("dtype", "uint8")
+    to_onnx(ensemble, file, input_dtype="float32" if trained_on != "uint8" else "uint8")
     display.out.print(
         f"Exported {n_members} members in {time.perf_counter() - start:.0f} s "
         f"({file.stat().st_size / 1e6:.1f} MB): {file}"
@@ -434,8 +491,13 @@ def _report_unlike(
 ) -> None:
     """Say how many images are unlike the training images, and how they differ."""
     from skwbc.cli import _display as display
+    from skwbc.ensemble._overlap import describe_overlap
     from skwbc.inspection._predictions import describe_difference
 
+    overlap = predictions.trained_on
+    if overlap is not None and overlap.any() and not as_json:
+        text = describe_overlap(int(overlap.sum()), len(overlap))
+        display.out.print(f"{text}.")
     summary = predictions.summary()
     if predictions.is_beyond_chance:
         difference = describe_difference(ensemble, images, predictions.unlike)

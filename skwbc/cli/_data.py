@@ -53,12 +53,13 @@ def check_labels(
                 "classes use --class-names."
             )
         return
-    for option, value in (("--labels", labels), ("--class-names", class_names)):
-        if value is not None:
-            raise ValueError(
-                f"{option} is for .raw files; in {data} the subfolders are the classes."
-            )
-    folder_names(data)
+    if class_names is not None:
+        raise ValueError(
+            f"--class-names is for .raw files; in {data} the subfolders are the "
+            "classes, or the labels of --labels."
+        )
+    if labels is None:
+        folder_names(data)
 
 
 def labelled_images(
@@ -69,16 +70,20 @@ def labelled_images(
     classes: list[str] | None = None,
     names: list[str] | None = None,
     model_classes: Sequence[Any] = (),
-    max_pixels: int,
+    columns: tuple[str, str] = ("file", "label"),
+    **reading: Any,
 ) -> "Bunch":
     """Load labelled images, after :func:`check_labels`.
 
     With the classes of a model, labels become those of the model, and other class
-    folders are left out with a note. `names` are names for the digits of a .raw file.
+    folders are left out with a note. `names` are names for the digits of a .raw file,
+    `columns` those of files and labels in a table.
     """
     import numpy as np
 
-    from skwbc.datasets import load_image_folder, load_raw_images
+    from skwbc.datasets import load_image_folder, load_image_table, load_raw_images
+    from skwbc.datasets._folder import class_names
+    from skwbc.datasets._table import read_table
 
     label_of = {one_spelling(str(label)): label for label in model_classes}
     if is_raw(data):
@@ -90,31 +95,67 @@ def labelled_images(
                 "the digits 0, 1, 2 names; without it the digits are the classes."
             )
     else:
+        reading |= {"image_size": shape[:2], "classes": classes}
         if label_of:
-            classes = _classes_of_model(data, label_of)
-        cells = load_image_folder(
-            data, image_size=shape[:2], classes=classes, max_pixels=max_pixels
-        )
+            if labels is None:
+                there = class_names(data)
+            else:
+                there = sorted({*read_table(labels).get(columns[1], [])} - {""})
+            reading["classes"] = _classes_of_model(there, labels or data, label_of)
+        if labels is None:
+            cells = load_image_folder(data, **reading)
+        else:
+            image, label = columns
+            cells = load_image_table(
+                labels, image=image, label=label, root=data, **reading
+            )
     if label_of:
         spelled = (one_spelling(str(label)) for label in cells.target)
         cells.target = np.array([label_of[name] for name in spelled])
     return cells
 
 
-def _classes_of_model(data: Path, label_of: dict[str, Any]) -> list[str]:
-    """Return the class folders that belong to classes of a model."""
-    from skwbc.datasets._folder import class_names
-
-    folders = class_names(data)
-    classes = [name for name in folders if name in label_of]
+def _classes_of_model(
+    there: list[str], data: Path, label_of: dict[str, Any]
+) -> list[str]:
+    """Return the class folders, or labels, that belong to classes of a model."""
+    classes = [name for name in there if name in label_of]
     if not classes:
+        kind = "class folders" if data.is_dir() else "labels"
         raise ValueError(
-            f"{data} has the class folders {folders}, but the model has the classes "
+            f"{data} has the {kind} {there}, but the model has the classes "
             f"{[*map(str, label_of.values())]}."
         )
-    if others := [name for name in folders if name not in label_of]:
+    if others := [name for name in there if name not in label_of]:
         complain(f"left out, not classes of the model: {', '.join(others)}", "note")
     return classes
+
+
+def as_reading(channels: str | None, page: str | None) -> dict[str, Any]:
+    """Return --channels and --page as parameters of readers."""
+    try:
+        return {
+            "channels": channels if channels in (None, "all") else _numbers(channels),
+            "page": page if page in (None, "max") else int(page),
+        }
+    except ValueError:
+        raise ValueError(
+            f"--channels {channels} --page {page}: expected numbers from 0, as in "
+            "--channels 0,2,3 or --page 0, or --channels all or --page max."
+        ) from None
+
+
+def _numbers(words: str) -> list[int]:
+    return [int(word) for word in words.split(",")]
+
+
+def reading_of(model: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Return how the images of a model are read, as it was told in its training."""
+    reading = getattr(model, "_reading", None)
+    if reading is not None:
+        return reading
+    # It was trained from Python.
+    return {"channels": None if shape[2] == 3 else "all", "page": None}
 
 
 def load_model(path: Path, *, trust: bool) -> Loaded:
@@ -136,7 +177,10 @@ def _load_onnx(path: Path) -> Loaded:
     model = OnnxClassifier(path)
     if not hasattr(model, "image_shape_"):
         raise ValueError(f"{path} takes rows of features; expected a model of images.")
-    if model.input_dtype_ != "uint8":
+    trained_on = (model._appearance or {}).get("dtype")
+    if model.input_dtype_ != "uint8" and not (
+        model._reading or trained_on in ("uint8", "uint16")
+    ):
         raise ValueError(
             f"{path} takes {model.input_dtype_}, but the command reads images as "
             "uint8. Use it from Python, or export it with input_dtype='uint8'."

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from skwbc._utils.files import common_folder
 from skwbc._utils.progress import listening
+from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._typicality import LEVEL, is_beyond_chance
 
 # Results go to `out` and everything else to `err`, so that results can be piped. Piped
@@ -163,6 +164,9 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
     """Print scores, recall and precision of each class, and the confusion matrix."""
     from skwbc.inspection._evaluation import class_table, describe_typicality
 
+    if n_trained_on := scores["n_trained_on"]:
+        text = describe_overlap(n_trained_on, scores["n_samples"])
+        out.print(Text(f"{text}: the scores are too good.", style="bold red"))
     if typicality := scores["typicality"]:
         n_unlike, n_training = typicality["n_unlike"], typicality["n_training"]
         beyond = is_beyond_chance(n_unlike, scores["n_samples"], n_training)

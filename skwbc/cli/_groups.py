@@ -1,6 +1,5 @@
 """Read the groups of images from a table, for `skwbc train --groups`."""
 
-import csv
 import os
 from collections.abc import Sequence
 from itertools import takewhile
@@ -50,24 +49,18 @@ class GroupTable:
                 )
             self._lines.setdefault(tuple(parts[-2:]), []).append((parts, group))
 
-    def _read(self, *names: str) -> list[list[str]]:
+    def _read(self, *names: str) -> list[tuple[str, ...]]:
         """Return the named columns, line by line."""
-        path = self._path
-        try:
-            with open(path, newline="", encoding="utf-8-sig") as file:
-                table = csv.DictReader(file)
-                columns = [_plain(name) for name in table.fieldnames or []]
-                table.fieldnames = columns
-                if any(columns.count(name) != 1 for name in names):
-                    raise ValueError(
-                        f"{path} has the columns {columns}; expected one column "
-                        f"{names[0]!r} and one column {names[1]!r} (--group-column)."
-                    )
-                return [[_plain(row[name]) for name in names] for row in table]
-        except (UnicodeDecodeError, csv.Error) as error:
+        # Imported here, because it imports scikit-learn.
+        from skwbc.datasets._table import read_table
+
+        table = read_table(self._path)
+        if not {*names} <= table.keys():
             raise ValueError(
-                f"{path} could not be read as comma-separated values: {error}."
-            ) from error
+                f"{self._path} has the columns {[*table]}; expected one column "
+                f"{names[0]!r} and one column {names[1]!r} (--group-column)."
+            )
+        return [*zip(*(table[name] for name in names), strict=True)]
 
     def groups_of(self, filenames: list[str], folds: int) -> list[str]:
         """Return the group of each image; there have to be at least `folds` groups."""

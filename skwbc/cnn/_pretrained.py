@@ -81,7 +81,7 @@ def save_pretrained(
         variable.numpy().astype(np.float16) for variable in _all_but_the_last(network)
     ]
     with replacing(file) as temporary:
-        notes = {_ABOUT: np.array(json.dumps(about))} if about else {}
+        notes: dict[str, Any] = {_ABOUT: np.array(json.dumps(about))} if about else {}
         np.savez_compressed(temporary, *arrays, **notes)
 
 

@@ -9,38 +9,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from sklearn.utils import Bunch
 
-from skwbc._utils.files import MAX_PIXELS, one_spelling, reason, replacing
+from skwbc._utils.files import MAX_PIXELS, one_spelling, replacing
 from skwbc._utils.sklearn_compat import Interval, StrOptions, validate_params
+from skwbc.datasets._decoding import KINDS, Reading
 from skwbc.datasets._image_files import (
-    KINDS,
     SUFFIXES,
-    ImageFiles,
-    check_sides,
-    decode,
     has_images,
     image_files,
     is_hidden,
-    warn_of_dim,
+    other_images,
 )
-
-# Suffixes of images in formats that are not read, for a warning.
-_OTHER_SUFFIXES = {
-    # Microscopes and scanners.
-    *(".bif", ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib"),
-    *(".oif", ".qptiff", ".scn", ".stk", ".svs", ".vsi", ".zvi"),
-    # Cameras and phones.
-    *(".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jfif", ".jpe"),
-    *(".jxl", ".nef", ".raw"),
-    # Programs.
-    *(".dcm", ".dib", ".exr", ".fits", ".hdr", ".j2k", ".jpx", ".mrc", ".npy", ".pam"),
-    *(".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".ras", ".sr", ".tga"),
-}
-
-_DESCR = """Images from the folders in {path}
-{count} images, resized to {size} (height, width), uint8 RGB.
-{classes}"""
+from skwbc.datasets._loading import load_files, warn_of_odd_classes
 
 
 @validate_params(
@@ -50,6 +30,8 @@ _DESCR = """Images from the folders in {path}
         "classes": ["array-like", None],
         "on_error": [StrOptions({"raise", "warn"})],
         "lazy": ["boolean"],
+        "channels": ["array-like", StrOptions({"all"}), None],
+        "page": [Interval(Integral, 0, None, closed="left"), StrOptions({"max"}), None],
         "max_pixels": [Interval(Integral, 1, None, closed="left")],
         "return_X_y": ["boolean"],
     },
@@ -62,6 +44,8 @@ def load_image_folder(
     classes: Sequence[str] | None = None,
     on_error: str = "raise",
     lazy: bool = False,
+    channels: Sequence[int] | str | None = None,
+    page: int | str | None = None,
     max_pixels: int = MAX_PIXELS,
     return_X_y: bool = False,
 ) -> Any:
@@ -83,6 +67,13 @@ def load_image_folder(
     lazy : bool, default=False
         Keep the images in their files, if they do not fit into memory. Each file is
         decoded once now, to check it, and again each time a batch needs it.
+    channels : sequence of int or "all", default=None
+        None reads grey and RGB images as RGB of 8 bits; images with other channels or
+        with several pages count as files that cannot be read. Numbers, from 0, choose
+        channels, which keep the type of the files; "all" takes all of them.
+    page : int or "max", default=None
+        Which of several pages (z-stacks, time series) of TIFF files to read, from 0, or
+        the largest value of each pixel over all of them: see :func:`read_image`.
     max_pixels : int, default=100,000,000
         Height times width of the largest image that is decoded; larger ones count as
         files that cannot be read.
@@ -95,7 +86,8 @@ def load_image_folder(
         With the attributes
 
         images : ndarray or ImageFiles of shape (n_samples, height, width, 3), uint8
-            RGB. With `lazy`, an :class:`ImageFiles`.
+            RGB; with `channels` these, in the type of the files. With `lazy`, an
+            :class:`ImageFiles`.
         target : ndarray of shape (n_samples,), str
             Name of the class of each image.
         target_names : ndarray of shape (n_classes,), str
@@ -103,7 +95,7 @@ def load_image_folder(
         filenames : list of str
             Path of each image.
         DESCR : str
-            Source of the images, and the number of each class.
+            Source of the images, the number of each class, formats and sizes.
 
     (images, target) : tuple if ``return_X_y=True``
 
@@ -119,62 +111,36 @@ def load_image_folder(
     -----
     UserWarning
         If files were left out because of ``on_error="warn"``. If the class folders
-        hold images in other formats, or sub-folders with images. If 16-bit images use
-        only 12 bits, which makes them nearly black.
+        hold images in other formats, or sub-folders with images, or there are images
+        beside the class folders. If images look like masks, or the folders do not look
+        like classes. If 16-bit images use only 12 bits, which makes them nearly black.
     """
     path = Path(path)
-    size = check_sides(image_size, "image_size", ("height", "width"))
+    how = Reading.checked(image_size, channels, page, max_pixels)
     folders = _choose(path, classes)
     files = [
         (name, file) for name, folder in folders.items() for file in _images_of(folder)
     ]
-    if others := _left_out(folders.values()):
+    others = _left_out(folders.values())
+    if n_beside := len(image_files(path)):
+        others = " and ".join(
+            filter(None, [others, f"images beside them ({n_beside})"])
+        )
+    if others:
         warnings.warn(
             f"Left out in the class folders of {path}: {others}. Expected {KINDS} "
             "files directly in the folder of their class. Convert or move them.",
             stacklevel=2,
         )
-    # With `lazy`, one image at a time is read into the same place.
-    pixels = np.empty((1 if lazy else len(files), *size, 3), np.uint8)
-    target: list[str] = []
-    filenames: list[str] = []
-    failures: list[str] = []
-    dim: list[str] = []
-    for name, file in files:
-        try:
-            image, is_dim = decode(file, size, max_pixels)
-        except (OSError, ValueError) as error:
-            failures.append(reason(error))
-            continue
-        pixels[0 if lazy else len(filenames)] = image
-        target.append(name)
-        filenames.append(str(file))
-        if is_dim:
-            dim.append(str(file))
-    if failures:
-        message = f"{len(failures)} of {len(files)} images in {path} "
-        listing = "\n  ".join(failures)
-        if on_error == "raise":
-            raise ValueError(f"{message}could not be read:\n  {listing}")
-        if not filenames:
-            raise ValueError(f"{message}could not be read; none is left:\n  {listing}")
-        warnings.warn(f"{message}were left out:\n  {listing}", stacklevel=2)
-    if dim:
-        warn_of_dim(dim)
-    images: Any = pixels[: len(filenames)]
-    if lazy:
-        images = ImageFiles(filenames, size, max_pixels=max_pixels)
-    labels = np.array(target)
-    if return_X_y:
-        return images, labels
-    names, counts = np.unique(labels, return_counts=True)
-    listing = ", ".join(f"{n}: {c}" for n, c in zip(names, counts, strict=True))
-    return Bunch(
-        images=images,
-        target=labels,
-        target_names=names,
-        filenames=filenames,
-        DESCR=_DESCR.format(path=path, count=len(labels), size=size, classes=listing),
+    warn_of_odd_classes([*folders], path)
+    return load_files(
+        [file for _, file in files],
+        [name for name, _ in files],
+        how,
+        f"the folders in {path}",
+        on_error=on_error,
+        lazy=lazy,
+        return_X_y=return_X_y,
     )
 
 
@@ -220,7 +186,26 @@ def save_image_folder(
     -------
     list of str
         Paths of the files, in the order of `images`.
+
+    Raises
+    ------
+    ValueError
+        If images are not uint8 RGB, or a label cannot be the name of a folder.
+    OSError
+        If a file cannot be written.
     """
+    kind = np.asarray(images[:1])
+    if kind.dtype != np.uint8 or (len(kind) and kind.shape[3:] != (3,)):
+        raise ValueError(
+            f"save_image_folder takes uint8 RGB images of shape (n_samples, height, "
+            f"width, 3), got {kind.dtype} of shape {np.shape(images)}. Convert them, "
+            "for example by (255 * X).astype('uint8') if white is 1."
+        )
+    for name in sorted({str(label) for label in target}):
+        if is_hidden(name) or not name.strip() or {*name} & {*"/\\:\0"}:
+            raise ValueError(
+                f"The label {name!r} cannot be the name of a folder. Rename it."
+            )
     files = []
     for number, (image, label) in enumerate(zip(images, target, strict=True), start=1):
         folder = Path(path) / str(label)
@@ -249,14 +234,13 @@ def _left_out(folders: Iterable[Path]) -> str:
     """Describe images in class folders that are not read; empty if there are none."""
     suffixes = []
     n_folders = 0
-    for entry in (entry for folder in folders for entry in os.scandir(folder)):
-        suffix = os.path.splitext(entry.name)[1].lower()
-        if is_hidden(entry.name):
-            continue
-        if entry.is_dir():
-            n_folders += has_images(Path(entry))
-        elif suffix in _OTHER_SUFFIXES:
-            suffixes.append(suffix)
+    for folder in folders:
+        suffixes += [file.suffix.lower() for file in other_images(folder)]
+        n_folders += sum(
+            has_images(Path(entry))
+            for entry in os.scandir(folder)
+            if entry.is_dir() and not is_hidden(entry.name)
+        )
     descriptions = []
     if suffixes:
         kinds = ", ".join(sorted(set(suffixes)))

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._utils.sklearn_compat import StrOptions, validate_params
-from skwbc.datasets._image_files import read_raw
+from skwbc.datasets._decoding import read_raw
 
 _DESCR = """Raw images from {path}
 {count} images of shape {shape} (height, width, channels), {layout} on disk, uint8."""

@@ -18,7 +18,7 @@ from skwbc.datasets._cell_drawing import (
     render_cell,
     round_nucleus,
 )
-from skwbc.datasets._image_files import check_sides
+from skwbc.datasets._decoding import check_sides
 
 _SMALLEST_SIDE = 16
 

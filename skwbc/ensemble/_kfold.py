@@ -51,6 +51,7 @@ from skwbc.ensemble._fit_params import (
 from skwbc.ensemble._folds import Split, decide_splits, routed_splitter
 from skwbc.ensemble._held_out import score_held_out
 from skwbc.ensemble._members import FittedFold, take_fitted
+from skwbc.ensemble._overlap import fingerprints
 from skwbc.ensemble._parallel import run_in_order
 from skwbc.ensemble._parts import (
     check_predicts_proba,
@@ -360,6 +361,7 @@ class KFoldEnsembleClassifier(
             # For tables the price of a warning would be too high: their classifiers
             # predict faster than distances are computed.
             **gather_typical(folds, splits, len(y), watched=getattr(X, "ndim", 2) > 2),
+            _fingerprints=fingerprints(X),
         )
         return self
 

@@ -14,7 +14,8 @@ FORMAT = 1
 _LABEL_KINDS = "Uiubf"
 _KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
 _SCORES, _KNOWN = "held_out_true_proba", "known_classes"
-_N, _LOOK = "n_typicality_samples", "appearance"
+_N, _LOOK, _READING = "n_typicality_samples", "appearance", "reading"
+_SEEN = "training_images"
 
 
 class Details(NamedTuple):
@@ -32,6 +33,10 @@ class Details(NamedTuple):
         Number of training samples behind the p-values; None if there are no p-values.
     appearance : dict or None
         How the training images look.
+    reading : dict or None
+        The parameters ``channels`` and ``page`` by which their files were read.
+    fingerprints : ndarray of uint64, or None
+        Those of the training images.
     """
 
     classes: np.ndarray
@@ -39,6 +44,8 @@ class Details(NamedTuple):
     known_classes: np.ndarray
     n_typicality_samples: int | None = None
     appearance: dict[str, Any] | None = None
+    reading: dict[str, Any] | None = None
+    fingerprints: np.ndarray | None = None
 
 
 def encode(details: Details, version: str) -> dict[str, str]:
@@ -66,6 +73,10 @@ def encode(details: Details, version: str) -> dict[str, str]:
         metadata[_N] = details.n_typicality_samples
     if details.appearance is not None:
         metadata[_LOOK] = details.appearance
+    if details.reading is not None:
+        metadata[_READING] = details.reading
+    if details.fingerprints is not None:
+        metadata[_SEEN] = details.fingerprints.astype("<u8").tobytes().hex()
     return {
         key: json.dumps(value, ensure_ascii=False, allow_nan=False)
         for key, value in metadata.items()
@@ -89,7 +100,8 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    keys = [key for key in (*_KEYS, _SCORES, _KNOWN, _N, _LOOK) if key in metadata]
+    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN)
+    keys = [key for key in names if key in metadata]
     try:
         values = {key: json.loads(metadata[key]) for key in keys}
     except (ValueError, RecursionError) as error:
@@ -134,7 +146,17 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
             raise ValueError(f"its metadata are damaged: {error!r}") from error
         if numbers.ndim != 2 or not white > 0:
             raise ValueError("its description of the training images is damaged")
-    return Details(classes, scores, mask, n_samples, appearance)
+    reading = values.get(_READING)
+    if reading is not None and (
+        not isinstance(reading, dict) or reading.keys() != {"channels", "page"}
+    ):
+        raise ValueError("its channels are damaged")
+    try:
+        prints = values.get(_SEEN)
+        prints = prints and np.frombuffer(bytes.fromhex(prints), "<u8")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"its training images are damaged: {error}") from error
+    return Details(classes, scores, mask, n_samples, appearance, reading, prints)
 
 
 def _dtype(name: Any) -> np.dtype:

@@ -304,6 +304,14 @@ class OnnxClassifier(PredictsInChunks):
     def _appearance(self) -> dict[str, Any] | None:
         return self._session.details.appearance
 
+    @property
+    def _reading(self) -> dict[str, Any] | None:
+        return self._session.details.reading
+
+    @property
+    def _fingerprints(self) -> np.ndarray | None:
+        return self._session.details.fingerprints
+
     def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         return ((members, p) for _, members, p in self._run(X))
 
@@ -314,9 +322,10 @@ class OnnxClassifier(PredictsInChunks):
             X = np.asarray(X)
         if tuple(X.shape[1:]) != session.shape or not len(X):
             expected = ", ".join(map(str, ("n_samples", *session.shape)))
+            single = " Pass X[np.newaxis]." * (tuple(X.shape) == session.shape)
             raise ValueError(
                 f"{self.path} takes arrays of shape ({expected}) with at least one "
-                f"sample; got an array of shape {tuple(X.shape)}."
+                f"sample; got an array of shape {tuple(X.shape)}.{single}"
             )
         for start in range(0, len(X), _AT_A_TIME):
             rows = read_rows(X, slice(start, start + _AT_A_TIME))
@@ -336,6 +345,11 @@ class OnnxClassifier(PredictsInChunks):
                 f"{self.path} takes samples of type {dtype}, on the scale of its "
                 f"training data; got an array of type {rows.dtype}."
             )
+        if dtype.kind == "f" and self._appearance is not None:
+            # Imported here, because it imports OpenCV.
+            from skwbc.augmentation._appearance import check_scale
+
+            check_scale(self._appearance, rows, str(self.path))
         rows = rows.astype(dtype, copy=False)
         if dtype.kind == "f" and not np.isfinite(rows).all():
             raise ValueError(

@@ -15,7 +15,11 @@ from skwbc.augmentation import ImageAugmenter
 from skwbc.augmentation._standardise import Standardisation
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
 from skwbc.ensemble._averaging import average_ensemble
-from skwbc.ensemble._parts import expected_image_shape, transformers_of
+from skwbc.ensemble._parts import (
+    appearance_of,
+    expected_image_shape,
+    transformers_of,
+)
 from skwbc.export._format import (
     MEMBERS,
     PROBA,
@@ -169,6 +173,8 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
                 ensemble.known_classes_,
                 typical["n_samples"] if typical else None,
                 ensemble._appearance if len(shape) == 3 else None,
+                getattr(ensemble, "_reading", None),
+                getattr(ensemble, "_fingerprints", None),
             ),
             __version__,
         )
@@ -217,7 +223,9 @@ def _check_predictions(
     if dtype == np.uint8:
         X: Any = rng.integers(256, size=(_N_TEST_SAMPLES, *shape), dtype=np.uint8)
     else:
-        X = rng.random((_N_TEST_SAMPLES, *shape)).astype(dtype)
+        # On the scale of the training images.
+        white = (appearance_of(ensemble) or {}).get("white", 1.0)
+        X = (rng.random((_N_TEST_SAMPLES, *shape)) * white).astype(dtype)
     chunks = list(ensemble._answer_in_chunks(X))
     expected_members = np.concatenate([members for members, _ in chunks], axis=1)
     diverged = np.flatnonzero(lacks_probabilities(expected_members).any(axis=1)) + 1

@@ -45,7 +45,9 @@ def evaluate(estimator: Any, X: Any, y: Any) -> dict[str, Any]:
         :meth:`skwbc.KFoldEnsembleClassifier.typicality`), or else a dict with
         "n_unlike", the number of samples whose p-value is below 0.05, "n_expected", the
         mean of that number for samples like the training samples, "n_training", and
-        "accuracy_unlike" and "accuracy_others" (float, or None without such samples).
+        "accuracy_unlike" and "accuracy_others" (float, or None without such samples);
+        "n_trained_on", the number of images that the classifier was trained on (int, or
+        None if it is not known).
 
     Raises
     ------
@@ -102,6 +104,9 @@ def score_predictions(
         },
         "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
         "typicality": _score_typicality(predictions, y == predicted),
+        "n_trained_on": None
+        if predictions.trained_on is None
+        else int(predictions.trained_on.sum()),
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.ensemble._conformal import prediction_sets
+from skwbc.ensemble._overlap import trained_on
 from skwbc.ensemble._typicality import LEVEL, describe_unlike, is_beyond_chance
 
 
@@ -26,12 +27,15 @@ class Predictions(NamedTuple):
         Typicality of the samples, if it is watched.
     n_training : int
         Number of training samples that they were compared with.
+    trained_on : ndarray of shape (n_samples,), bool, or None
+        Whether the classifier was trained on them, if it is known.
     """
 
     proba: np.ndarray
     members: Any = None
     p: Any = None
     n_training: int = 0
+    trained_on: Any = None
 
     @property
     def unlike(self) -> np.ndarray:
@@ -62,10 +66,11 @@ def predict_once(estimator: Any, X: Any) -> Predictions:
     members, p = zip(*estimator._answer_in_chunks(X), strict=True)
     joined = np.concatenate(members, axis=1)
     proba = average_ensemble(estimator, joined)
+    overlap = trained_on(estimator, X)
     typical = estimator._typical
     if typical is None or not typical["watched"]:
-        return Predictions(proba, joined)
-    return Predictions(proba, joined, np.concatenate(p), typical["n_samples"])
+        return Predictions(proba, joined, trained_on=overlap)
+    return Predictions(proba, joined, np.concatenate(p), typical["n_samples"], overlap)
 
 
 def describe_difference(estimator: Any, X: Any, unlike: np.ndarray) -> str:
@@ -122,8 +127,9 @@ def describe_predictions(
         One row per sample: "image" (its name), "predicted" (the label as str),
         "probabilities" (a dict from label to float, the mean over the members),
         "agreement" (int, the number of members whose first choice is "predicted"),
-        "typicality" (float, the p-value, or None) and, with `coverage`, "set" (a list
-        of labels, the most probable first).
+        "typicality" (float, the p-value, or None), "trained_on" (bool, whether the
+        ensemble was trained on it, or None) and, with `coverage`, "set" (a list of
+        labels, the most probable first).
 
     Raises
     ------
@@ -132,7 +138,7 @@ def describe_predictions(
         the ensemble has no held-out probabilities, or no member has probabilities for
         some sample.
     """
-    proba, members, p, _ = predictions
+    proba, members, p, _, overlap = predictions
     if len(names) != members.shape[1]:
         raise ValueError(
             f"Got {len(names)} names for {members.shape[1]} samples; expected one per "
@@ -146,12 +152,14 @@ def describe_predictions(
             "probabilities": dict(zip(labels, row.tolist(), strict=True)),
             "agreement": int(agreement),
             "typicality": each,
+            "trained_on": on,
         }
-        for name, row, agreement, each in zip(
+        for name, row, agreement, each, on in zip(
             names,
             proba,
             count_agreeing(members, proba),
             [None] * len(proba) if p is None else p.tolist(),
+            [None] * len(proba) if overlap is None else overlap.tolist(),
             strict=True,
         )
     ]

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import replacing
 from skwbc._utils.sklearn_compat import HasMethods, validated
+from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._parts import has_networks
 from skwbc.ensemble._typicality import FEWEST
 from skwbc.inspection._evaluation import describe_typicality
@@ -150,13 +151,22 @@ def _page(
             Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
             facts.images_key(gallery),
         ],
-        [*strange, *pair_findings, *class_findings(gallery)],
+        [*_overlap(scores), *strange, *pair_findings, *class_findings(gallery)],
         f"{'images unlike the training images, ' * (judged.predictions.p is not None)}"
+        f"{'equal training images, ' * (scores['n_trained_on'] is not None)}"
         f"classes with few or no images, classes of very different size, {compared}. "
-        "This report cannot detect whether the model was trained on any of these "
-        "images.",
+        "Training images that were saved again or turned are not detected.",
         [section for section in sections if section.blocks],
     )
+
+
+def _overlap(scores: dict[str, Any]) -> list[Finding]:
+    """Return a warning of images that the model was trained on."""
+    n_trained_on = scores["n_trained_on"]
+    if not n_trained_on:
+        return []
+    text = describe_overlap(n_trained_on, scores["n_samples"])
+    return [Finding("Training images", f"{text}, so the scores are too good.")]
 
 
 def _unlike(

@@ -12,7 +12,7 @@ from skwbc.ensemble._parts import what_folds_chose
 from skwbc.inspection import find_label_issues, find_near_duplicates
 from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
-from skwbc.report._page import Block, Cards, Finding, Table, Text
+from skwbc.report._page import Block, Card, Cards, Finding, Text
 
 # Metrics of a class with fewer images are mostly chance.
 FEW, FEW_IN_A_FOLD = 10, 2
@@ -20,7 +20,7 @@ FEW, FEW_IN_A_FOLD = 10, 2
 IMBALANCE = 5
 # A search for near-duplicates among more images would take minutes.
 MOST_COMPARED = 20_000
-_SHOWN_PAIRS = 20
+_SHOWN_PAIRS, _PAIR_SIDE = 20, 128
 
 
 def class_findings(
@@ -111,7 +111,7 @@ def duplicates(
     findings : list of Finding
         Warnings.
     blocks : list of Block
-        A table of the pairs.
+        Pictures of the pairs.
     checked_for : str
         Description of the search.
     """
@@ -124,20 +124,20 @@ def duplicates(
     checked_for = "near-duplicate images (also rotated and flipped)"
     if not pairs:
         return [], [], checked_for
-    labels, codes, rows = gallery.labels, gallery.codes, []
-    for pair in pairs[:_SHOWN_PAIRS]:
-        names = [labels[codes[pair[side]]] for side in ("first", "second")]
-        row = dict(zip(("Image", "Nearly equal image"), pair["images"], strict=True))
-        row["Labels"] = " and ".join(dict.fromkeys(names))
-        if splits is not None:
-            row["Across folds"] = "yes" if pair["leaks"] else "no"
-        row["Similarity"] = f"{pair['similarity']:.3f}"
-        rows.append(row)
+    cards = []
+    for number, pair in enumerate(pairs[:_SHOWN_PAIRS], start=1):
+        rows = [pair["first"], pair["second"]]
+        similarity = f"pair {number}, similarity {pair['similarity']:.3f}"
+        across = ["across folds"] if pair["leaks"] else []
+        for row, source in zip(rows, gallery.sources(rows, _PAIR_SIDE), strict=True):
+            label = gallery.labels[gallery.codes[row]]
+            lines = [gallery.names[row], label, similarity, *across]
+            cards.append(Card(source, ", ".join(lines), lines))
     caption = f"Near-duplicate images: {_pairs(len(pairs)).lower()}"
     if len(pairs) > _SHOWN_PAIRS:
         caption += f"; the {_SHOWN_PAIRS} most similar are shown"
-    table = Table(caption, rows, n_texts=len(rows[0]) - 1)
-    return list(_pair_findings(pairs, codes, splits)), [table], checked_for
+    findings = list(_pair_findings(pairs, gallery.codes, splits))
+    return findings, [Cards(caption, cards)], checked_for
 
 
 def _pair_findings(
@@ -147,20 +147,22 @@ def _pair_findings(
     if leaks:
         yield Finding(
             "Near-duplicate images across folds",
-            f"{_pairs(leaks)} of images are nearly equal, one used for training "
-            "and the other held out, so the out-of-fold scores are too good. "
-            "Remove one image of each pair, or keep pairs together with groups.",
+            f"{_pairs(leaks)} of images may show the same cell, one used for "
+            "training and the other held out; then the out-of-fold scores are too "
+            "good. Look at the pictures. Remove one image of each pair, or keep "
+            "pairs together with groups.",
         )
     elif splits is None:
         yield Finding(
             "Near-duplicate images",
-            f"{_pairs(len(pairs))} of images are nearly equal. They count twice, "
-            "so the interval of the accuracy is too narrow.",
+            f"{_pairs(len(pairs))} of images may show the same cell. Then they "
+            "count twice, and the interval of the accuracy is too narrow.",
         )
     if differ := sum(codes[pair["first"]] != codes[pair["second"]] for pair in pairs):
         yield Finding(
             "The same image with two labels",
-            f"{_pairs(differ)} of images are nearly equal but have different labels.",
+            f"{_pairs(differ)} of images may show the same cell, but have "
+            "different labels.",
         )
 
 

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
 
-from skwbc import FlattenImages, ImageAugmenter
+from skwbc import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.augmentation import AugmentedImages
 
 RANDOM = {
@@ -312,3 +312,47 @@ def test_channels_first_messages(noise):
 def test_check_param_validation(noise, params, message):
     with pytest.raises(ValueError, match=message):
         ImageAugmenter(**params).fit(noise)
+
+
+BYTES = np.random.default_rng(0).integers(256, size=(6, 12, 10, 3), dtype=np.uint8)
+SCALES = {
+    "bytes": BYTES,
+    "16 bits": BYTES.astype(np.uint16) * 257,
+    "fractions": BYTES / 255,
+    "0 to 255": BYTES.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("estimator", [ImageAugmenter(), ColourStatistics()])
+@pytest.mark.parametrize("given", SCALES)
+@pytest.mark.parametrize("fitted", SCALES)
+def test_another_scale_than_in_fit_is_refused(estimator, fitted, given):
+    transformer = clone(estimator).fit(SCALES[fitted])
+    if fitted == given or {fitted, given} == {"bytes", "0 to 255"}:
+        transformer.transform(SCALES[given])
+        # Merely dark or bright.
+        transformer.transform(
+            SCALES[given] // 9 if fitted != "fractions" else BYTES / 80
+        )
+        return
+    with pytest.raises(
+        ValueError, match="was fitted on images of .* in which white is"
+    ):
+        transformer.transform(SCALES[given])
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("u1", 1), ("u2", 257), ("f4", 1 / 255)])
+def test_rescale_to_white(dtype, factor):
+    images = (BYTES * np.array(factor, "f8" if dtype == "f4" else dtype)).astype(dtype)
+    result = ImageAugmenter(rescale="auto").fit_transform(images)
+    assert_allclose(result, BYTES / 255, rtol=1e-5)
+    centred = ImageAugmenter(rescale="auto").fit_transform(images - images.mean())
+    assert_allclose(centred, images - images.mean(), rtol=1e-4, atol=1e-3)
+
+
+def test_a_single_image():
+    for estimator in (ImageAugmenter(), ColourStatistics()):
+        with pytest.raises(ValueError, match=r"a single image pass X\[np.newaxis\]"):
+            estimator.fit(BYTES).transform(BYTES[0])
+        with pytest.raises(ValueError, match=r"channel axis pass X\[..., np.newaxis\]"):
+            estimator.fit(BYTES[..., :1]).transform(BYTES[..., 0])

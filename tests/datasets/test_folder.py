@@ -202,3 +202,31 @@ def test_real_cells(real_data):
         "Monocyte": 20,
         "Neutrophil": 207,
     }
+
+
+@pytest.mark.parametrize("label", ["../x", "/x", "..", ".x", "", "a/b", "a\\b", "a:b"])
+def test_files_are_written_below_the_folder(tmp_path, label):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    with pytest.raises(ValueError, match="cannot be the name of a folder"):
+        save_image_folder(images, ["a", label], tmp_path / "cells")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_rgb_of_bytes_is_written(tmp_path):
+    for images in (np.zeros((1, 8, 8, 3)), np.zeros((1, 8, 8, 1), np.uint8)):
+        with pytest.raises(ValueError, match="takes uint8 RGB images"):
+            save_image_folder(images, ["a"], tmp_path)
+    assert save_image_folder(images[:0], [], tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_to_folders_above_are_not_followed(folder):
+    for name, target in (("machine", "/"), ("above", folder.parent)):
+        (folder / "monocyte" / name).symlink_to(target, target_is_directory=True)
+    (folder / "a.png").write_bytes((folder / "monocyte" / "cell_3.png").read_bytes())
+    data = gather_images([folder], image_shape=(20, 20, 3))
+    assert len(data.images) == 7
+    (folder / "a.czi").write_bytes(b"-")
+    data = gather_images([folder], image_shape=(20, 20, 3))
+    assert len(data.images) == 7
+    assert "1 images in formats that are not read (.czi)" in data.errors[0]

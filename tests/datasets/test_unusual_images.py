@@ -64,7 +64,7 @@ def alpha():
     return encoded(opaque, ".png")
 
 
-def animated():
+def two_pages():
     first = np.ascontiguousarray(PICTURE[..., ::-1])
     pages = cv2.imencodemulti(".tiff", [first, np.zeros_like(first)])
     return pages[1].tobytes()
@@ -95,7 +95,6 @@ RIGHT = {
     "16_bits.tif": lambda: encoded(PICTURE[..., ::-1].astype(np.uint16) * 257, ".tif"),
     "palette.png": palette,
     "alpha.png": alpha,
-    "pages.tif": animated,
     "turned.jpg": turned,
     "e.webp": lambda: rgb(".webp"),
     "f.ppm": lambda: rgb(".ppm"),
@@ -120,6 +119,7 @@ WRONG = {
         lambda: encoded((PICTURE / 255).astype("f4"), ".tif"),
         "values of 32 bits (float32). TIFF files of 8 and 16 bits are read",
     ),
+    "pages.tif": (two_pages, "holds 2 pages of 24 x 16 pixels with 3 channel(s)"),
     "huge.png": (huge, "20,000 x 20,000 pixels, more than max_pixels=100,000,000"),
 }
 

@@ -11,6 +11,7 @@ from skwbc.datasets import (
     make_blood_cells,
 )
 from skwbc.inspection import find_near_duplicates
+from skwbc.inspection._near_duplicates import _similar, _thumbnails
 
 
 def jpeg(image):
@@ -46,7 +47,24 @@ def test_finds_copies(how):
         (k, k + n) for k in range(n)
     ]
     assert pairs == sorted(pairs, key=lambda p: -p["similarity"])
-    assert all(0.96 <= p["similarity"] <= 1 and p["leaks"] is None for p in pairs)
+    assert all(0.85 <= p["similarity"] <= 1 and p["leaks"] is None for p in pairs)
+
+
+def test_different_cells_on_a_plain_ground_are_no_pair():
+    """Thumbnails of dark discs are alike; their textures differ."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:100, :100] - 50
+    distance = np.hypot(rows, columns)[..., np.newaxis]
+    inside = distance < np.arange(28, 36).reshape(8, 1, 1, 1)
+    texture = cv2.GaussianBlur(rng.normal(size=(100, 100, 24)).astype("f4"), None, 2)
+    texture = np.moveaxis(texture, 2, 0).reshape(8, 3, 100, 100).transpose(0, 2, 3, 1)
+    cells = 230 - inside * (120 + 120 * texture)
+    # The last one is the first, cut out differently, by 4 pixels.
+    shifted = np.roll(cells[:1], (4, -3), axis=(1, 2))
+    X = np.concatenate([cells, shifted]).clip(0, 255).astype(np.uint8)
+    assert len(list(_similar(_thumbnails(X), 0.85))) > 20
+    (pair,) = find_near_duplicates(X)
+    assert (pair["first"], pair["second"]) == (0, 8)
 
 
 def test_oblong_images_of_other_types(noise):
@@ -90,14 +108,14 @@ def test_real_cells(real_data):
     assert pairs == {
         ("00037", "00038"), ("00205", "00276"), ("00226", "00261"), ("00229", "00258"),
         ("00230", "00257"), ("00231", "00256"), ("00237", "00252"), ("00244", "00247"),
-        ("00382", "00395"), ("00384", "00393"), ("00386", "00391"),
+        ("00243", "00250"), ("00382", "00395"), ("00384", "00393"), ("00386", "00391"),
     }  # fmt: skip
 
 
 def test_search_stops_at_too_many_pairs(noise, monkeypatch):
     monkeypatch.setattr("skwbc.inspection._near_duplicates._MOST_PAIRS", 5)
-    with pytest.warns(UserWarning, match="More than 5 pairs.*nearer to 1"):
-        assert len(find_near_duplicates(np.repeat(noise[:1], 9, axis=0))) == 5
+    with pytest.warns(UserWarning, match="More than 5 pairs.*search stopped"):
+        assert len(find_near_duplicates(np.repeat(noise[:1], 9, axis=0))) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,400 @@
+"""Image files of all formats: checks of a file before it is decoded, and of its pixels.
+
+TIFF is read by tifffile, see `_tiff.py`; all other formats by OpenCV.
+"""
+
+import io
+import os
+import re
+import stat
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import cv2
+import imagesize
+import numpy as np
+
+from skwbc._utils.files import MAX_PIXELS
+from skwbc.datasets._tiff import FIRST_BYTES, in_8_bits, read_tiff
+
+KINDS = "PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM"
+_NOT_DECODED = (
+    "{path} could not be decoded as an image ({size} bytes). Expected a whole "
+    f"{KINDS} file."
+)
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Width, height and maximum, with comments between them.
+_PNM_HEAD = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}")
+
+
+class Reading(NamedTuple):
+    """Parameters of :func:`read_image`, checked."""
+
+    size: tuple[int, int]
+    channels: tuple[int, ...] | str | None = None
+    page: int | str | None = None
+    max_pixels: int = MAX_PIXELS
+
+    @classmethod
+    def checked(
+        cls,
+        image_size: Sequence[int],
+        channels: Sequence[int] | str | None,
+        page: int | str | None,
+        max_pixels: int,
+    ) -> Self:
+        """Check the parameters of :func:`read_image`."""
+        height, width = check_sides(image_size, "image_size", ("height", "width"))
+        if channels is not None and not isinstance(channels, str):
+            values: list[Any] = list(channels)
+            if (
+                not values
+                or not all(_is_number(each) for each in values)
+                or len(set(values)) < len(values)
+            ):
+                raise ValueError(
+                    f"channels={channels!r}: expected different numbers from 0, such "
+                    "as [0, 2, 3], or 'all'."
+                )
+            channels = tuple(int(each) for each in values)
+        elif channels not in (None, "all"):
+            raise ValueError(f"channels={channels!r}: expected numbers or 'all'.")
+        if not (page is None or page == "max" or _is_number(page)):
+            raise ValueError(
+                f"page={page!r}: expected a number from 0, or 'max' for the brightest "
+                "value of each pixel."
+            )
+        return cls((height, width), channels, page, max_pixels)
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes that one image may take in its file: 4 channels of 16 bits."""
+        return 8 * self.max_pixels + 2**24
+
+    def too_large(self, width: int, height: int) -> str:
+        """Return what to say of an image, behind its name."""
+        return (
+            f"has {width:,} x {height:,} pixels, more than max_pixels="
+            f"{self.max_pixels:,}, and was not decoded. Raise max_pixels if you trust "
+            "the file and have the memory."
+        )
+
+
+class Decoded(NamedTuple):
+    """An image of the wanted size, and what its file is like.
+
+    Attributes
+    ----------
+    image : ndarray of shape (height, width, channels)
+        The image.
+    is_dim : bool
+        Whether it has 12 of 16 bits, and became RGB of 8.
+    is_mask : bool
+        Whether it has only two or three values of grey.
+    sides : tuple of int
+        (height, width) in the file.
+    """
+
+    image: np.ndarray
+    is_dim: bool
+    is_mask: bool
+    sides: tuple[int, int]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Integral) and value is not True and int(value) >= 0
+
+
+def check_sides(
+    value: Any, name: str, sides: Sequence[str], smallest: int = 1
+) -> tuple[int, ...]:
+    """Check a size in pixels.
+
+    Parameters
+    ----------
+    value : sequence of int
+        The size.
+    name : str
+        Name of the parameter, for the message.
+    sides : sequence of str
+        Names of the entries, in order.
+    smallest : int, default=1
+        The smallest allowed entry.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is not a size.
+    """
+    values: list[Any] = list(value)
+    whole = all(isinstance(side, Integral) and side is not True for side in values)
+    if len(values) != len(sides) or not whole or min(values) < smallest:
+        raise ValueError(
+            f"{name}={value!r}: expected {len(sides)} whole numbers of at least "
+            f"{smallest}, ({', '.join(sides)})."
+        )
+    return tuple(int(side) for side in values)
+
+
+def read_image(
+    path: str | os.PathLike,
+    image_size: Sequence[int],
+    *,
+    channels: Sequence[int] | str | None = None,
+    page: int | str | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
+    """Read one image file and bring it to a size.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM file. The orientation
+        in the file is applied, and an alpha channel is dropped.
+    image_size : tuple of int
+        (height, width) in pixels of the result. The aspect ratio may change. Images
+        are reduced by averaging areas, and enlarged linearly.
+    channels : sequence of int or "all", default=None
+        None reads grey and RGB images as RGB of 8 bits, and refuses others. Numbers,
+        from 0, choose channels, which keep the type of the file; "all" takes all of
+        them. Pages of a TIFF file that does not say what they are count as channels.
+    page : int or "max", default=None
+        Which of several pages (planes of a z-stack, points in time) of a TIFF file to
+        read, from 0, or the largest value of each pixel over all pages. None refuses
+        files with several pages. Only the first frame of a GIF is read.
+    max_pixels : int, default=100,000,000
+        Height times width of the largest image that is decoded. The size is read from
+        the header of the file first. The file may have 8 bytes per pixel of these.
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+        With `channels`, (height, width, n_channels) of uint8, uint16 or floats.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a regular file, is damaged, or needs `channels` or `page`, or
+        the image has more than `max_pixels`.
+    OSError
+        If it cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If a 16-bit image that becomes RGB uses at most 12 bits, which makes it nearly
+        black.
+    """
+    how = Reading.checked(image_size, channels, page, max_pixels)
+    decoded = decode(path, how)
+    if decoded.is_dim:
+        warn_of_dim([str(path)])
+    return decoded.image
+
+
+def decode(path: str | os.PathLike, how: Reading) -> Decoded:
+    """Return the image of `read_image`, without its warning."""
+    size = check_regular(path)
+    # Unlike cv2.imread, this reads every path and raises an error if it cannot.
+    with open(path, "rb", buffering=0) as file:
+        is_tiff = file.read(4) in FIRST_BYTES
+        file.seek(0)
+        if is_tiff:
+            image, bits, is_rgb = read_tiff(file, path, how)
+            is_dim = bits == 16 and 0 < image.max() < 4096
+        elif size > how.max_bytes:
+            raise ValueError(
+                f"{path} has {size:,} bytes, more than 8 per pixel of max_pixels="
+                f"{how.max_pixels:,}, and was not read."
+            )
+        else:
+            bits, is_rgb = 8, True
+            image, is_dim = _by_opencv(file.read(), path, how)
+    n_channels = image.shape[2]
+    if how.channels is None:
+        if n_channels != 1 and not is_rgb:
+            raise ValueError(
+                f"{path} has {image.shape[1]} x {image.shape[0]} pixels with "
+                f"{n_channels} channel(s) of {bits} bits. Grey and RGB are read; "
+                f"choose others by channels={[*range(n_channels)][:4]} or channels="
+                "'all' (--channels)."
+            )
+        image = in_8_bits(image, bits)
+        if n_channels == 1:
+            image = image.repeat(3, axis=2)
+    elif how.channels != "all":
+        chosen = [int(each) for each in how.channels]
+        if max(chosen) >= n_channels:
+            raise ValueError(
+                f"{path} has {n_channels} channel(s); there is no channel {max(chosen)}"
+                ", counted from 0."
+            )
+        image = image[..., chosen]
+    is_dim = bool(is_dim) and how.channels is None
+    height, width = image.shape[:2]
+    return Decoded(_resized(image, how.size), is_dim, _is_mask(image), (height, width))
+
+
+def _is_mask(image: np.ndarray) -> bool:
+    # A few values tell nearly always, in microseconds.
+    some = image.reshape(-1)[:: max(1, image.size // 200)]
+    if image.dtype != np.uint8 or len(set(some.tobytes())) > 3:
+        return False
+    is_grey = bool((image == image[..., :1]).all())
+    return is_grey and 2 <= len(np.unique(image[..., 0])) <= 3
+
+
+def check_regular(path: str | os.PathLike) -> int:
+    """Return the size of a file; refuse pipes and devices, which may never end."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise ValueError(f"{path} is {kind}; expected an image file.")
+    return status.st_size
+
+
+def warn_of_dim(files: Sequence[str]) -> None:
+    """Warn once about all files for which `decode` returned True."""
+    others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    warnings.warn(
+        f"{files[0]}{others}: 16 bits per value, but none above 4,095, as 12-bit "
+        "cameras write them. Reduced to 8 bits this is nearly black. Read them with "
+        "channels='all', which keeps 16 bits (--channels all), or multiply the values "
+        "by 16 and save the files again.",
+        stacklevel=3,
+    )
+
+
+def _by_opencv(
+    content: bytes, path: str | os.PathLike, how: Reading
+) -> tuple[np.ndarray, bool]:
+    data = np.frombuffer(content, np.uint8)
+    width, height = imagesize.get(io.BytesIO(content))
+    # OpenCV decodes some formats whose size cannot be checked first, and believes what
+    # a PNG claims.
+    if min(width, height) < 1 or (content[:8] == _PNG and not _is_whole_png(content)):
+        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
+    if width * height > how.max_pixels:
+        raise ValueError(f"{path} {how.too_large(width, height)}")
+    if how.channels is None:
+        image = _imdecode(data, cv2.IMREAD_COLOR_RGB)
+    else:
+        image = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    head = _PNM_HEAD.match(content)
+    if image is not None and head:
+        image = _with_maximum(int(head[1]), content, image, how)
+    if image is None:
+        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
+    if how.channels is None:
+        # 4,095 of 65,535 is 16 of 255.
+        return image, 0 < image.max() <= 16 and _uses_12_of_16_bits(data)
+    return image[..., ::-1] if image.ndim == 3 else image[..., np.newaxis], False
+
+
+def _is_whole_png(content: bytes) -> bool:
+    """Walk through the chunks, each with its length and checksum, up to the last."""
+    view, start = memoryview(content), len(_PNG)
+    while start + 12 <= len(view):
+        (length,) = struct.unpack_from(">I", view, start)
+        end = start + 8 + length
+        if end + 4 > len(view):
+            return False
+        if zlib.crc32(view[start + 4 : end]) != struct.unpack_from(">I", view, end)[0]:
+            return False
+        if view[start + 4 : start + 8] == b"IEND":
+            return True
+        start = end + 4
+    return False
+
+
+def _with_maximum(
+    most: int, content: bytes, image: np.ndarray, how: Reading
+) -> np.ndarray | None:
+    """Scale a PGM or PPM, whose white is any number, to 8 bits.
+
+    OpenCV does so itself for text of 8 bits. `channels` keeps 16 bits as they are.
+    """
+    if not 0 < most < 65536:
+        return None
+    is_text, is_wide = content[1:2] in b"23", most > 255
+    if most in (255, 65535) or (is_text and not is_wide) or (is_wide and how.channels):
+        return image
+    if is_wide:
+        data = np.frombuffer(content, np.uint8)
+        stored = _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
+    else:
+        stored = image
+    if stored is None:
+        return None
+    return np.rint(stored * (255 / most)).clip(0, 255).astype(np.uint8)
+
+
+def _imdecode(data: np.ndarray, how: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(data, how) if len(data) else None
+    except cv2.error:
+        return None
+
+
+def _uses_12_of_16_bits(data: np.ndarray) -> bool:
+    image = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    return image is not None and image.dtype == np.uint16 and image.max() < 4096
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    smaller = height * width < image.shape[0] * image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    n_channels = image.shape[2]
+    if n_channels > 4:  # more than OpenCV takes
+        return np.dstack([_resized(image[..., [k]], size) for k in range(n_channels)])
+    image = np.ascontiguousarray(image)
+    # OpenCV leaves out the axis of a single channel.
+    return cv2.resize(image, (width, height), interpolation=how).reshape(*size, -1)
+
+
+def read_raw(
+    path: Path, image_shape: Sequence[int], layout: str = "planar"
+) -> tuple[np.ndarray, list[str]]:
+    """Read images and their names, as described in ``load_raw_images``.
+
+    Returns
+    -------
+    images : ndarray of shape (n_samples, height, width, channels), uint8
+    names : list of str
+    """
+    height, width, channels = check_sides(
+        image_shape, "image_shape", ("height", "width", "channels")
+    )
+    check_regular(path)
+    try:
+        values = np.fromfile(path, np.uint8)
+    except MemoryError as error:
+        raise ValueError(f"{path} is larger than the memory. Divide it.") from error
+    size = height * width * channels
+    if not len(values) or len(values) % size:
+        raise ValueError(
+            f"{path} has {len(values)} bytes, which is not a whole number of images of "
+            f"shape {(height, width, channels)} ({size} bytes each) but "
+            f"{len(values) / size:.2f}. Check the file, and the size of its images "
+            "(image_shape; --image-size of skwbc train)."
+        )
+    if layout == "planar":
+        images = values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+    else:
+        images = values.reshape(-1, height, width, channels)
+    one = len(images) == 1
+    names = [str(path) if one else f"{path}[{k}]" for k in range(len(images))]
+    # Networks and warps need the channels of a pixel next to each other.
+    return np.ascontiguousarray(images), names

@@ -1,0 +1,305 @@
+"""TIFF files, by tifffile: every strip and tile is there, whole, and of its size.
+
+All that is known of tifffile is in this module.
+"""
+
+import io
+import logging
+import os
+import struct
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import cv2
+import imagesize
+import numpy as np
+
+if TYPE_CHECKING:
+    from skwbc.datasets._decoding import Reading
+
+FIRST_BYTES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SAVE_AS = "Save it as an 8- or 16-bit TIFF, uncompressed or with LZW or deflate."
+_WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_JPEG = (6, 7, 33007, 34892)
+# Compressions of whole images, whose heads say how much memory they will take.
+_IMAGES = (*_JPEG, 33005, 34712, 34933, 50001)
+# These hide it, or leave the conversion of their colours to the reader.
+_NOT_READ = {
+    **dict.fromkeys((22610, 34934), "JPEG XR"),
+    **dict.fromkeys((50002, 52546), "JPEG XL"),
+    33003: "Aperio's JPEG 2000 of YCbCr",
+}
+# Pixels that a strip or tile may have if the image is smaller.
+_SMALL = 2**20
+# tifffile tells of damage in a log, which Python would print.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+class _Refused(ValueError):
+    """The file is whole, but is not read, or not without being told how."""
+
+
+def read_tiff(
+    file: BinaryIO, path: str | os.PathLike, how: "Reading"
+) -> tuple[np.ndarray, int, bool]:
+    """Read all channels of one page, or of a projection of pages.
+
+    Parameters
+    ----------
+    file : file
+        The open TIFF file.
+    path : str or path-like
+        Its name, for messages.
+    how : Reading
+        Which page, and whether pages are channels.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, channels)
+        uint8, uint16, float32 or float64. Values of fewer than 8 bits fill 8.
+    bits : int
+        Number of bits of a value.
+    is_rgb : bool
+        Whether the channels are red, green and blue.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or of a kind that is not read.
+    """
+    # Imported here, because most images are of other formats.
+    import tifffile
+
+    try:
+        # A file may name others, which it is then said to be made of.
+        with tifffile.TiffFile(file, offset=0, _multifile=False) as tif:
+            return _Image(tif, file, how).read()
+    except _Refused as error:
+        raise ValueError(f"{path} {error}") from None
+    except Exception as error:
+        # A damaged file can raise any exception.
+        why = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise ValueError(
+            f"{path} could not be decoded: {why.rstrip('.')}. It is damaged, cut off, "
+            f"or of an unknown kind. Copy it again. {_SAVE_AS}"
+        ) from error
+
+
+def in_8_bits(image: np.ndarray, bits: int) -> np.ndarray:
+    """Return unsigned integers of 8 to 16 bits in 8."""
+    return image if bits <= 8 else (image >> (bits - 8)).astype(np.uint8)
+
+
+def _expect(is_so: Any, otherwise: str, kind: type[ValueError] = ValueError) -> None:
+    if not is_so:
+        raise kind(otherwise)
+
+
+def _can_be_read(is_so: Any, otherwise: str) -> None:
+    _expect(is_so, otherwise, _Refused)
+
+
+class _Image:
+    """The one image of a file, with its pages."""
+
+    def __init__(self, tif: Any, file: BinaryIO, how: "Reading") -> None:
+        self._file, self._how = file, how
+        self._order = tif.byteorder
+        # Smaller copies are for a quick look.
+        images = [each for each in tif.series if not each.keyframe.is_reduced]
+        _expect(images, "no image in it was found")
+        sizes = ", ".join(" x ".join(map(str, each.shape)) for each in images[:4])
+        _can_be_read(
+            len(images) == 1,
+            f"holds {len(images)} images ({sizes}, ...). Save each in its own file.",
+        )
+        self._series = images[0]
+        self._key = self._series.keyframe
+        self._bits: int = self._key.bitspersample
+        self._check_kind()
+
+    def read(self) -> tuple[np.ndarray, int, bool]:
+        page = self._how.page
+        grid, kind = self._grid()
+        number = page if isinstance(page, int) else 0
+        is_there = number < len(grid)
+        _can_be_read(is_there, f"has {len(grid)} page(s); there is no page {number}.")
+        image = self._stacked(grid[number])
+        height, width, n_channels = image.shape
+        _can_be_read(
+            page is not None or len(grid) == 1,
+            f"holds {len(grid)} {kind} of {width} x {height} pixels with {n_channels} "
+            f"channel(s) of {self._bits} bits. Choose one by page=0 to page="
+            f"{len(grid) - 1}, or the brightest of each pixel by page='max' (--page)."
+            + " If they are channels, add channels='all'."
+            * (kind == "pages"),
+        )
+        for row in grid[1:] if page == "max" else ():
+            image = np.maximum(image, self._stacked(row))
+        orientation = self._key.tags.valueof(274, 1)
+        if orientation in (5, 6, 7, 8):
+            image = image.transpose(1, 0, 2)
+        if orientation in (3, 4, 7, 8):
+            image = image[::-1]
+        if orientation in (2, 3, 6, 7):
+            image = image[:, ::-1]
+        colours = (_RGB, _PALETTE, _CMYK, _YCBCR)
+        is_rgb = self._key.photometric in colours and n_channels == 3
+        return image, self._bits, is_rgb and grid.shape[1] == 1
+
+    def _check_kind(self) -> None:
+        key, how = self._key, self._how
+        height, width = key.shaped[2:4]
+        _can_be_read(height * width <= how.max_pixels, how.too_large(width, height))
+        kind = _NOT_READ.get(key.compression)
+        _can_be_read(
+            not kind, f"is compressed by {kind}, which is not read. {_SAVE_AS}"
+        )
+        colours = getattr(key.photometric, "name", key.photometric)
+        _can_be_read(
+            key.photometric in (_WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR)
+            and key.shaped[1] == 1,
+            f"has colours of the kind {colours} in {key.shaped[1]} plane(s); grey, "
+            f"palettes, RGB, CMYK and YCbCr in one plane are read. {_SAVE_AS}",
+        )
+        is_float = key.dtype is not None and key.dtype.kind == "f"
+        is_known = key.dtype is not None and key.dtype.kind in "bu" and self._bits <= 16
+        _can_be_read(
+            is_known or (is_float and how.channels is not None),
+            f"has values of {self._bits} bits ({key.dtype}). TIFF files of 8 and 16 "
+            "bits are read. Convert it"
+            + ", or read it as it is by channels='all'."
+            * is_float,
+        )
+        n_bytes = int(np.prod(key.shaped)) * key.dtype.itemsize
+        _can_be_read(n_bytes <= how.max_bytes, f"takes {n_bytes:,} bytes. Cut it.")
+
+    def _grid(self) -> tuple[np.ndarray, str]:
+        """Return the numbers of pages, (n_pages, n_channels), and what pages are."""
+        series, how = self._series, self._how
+        n_pages = int(np.prod(series.shape)) // int(np.prod(self._key.shape))
+        axes, shape = series.get_axes(False), series.get_shape(False)
+        dims = {a: n for a, n in zip(axes, shape, strict=True) if a not in "YXS"}
+        if n_pages == 1 or int(np.prod([*dims.values()])) != n_pages:
+            dims = {"Q": n_pages}
+        numbers = np.arange(n_pages).reshape([*dims.values()])
+        named = [f"{n} {a}" for a, n in dims.items() if n > 1 and a not in "QIC"]
+        kind = f"pages ({', '.join(named)})" if named else "pages"
+        if "C" in dims:
+            numbers = np.moveaxis(numbers, [*dims].index("C"), -1)
+            return numbers.reshape(-1, dims["C"]), kind
+        are_channels = how.channels is not None and how.page is None and not named
+        return numbers.reshape((1, -1) if are_channels else (-1, 1)), kind
+
+    def _stacked(self, pages: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._coloured(self._page(int(k))) for k in pages], -1)
+
+    def _page(self, number: int) -> np.ndarray:
+        """Return a page of shape (height, width, samples) as it is stored."""
+        key, pages = self._key, [*self._series.pages]
+        start = self._series.dataoffset
+        if start is not None and len(pages) > 1 and all(p is None for p in pages[1:]):
+            # ImageJ writes large stacks as one page with the others behind it.
+            dtype = key.dtype.newbyteorder(self._order)
+            n_bytes = int(np.prod(key.shaped)) * dtype.itemsize
+            data = self._bytes(start + number * n_bytes, n_bytes)
+            stored = np.frombuffer(data, dtype).reshape(key.shaped).astype(key.dtype)
+        else:
+            _expect(pages[number] is not None, f"page {number} is not there")
+            stored = self._decoded(pages[number].aspage())
+        return np.concatenate([*stored[:, 0]], axis=-1)
+
+    def _decoded(self, page: Any) -> np.ndarray:
+        _expect(
+            (page.shaped, page.dtype) == (self._key.shaped, self._key.dtype),
+            "its pages are of different sizes",
+        )
+        offsets, counts = page.dataoffsets, page.databytecounts
+        n_expected = int(np.prod(page.chunked))
+        _expect(
+            len(offsets) == len(counts) == n_expected,
+            f"it has {min(len(offsets), len(counts))} strips or tiles, expected "
+            f"{n_expected}",
+        )
+        rows, columns = page.shaped[2:4]
+        chunk = min(page.rowsperstrip, rows) * columns
+        if page.is_tiled:
+            chunk = page.tilelength * page.tilewidth
+        most = max(_SMALL, 4 * rows * columns)
+        _expect(chunk <= most, f"a tile has {chunk:,} pixels")
+        _expect(sum(counts) <= self._how.max_bytes, f"it has {sum(counts):,} bytes")
+        tables = {}
+        if page.compression in _JPEG:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        out = np.empty(page.shaped, page.dtype)
+        for k, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
+            data = self._bytes(offset, count)
+            claimed = chunk
+            if page.compression in _IMAGES:
+                claimed = _claim(data, page.compression, max(chunk, _SMALL))
+            pixels, (separate, _, row, column, _), shape = page.decode(
+                data, k, **tables
+            )
+            place = out[separate, :, row : row + shape[1], column : column + shape[2]]
+            pixels = pixels[:, : place.shape[1], : place.shape[2]]
+            is_right = pixels.shape == place.shape and pixels.dtype == out.dtype
+            is_right &= claimed >= place[..., 0].size
+            _expect(is_right, f"strip or tile {k} has the shape {pixels.shape[1:]}")
+            place[...] = pixels
+        return out
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        size = os.fstat(self._file.fileno()).st_size
+        _expect(
+            offset > 0 and count > 0 and offset + count <= size,
+            f"a strip or tile should be at bytes {offset:,} to {offset + count:,} of "
+            f"{size:,}",
+        )
+        self._file.seek(offset)
+        return self._file.read(count)
+
+    def _coloured(self, image: np.ndarray) -> np.ndarray:
+        """Return grey with white up, or RGB; integers of 8 or 16 bits, or floats."""
+        key = self._key
+        kind, bits = key.photometric, key.bitspersample
+        if kind == _PALETTE:
+            table = np.asarray(key.colormap)
+            self._bits = 8
+            table = (
+                in_8_bits(table, 16) if table.max() > 255 else table.astype(np.uint8)
+            )
+            return table.T[image[..., 0]]
+        if image.dtype.kind == "f":
+            image = image.astype(np.promote_types(image.dtype, np.float32), copy=False)
+        else:
+            most = 2**bits - 1
+            image = image.astype(np.uint16 if bits > 8 else np.uint8)
+            image = most - image if kind == _WHITE_IS_0 else image
+            if bits < 8:
+                image = (image.astype(np.uint16) * 255 // most).astype(np.uint8)
+        # Decoders of images return RGB.
+        if kind == _CMYK or (kind == _YCBCR and key.compression not in _IMAGES):
+            image, self._bits = in_8_bits(image, bits), 8
+            if kind == _YCBCR:
+                image = np.ascontiguousarray(image[..., [0, 2, 1]])
+                return cv2.cvtColor(image, cv2.COLOR_YCrCb2RGB)
+            ink = 255 - image.astype(np.uint32)
+            return (ink[..., :3] * ink[..., 3:4] // 255).astype(np.uint8)
+        extra = [2] if kind == _RGB and image.shape[2] == 4 else [*key.extrasamples]
+        # The opacity. Not all programs say so if there are four samples.
+        first = image.shape[2] - len(extra)
+        opacity = [first + k for k, what in enumerate(extra) if what in (1, 2)]
+        _expect(len(opacity) < image.shape[2], "it has no colours, only an opacity")
+        return np.delete(image, opacity, axis=2) if opacity else image
+
+
+def _claim(data: bytes, compression: int, most: int) -> int:
+    """Return the pixels that the head of an image claims, before memory is taken."""
+    width, height = imagesize.get(io.BytesIO(data))
+    if data[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000 without a container
+        right, lower, left, upper = struct.unpack_from(">4I", data, 8)
+        width, height = right - left, lower - upper
+    is_whole = compression not in _JPEG or data.rstrip(b"\0")[-2:] == b"\xff\xd9"
+    _expect(is_whole, "a JPEG in it has no end")
+    is_right = min(width, height) > 0 and width * height <= most
+    _expect(is_right, f"an image in it claims {width} x {height} pixels")
+    return width * height
