@@ -59,4 +59,4 @@ def bare_passes(
 
 def computed_anew() -> AbstractContextManager:
     """Return a context in which no features of images are kept for the next time."""
-    return patch.multiple(row_cache, _rows=OrderedDict(), _n_bytes=0, _MOST_BYTES=0)
+    return patch.multiple(row_cache, _rows=OrderedDict(), _MOST_ROWS=0)

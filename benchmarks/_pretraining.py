@@ -196,7 +196,7 @@ def vary(
         Smallest and largest magnification.
     generator : Generator
     side : int, default=100
-        Of the result, in pixels.
+        Side of the result in pixels.
 
     Returns
     -------

@@ -30,7 +30,7 @@ class CompactMaps(nn.Sequential):
     filters : sequence of int, default=(32, 64, 128, 256)
         Number of maps of each convolution; the last is the length of the output.
     channels : int, default=3
-        Of the images.
+        Number of channels of the images.
     """
 
     def __init__(

@@ -228,7 +228,7 @@ def measure(
         start_from(ensemble, weights)
     start = time.perf_counter()
     # Features of the images that another method computed would save time.
-    with patch.multiple(row_cache, _rows=OrderedDict(), _n_bytes=0):
+    with patch.multiple(row_cache, _rows=OrderedDict()):
         ensemble.fit(method.prepare(split.X), split.y)
     seconds = time.perf_counter() - start
     rest, y = method.prepare(split.X_rest), split.y_rest

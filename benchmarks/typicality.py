@@ -5,7 +5,8 @@
 
 The default recipe is trained on cells of one laboratory and asked about the rest of
 them, about other laboratories, and about altered images; then it is trained without one
-type of cell and asked about that type. Every result is appended to the file given by
+type of cell and asked about that type. First weights have not seen the laboratory that
+the recipe is trained on. Every result is appended to the file given by
 ``--results``, and is not computed again. Nothing is chosen by these results.
 """
 
@@ -23,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 from _common import describe_machine
+from _recognition_methods import WEIGHTS, start_from
 from _results import append, read_lines
 from sklearn.metrics import roc_auc_score
 
@@ -113,6 +115,9 @@ def try_one(
             images = change(X[some], rng)
             asked[kind] = images, y[some][: len(images)]
     model = make_cell_classifier(random_state=draw, epochs=arguments.epochs)
+    weights = WEIGHTS / f"without_{name}"
+    if weights.is_dir():
+        start_from(model, weights)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit(X[train], y[train])

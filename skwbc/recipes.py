@@ -185,7 +185,7 @@ def _features() -> Pipeline:
     described = FeatureUnion(
         [("network", NetworkFeatures()), ("colours", ColourStatistics())]
     )
-    # The first is right more often, and too sure of it; the second is not.
+    # The first is more accurate but too confident, so the second moderates it.
     linear = SoftVotingClassifier(
         [
             ("discriminant", BalancedDiscriminant()),

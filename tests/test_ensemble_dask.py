@@ -8,6 +8,9 @@ from joblib import parallel_config
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skwbc import KFoldEnsembleClassifier, make_cell_classifier
@@ -38,6 +41,17 @@ class TestDask:
         with parallel_config(backend="dask"):
             ensemble.fit(X, y)
         assert_array_equal(ensemble.predict_proba(X), expected.predict_proba(X))
+        assert_array_equal(ensemble.oof_proba_, expected.oof_proba_)
+
+    def test_parallel_calls_within_members(self):
+        """Tasks that wait for tasks of their own could wait forever."""
+        X, y = load_iris(return_X_y=True)
+        union = FeatureUnion([("scaled", StandardScaler()), ("same", "passthrough")])
+        member = make_pipeline(union, RandomForestClassifier(4, n_jobs=2))
+        ensemble = KFoldEnsembleClassifier(member, random_state=0)
+        expected = clone(ensemble).fit(X, y)
+        with parallel_config(backend="dask"):
+            ensemble.fit(X, y)
         assert_array_equal(ensemble.oof_proba_, expected.oof_proba_)
 
     def test_networks(self, cells):

@@ -22,6 +22,7 @@ from skwbc import (
     FlattenImages,
     ImageAugmenter,
     KFoldEnsembleClassifier,
+    NetworkFeatures,
     SoftVotingClassifier,
 )
 
@@ -37,6 +38,7 @@ VOTE = SoftVotingClassifier(
     ],
     weights=[2, 1],
 )
+SEEN = NetworkFeatures(views=None)
 # Options whose statistics are fitted attributes of their own.
 WHITEN = ImageAugmenter(zca_whitening=True, brightness_range=(0.5, 1), random_state=0)
 
@@ -64,7 +66,7 @@ CASES = {
         f"{type(transformer).__name__}.{method}": Case(
             transformer, IMAGES, IMAGES[:, :, :6] / 65535, method
         )
-        for transformer in (WHITEN, ColourStatistics(), FlattenImages())
+        for transformer in (WHITEN, ColourStatistics(), FlattenImages(), SEEN)
         for method in ("fit", "fit_transform")
     },
 }

@@ -277,6 +277,8 @@ def test_any_number_of_channels_and_bits(quick, cells, n_channels, white):
     proba = clf.predict_proba(X)
     assert proba.shape == (len(X), 3)
     assert_allclose(proba.sum(axis=1), 1)
-    network, colours = clf.estimators_[0].estimators_
+    described, network = clf.estimators_[0].estimators_
     assert network[0].transform(X).max() <= 1
-    assert colours[0].transform(X).shape[1] == 8 * n_channels
+    maps, colours = (each.transform(X) for _, each in described[0].transformer_list)
+    assert maps.shape[1] == 384 * n_channels
+    assert colours.shape[1] == 8 * n_channels

@@ -6,20 +6,17 @@ know of this cache.
 """
 
 import hashlib
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 import numpy as np
 
-# All rows of a process together. Those that were used least recently are dropped.
-_MOST_BYTES = 2**25
-# Bytes that a row takes besides its values.
-_OVERHEAD = 512
+# Those that were used least recently are dropped, and longer ones not kept at all.
+# There is no lock, which an interrupted thread could hold forever: every step on the
+# dict is whole by itself, and what another thread has dropped is computed again.
+_MOST_ROWS, _LONGEST = 2**13, 2**13
 
 _rows: OrderedDict[tuple, np.ndarray] = OrderedDict()
-_lock = threading.Lock()
-_n_bytes = 0
 
 
 def cached_rows(
@@ -42,24 +39,16 @@ def cached_rows(
     -------
     ndarray of shape (n_samples, n_features)
     """
-    global _n_bytes
     keys = [(key, hashlib.blake2b(each, digest_size=20).digest()) for each in images]
-    rows: list = []
-    with _lock:
-        for each in keys:
-            rows.append(_rows.get(each))
-            if rows[-1] is not None:
-                _rows.move_to_end(each)
+    rows: list = [_rows.pop(each, None) for each in keys]
     missing = [place for place, row in enumerate(rows) if row is None]
     if missing:
         new = compute(images[missing] if len(missing) < len(images) else images)
-        with _lock:
-            for place, row in zip(missing, new, strict=True):
-                # Not a view, which would keep the whole batch.
-                rows[place] = row.copy()
-                if keys[place] not in _rows:
-                    _rows[keys[place]] = rows[place]
-                    _n_bytes += row.nbytes + _OVERHEAD
-            while _n_bytes > _MOST_BYTES:
-                _n_bytes -= _rows.popitem(last=False)[1].nbytes + _OVERHEAD
+        for place, row in zip(missing, new, strict=True):
+            # Not a view, which would keep the whole batch.
+            rows[place] = row.copy()
+    if rows and rows[0].nbytes <= _LONGEST:
+        _rows.update(zip(keys, rows, strict=True))
+    while len(_rows) > _MOST_ROWS:
+        _rows.popitem(last=False)
     return np.array(rows)

@@ -23,6 +23,7 @@ from skwbc.cnn._features import NetworkFeatures  # noqa: E402
 from skwbc.cnn._frozen import (  # noqa: E402
     KerasEncoder as KerasEncoder,  # their address in pickles
     OnnxEncoder as OnnxEncoder,
+    share_encoder as share_encoder,
 )
 
 __all__ = [

@@ -102,7 +102,7 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     >>> from skwbc.datasets import make_blood_cells
     >>> X, y = make_blood_cells(6, image_size=(32, 32), random_state=0)
     >>> NetworkFeatures().fit_transform(X).shape
-    (18, 256)
+    (18, 384)
     >>> clf = make_pipeline(NetworkFeatures(), StandardScaler(), LogisticRegression())
     >>> clf.fit(X, y).predict(X).shape
     (18,)

@@ -29,7 +29,7 @@ from skwbc.cnn._networks import find_builder
 from skwbc.cnn._processes import check_process
 from skwbc.cnn._settings import check_keras_settings
 
-# The networks of this package, of which the last maps side by side describe an image.
+# The networks of this package. Their last maps, side by side, describe an image.
 # They take RGB images of any size, divided by 255 and less the mean of each.
 NETWORKS = {"blood_cells": (build_compact_cnn, build_residual_cnn)}
 # The layer of those maps.
@@ -73,11 +73,19 @@ class Encoder:
             return encoder  # type: ignore[return-value]
 
     def __reduce__(self):
-        return type(self).shared, (self.content, self.digest)
+        return share_encoder, (type(self), self.content, self.digest)
 
     def run(self, images: np.ndarray) -> np.ndarray:
         """Return features, (n_samples, n_features), of float32 images."""
         raise NotImplementedError
+
+
+def share_encoder(kind: type[Encoder], content: Any, digest: str) -> Encoder:
+    """Return the encoder of a file; a function, because cloudpickle copies methods."""
+    return kind.shared(content, digest)
+
+
+share_encoder.__module__ = "skwbc.cnn"  # the address in pickles
 
 
 class KerasEncoder(Encoder):
@@ -106,7 +114,7 @@ class KerasEncoder(Encoder):
         return predict_in_batches([self.network], images)[0]
 
     def __reduce__(self):
-        return type(self).shared, (pack(self.content), self.digest)
+        return share_encoder, (type(self), pack(self.content), self.digest)
 
 
 class OnnxEncoder(Encoder):

@@ -1,11 +1,11 @@
 """Fit members in parallel, with any backend of joblib."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
-from sklearn.utils.parallel import Parallel
+from sklearn.utils.parallel import Parallel, delayed
 
 
 def run_in_order(jobs: Sequence[Any], n_jobs: int | None, estimator: Any) -> Iterable:
@@ -40,11 +40,25 @@ def run_in_order(jobs: Sequence[Any], n_jobs: int | None, estimator: Any) -> Ite
                 "whose processes may wait for TensorFlow forever; use 'loky' or "
                 "'threading'."
             )
+    if type(backend) is BACKENDS.get("dask"):
+        jobs = [
+            delayed(_call_in_threads)(*arguments, call=fit.function, **named)
+            for fit, arguments, named in jobs
+        ]
     try:
         parallel = Parallel(return_as="generator", **options)
     except ValueError:  # The backend returns all results at the end.
         parallel = Parallel(**options)
     return parallel(jobs)
+
+
+def _call_in_threads(*arguments: Any, call: Callable[..., Any], **named: Any) -> Any:
+    """Keep what runs in parallel within a member on its worker.
+
+    A task on a Dask worker could wait forever for tasks of its own.
+    """
+    with parallel_config("threading", n_jobs=1):
+        return call(*arguments, **named)
 
 
 def _has_networks(estimator: Any) -> bool:
