@@ -23,8 +23,8 @@ from skwbc.inspection import find_near_duplicates
 BCCD_THREE = {"Neutrophil": 30, "Eosinophil": 30, "Monocyte": 16}
 BCCD_FOUR = BCCD_THREE | {"Lymphocyte": 20}
 MOST, FEWEST = 30, 5  # training cells per class of any other folder
-# Where the number of training cells per class is given: the most images of a class
-# that are read, the fewest that it needs, and the fewest that are kept for the test.
+# For a given number of training cells per class: the most images of a class that are
+# read, the fewest that it needs, and the fewest that are kept for the test.
 MOST_READ, FEWEST_READ, FEWEST_REST = 300, 8, 4
 
 

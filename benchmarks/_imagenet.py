@@ -1,4 +1,4 @@
-"""What EfficientNet-Lite0, trained on ImageNet, sees in images, through PyTorch.
+"""Features of images from EfficientNet-Lite0, trained on ImageNet, by PyTorch.
 
 The weights are Google's (Apache 2.0). Import this module before TensorFlow, if both are
 used in one process.

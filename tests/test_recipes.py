@@ -282,3 +282,14 @@ def test_any_number_of_channels_and_bits(quick, cells, n_channels, white):
     maps, colours = (each.transform(X) for _, each in described[0].transformer_list)
     assert maps.shape[1] == 384 * n_channels
     assert colours.shape[1] == 8 * n_channels
+
+
+def test_sample_weights_reach_the_classifiers_of_features(cells):
+    clf = make_cell_classifier("features", cv=2, random_state=0)
+    weights = np.linspace(0.1, 3, len(cells.target))
+    plain, ones, weighted = (
+        clone(clf).fit(cells.images, cells.target, sample_weight=each).oof_proba_
+        for each in (None, np.ones(len(weights)), weights)
+    )
+    assert_allclose(ones, plain, atol=1e-6)
+    assert np.abs(weighted - plain).max() > 0.01
