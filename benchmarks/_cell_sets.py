@@ -105,6 +105,33 @@ def few_per_class(
     return split_cells(cells, counts, seed, most_rest)
 
 
+def across(
+    folder: Path, other: Path, per_class: int, seed: int, side: int = 100
+) -> Split:
+    """Draw training cells of one laboratory; the test set is that of another.
+
+    The classes are those of which both have enough, by their names in lower case.
+    """
+    cells, asked = _sample(folder, side), _sample(other, side)
+    target, target_asked = map(np.char.lower, (cells.target, asked.target))
+    enough = []
+    for labels, fewest in ((target, per_class // 2), (target_asked, FEWEST_READ)):
+        found, counts = np.unique(labels, return_counts=True)
+        enough.append(found[counts >= fewest])
+    names = np.intersect1d(*enough).tolist()
+    _check(other, names)
+    rng = np.random.default_rng(seed)
+    train = np.concatenate(
+        [rng.permutation(np.flatnonzero(target == name))[:per_class] for name in names]
+    )
+    rest = np.flatnonzero(np.isin(target_asked, names))
+    y, y_rest = (
+        np.searchsorted(names, each) for each in (target[train], target_asked[rest])
+    )
+    X, X_rest = np.asarray(cells.images[train]), asked.images[rest]
+    return Split(X, y, X_rest, y_rest, names)
+
+
 def split_cells(
     cells: Bunch, counts: Mapping[str, int], seed: int, most_rest: int | None = None
 ) -> Split:

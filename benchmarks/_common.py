@@ -21,7 +21,8 @@ HEADER = """\
 
 def describe_machine() -> str:
     """Return processor, accelerators and versions on one line."""
-    packages = map(import_module, ("numpy", "sklearn", "keras", "tensorflow"))
+    backend = import_module("keras").backend.backend()
+    packages = map(import_module, ("numpy", "sklearn", "keras", backend))
     versions = ", ".join(f"{each.__name__} {each.__version__}" for each in packages)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     devices = [f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB", *gpus()]

@@ -26,6 +26,8 @@ from skwbc import (
 # Weights that did not see all that those of the package saw, by pretrain.py.
 WEIGHTS = Path(__file__).with_name("weights")
 DRAWN = WEIGHTS / "drawn" / "compact_blood_cells.npz"
+# Networks that do not start from weights of real cells need more than the recipe has.
+UNTRAINED_EPOCHS = 60
 # Size of HOG's cells in images of 100 pixels; other images are resized.
 HOG_SIDE, HOG_CELL = 100, 20
 
@@ -108,12 +110,13 @@ def trained(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 
 
 def trained_drawn(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
-    made = trained(seed, epochs)
+    made = trained(seed, epochs or UNTRAINED_EPOCHS)
     return made.set_params(estimator__cnn__model__weights=str(DRAWN))
 
 
 def trained_random(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
-    return trained(seed, epochs).set_params(estimator__cnn__model__weights=None)
+    made = trained(seed, epochs or UNTRAINED_EPOCHS)
+    return made.set_params(estimator__cnn__model__weights=None)
 
 
 def frozen_drawn(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
@@ -158,7 +161,7 @@ def start_from(ensemble: KFoldEnsembleClassifier, folder: Path) -> None:
 def torch_twin(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
     from torch_twin import TorchTwin
 
-    ensemble = default(seed, epochs)
+    ensemble = default(seed, epochs or UNTRAINED_EPOCHS)
     network = network_pipeline(ensemble.estimator)
     params = network["cnn"].get_params()
     twin = TorchTwin(

@@ -35,6 +35,7 @@ from _cell_sets import (
     BCCD_THREE,
     FEWEST,
     Split,
+    across,
     any_folder,
     bccd,
     few_per_class,
@@ -61,10 +62,22 @@ DATA = {
     "pbc": "PBC",
     "pollen": "Pollen",
     "red_cells": "Red cells",
+    "bccd-chula": "BCCD, asked about Chula",
+    "chula-bccd": "Chula, asked about BCCD",
+    "bccd-pbc": "BCCD, asked about PBC",
+    "pbc-bccd": "PBC, asked about BCCD",
     "folder": "the folder given by --folder",
 }
 # The number of training images per class is varied.
 VARIED = ("bccd", "chula", "pbc", "pollen", "red_cells")
+# Trained on 30 cells of each class of one laboratory; the weights have seen neither.
+PAIRS = {
+    "bccd-chula": "chula",
+    "chula-bccd": "chula",
+    "bccd-pbc": "pbc",
+    "pbc-bccd": "pbc",
+}
+PER_CLASS_OF_PAIR = 30
 RESULTS = Path(__file__).with_suffix(".jsonl")
 
 
@@ -197,6 +210,14 @@ def sets_of_cells(arguments: argparse.Namespace) -> Iterator[Cells]:
             folder, side = arguments.folder, arguments.side
             title = tested(f"Folder {folder.resolve().name}, {side} px", arguments)
             yield Cells(title, None, partial(any_folder, folder, side, arguments.rest))
+        elif data in PAIRS:
+            trained_on, asked = (arguments.shared / each for each in data.split("-"))
+            yield Cells(
+                DATA[data],
+                None,
+                partial(across, trained_on, asked, PER_CLASS_OF_PAIR),
+                WEIGHTS / f"without_{PAIRS[data]}",
+            )
         elif not folder.is_dir():
             tell(f"{data}: left out, there is no folder {folder}")
         elif data in VARIED:

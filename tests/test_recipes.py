@@ -108,6 +108,10 @@ def test_parameters_reach_the_parts():
         make_cell_classifier(epochs=0)
     with pytest.raises(ValueError, match="'features' trains no network"):
         make_cell_classifier("features", epochs=3)
+    with pytest.raises(ValueError, match="'article' has no colours"):
+        make_cell_classifier("article", colours=False)
+    plain = make_cell_classifier("features", colours=False).get_params()
+    assert plain["estimator__features__colours"] == "drop"
 
 
 def test_members_get_their_fold_unaugmented(monkeypatch, quick, cells):

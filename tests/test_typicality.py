@@ -22,7 +22,7 @@ from sklearn.model_selection import (
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVC
 
 from skwbc import (
@@ -51,6 +51,7 @@ def unlike_images(kind, images):
     return {
         "noise": lambda: rng.integers(0, 256, images.shape).astype(np.uint8),
         "black": lambda: np.zeros_like(images),
+        "grey": lambda: np.repeat(images[..., 1:2], 3, axis=-1),
         "mask": lambda: (
             ((images.mean(-1, keepdims=True) > 128) * 255).astype(np.uint8)
             * np.ones(3, np.uint8)
@@ -200,7 +201,7 @@ def test_more_than_by_chance(n_training):
         assert is_beyond_chance(n_unlike, n, n_training) == (chance < 0.01)
 
 
-@pytest.mark.parametrize("kind", ["noise", "black", "mask"])
+@pytest.mark.parametrize("kind", ["noise", "black", "mask", "grey"])
 def test_strange_images(recipe, onnx, new_cells, kind):
     images = unlike_images(kind, new_cells[0])
     for model in (recipe, onnx):
@@ -231,6 +232,35 @@ def test_images_of_the_same_kind(recipe, onnx, new_cells, tmp_path):
     scores = evaluate(recipe, images, target)["typicality"]
     assert scores["n_unlike"] == np.sum(p < 0.05)
     assert scores["n_training"] == 36
+
+
+def test_only_frozen_networks_and_the_look_count(recipe, new_cells):
+    """The recipe "features", which trains no network, has the same p-values."""
+    X, y = make_blood_cells(12, image_size=SIDE, random_state=0)
+    features = make_cell_classifier("features", cv=3, colours=False, random_state=0)
+    features.fit(X, y)
+    for images in (new_cells[0], new_cells[0][..., ::-1]):
+        p = features.typicality(images)
+        np.testing.assert_allclose(recipe.typicality(images), p)
+    assert (p < 0.05).mean() > 0.7  # red and blue are exchanged
+
+
+def test_directions_are_compared_as_they_are():
+    """Of rows of unit length only the angle counts, also of features that hardly vary.
+
+    Standardised, the noise of the other features would hide the new direction.
+    """
+    rng = np.random.default_rng(0)
+    X = 0.01 * rng.normal(size=(200, 300))
+    X[:, 0] = 1
+    y = np.tile([0, 1], 100)
+    new = X[:50] + 0.02 * rng.normal(size=(50, 300))
+    new[:, 1] += 0.5
+    ensemble = KFoldEnsembleClassifier(GaussianNB(), random_state=0)
+    unit = Normalizer().transform
+    ensemble.fit(unit(X[50:]), y[50:])
+    np.testing.assert_allclose(ensemble.typicality(unit(new)), 1 / 151)
+    assert np.mean(ensemble.typicality(unit(X[:50])) < 0.05) < 0.15
 
 
 def test_an_ensemble_of_ensembles_of_networks(new_cells):
@@ -289,6 +319,7 @@ def test_the_command_and_the_report_say_it(recipe, new_cells, tmp_path, capsys):
     *_, last = output.strip().splitlines()
     assert last.startswith(f"18 of 18 images {UNLIKE} images (p < 0.05; less than 1")
     assert "darker (brightness 0." in last
+    assert "few labelled ones of them, or without colours (skwbc train --no-col" in last
 
     assert cli.main(["predict", str(path), str(tmp_path / "dark"), "--json"]) == 0
     output, errors = capsys.readouterr()

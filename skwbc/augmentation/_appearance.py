@@ -16,6 +16,8 @@ from skwbc._utils.row_cache import cached_rows
 # exchange count as one.
 _CELLS = 6
 _SCALES = 5
+# Scales at which the texture of colours counts.
+_COARSE = 2
 TINY = 1e-8
 # Each statistic, with the words for less and for more of it.
 STATISTICS = {
@@ -63,6 +65,8 @@ def cell_weights(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.nd
 def look(images: np.ndarray, white: float) -> list[np.ndarray]:
     """Describe where images are dark or coloured, and how strong their details are.
 
+    Images that were described before are looked up.
+
     Parameters
     ----------
     images : ndarray of shape (n_samples, height, width, channels)
@@ -72,29 +76,52 @@ def look(images: np.ndarray, white: float) -> list[np.ndarray]:
 
     Returns
     -------
-    layout : ndarray of shape (n_samples, channels * n_cells)
-        Mean value of each channel in each cell. It does not change if an image is
-        turned by 90 degrees or flipped.
-    texture : ndarray of shape (n_samples, n_scales * channels)
+    layout : ndarray of shape (n_samples, (2 * channels - 1) * n_cells)
+        Mean value in each cell of each channel, and of the difference between each
+        channel and the one before it, that is, of colours. It does not change if an
+        image is turned by 90 degrees or flipped.
+    texture : ndarray of shape (n_samples, n_textures)
         Natural logarithm of the standard deviation within blocks of 2, 4, 8 ... pixels,
-        of the means over blocks of half that size.
+        of the means over blocks of half that size. Those of the differences are left
+        out but for the two coarsest, because JPEG files store colours coarsely.
     """
     height, width, n_channels = images.shape[1:]
     by_row, by_column, folded = cell_weights(height, width)
-    layout, texture = [], []
-    for image in images:
-        values, variances = np.asarray(image, np.float64) / white, []
-        sums = by_row.T @ values.transpose(2, 0, 1) @ by_column
-        layout.append((sums.reshape(n_channels, -1) @ folded).ravel())
-        for _ in range(n_scales(height, width)):
-            rows, columns = (side // 2 * 2 for side in values.shape[:2])
-            values = values[:rows, :columns]
-            means = values[::2] + values[1::2]
-            means = (means[:, ::2] + means[:, 1::2]) / 4
-            variances.append(_mean_square(values) - _mean_square(means))
-            values = means
-        texture.append(0.5 * np.log(np.maximum(np.ravel(variances), 0) + TINY))
-    return [np.array(each) for each in (layout, texture) if len(each[0])]
+
+    def describe(some: np.ndarray) -> np.ndarray:
+        rows = []
+        for image in some:
+            values = np.asarray(image, np.float64) / white
+            values = np.concatenate([values, np.diff(values, axis=2)], axis=2)
+            sums = by_row.T @ values.transpose(2, 0, 1) @ by_column
+            layout = sums.reshape(values.shape[2], -1) @ folded
+            rows.append(np.append(layout, _texture(values, n_channels)))
+        return np.array(rows)
+
+    images = np.ascontiguousarray(images)
+    key = ("look", white, images.shape[1:], images.dtype.str)
+    n_layout = (2 * n_channels - 1) * folded.shape[1]
+    tables = np.split(cached_rows(images, describe, key), [n_layout], axis=1)
+    return [table for table in tables if table.shape[1]]
+
+
+def _texture(values: np.ndarray, n_channels: int) -> np.ndarray:
+    variances = []
+    n = n_scales(*values.shape[:2])
+    for scale in range(n):
+        rows, columns = (side // 2 * 2 for side in values.shape[:2])
+        values = values[:rows, :columns]
+        means = values[::2] + values[1::2]
+        means = (means[:, ::2] + means[:, 1::2]) / 4
+        variance = _mean_square(values) - _mean_square(means)
+        variances += variance[: n_described(scale, n, n_channels)].tolist()
+        values = means
+    return 0.5 * np.log(np.maximum(variances, 0) + TINY)
+
+
+def n_described(scale: int, n: int, n_channels: int) -> int:
+    """Return how many channels and differences have a texture at a scale of `n`."""
+    return 2 * n_channels - 1 if scale >= n - _COARSE else n_channels
 
 
 def _mean_square(values: np.ndarray) -> np.ndarray:

@@ -206,6 +206,13 @@ def train(
         ),
     ] = None,
     epochs: Epochs = None,
+    colours: Annotated[
+        bool,
+        typer.Option(
+            help="Use the colours of the cell as features. Without them, images of "
+            "other laboratories are recognised more often."
+        ),
+    ] = True,
     seed: Seed = 0,
     n_jobs: Annotated[
         int | None, typer.Option(help="Networks to train at once; -1: one per core.")
@@ -263,6 +270,7 @@ def train(
     settings: dict[str, Any] = {
         "cv": folds,
         "epochs": epochs,
+        "colours": colours,
         "n_restarts": restarts,
         "random_state": seed,
     }
@@ -492,6 +500,7 @@ def _report_unlike(
     """Say how many images are unlike the training images, and how they differ."""
     from skwbc.cli import _display as display
     from skwbc.ensemble._overlap import describe_overlap
+    from skwbc.ensemble._typicality import ADVICE
     from skwbc.inspection._predictions import describe_difference
 
     overlap = predictions.trained_on
@@ -501,7 +510,8 @@ def _report_unlike(
     summary = predictions.summary()
     if predictions.is_beyond_chance:
         difference = describe_difference(ensemble, images, predictions.unlike)
-        summary = f"{summary}. {difference}".rstrip(" .")
+        advice = f"{ADVICE} (skwbc train --no-colours)"
+        summary = f"{summary}. {f'{difference} {advice}'.lstrip()}"
         if as_json:
             complain(f"{summary}.", "warning")
     if summary and not as_json:

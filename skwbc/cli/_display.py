@@ -22,7 +22,7 @@ from rich.text import Text
 from skwbc._utils.files import common_folder
 from skwbc._utils.progress import listening
 from skwbc.ensemble._overlap import describe_overlap
-from skwbc.ensemble._typicality import LEVEL, is_beyond_chance
+from skwbc.ensemble._typicality import ADVICE, LEVEL, is_beyond_chance
 
 # Results go to `out` and everything else to `err`, so that results can be piped. Piped
 # output gets 120 columns instead of Rich's 80. Rich's markup is off, because names of
@@ -171,6 +171,8 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
         n_unlike, n_training = typicality["n_unlike"], typicality["n_training"]
         beyond = is_beyond_chance(n_unlike, scores["n_samples"], n_training)
         text = describe_typicality(scores)
+        if beyond:
+            text += f" {ADVICE} (skwbc train --no-colours)."
         out.print(Text(text, style="bold red" if beyond else ""))
     out.print(f"images             {scores['n_samples']}")
     out.print(f"accuracy           {scores['accuracy']:.3f}")

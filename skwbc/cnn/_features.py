@@ -18,6 +18,7 @@ from skwbc._utils.fitting import store_fitted
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
 from skwbc._utils.row_cache import cached_rows
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
+from skwbc.augmentation._appearance import check_scale, describe_appearance, look
 from skwbc.augmentation._images import (
     ImageTransformer,
     check_images,
@@ -31,6 +32,8 @@ from skwbc.cnn._views import KINDS, views_of
 
 # Side of the images in which the networks of this package saw cells.
 _SIDE = 100
+# Features are divided by their length, or by this.
+SHORTEST = 1e-6
 
 
 class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
@@ -117,6 +120,9 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         "views": [StrOptions(set(KINDS)), None],
     }
     _gives_arrays = True
+    _spaces_suffice = True
+    # Earlier versions did not store it.
+    _appearance: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -171,13 +177,15 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         if is_shipped and size is None:
             size = _standard_size(shape)
         _, high = value_range(X, owner)
+        white = white_level(X.dtype, high)
         # Values of a fit are set on a copy first, as the trial may fail.
         draft = copy.copy(self)
         fitted: dict[str, Any] = {
             "image_shape_": shape,
-            "white_level_": white_level(X.dtype, high),
+            "white_level_": white,
             "_encoder": encoder,
             "_input_shape": _input_shape(encoder, shape, size),
+            "_appearance": describe_appearance(X, white),
             "_centres": is_shipped and self.preprocessing is None,
         }
         store_fitted(draft, **fitted)
@@ -205,6 +213,7 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
             As for :meth:`fit`.
         """
         X = self._check(X)
+        check_scale(self._appearance, X, type(self).__name__)
         key = self._transform_key
         return np.concatenate(
             [
@@ -289,6 +298,15 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
             self._centres,
         )
         return self._encoder.digest, self.views, function, settings
+
+    def _spaces(self, X: Any) -> list[np.ndarray]:
+        """Describe what is seen, and how images look (``ensemble/_together.py``)."""
+        maps = self.transform(X).astype(np.float64)
+        lengths = np.linalg.norm(maps, axis=1, keepdims=True)
+        batches = float_batches(self._check(X), type(self).__name__)
+        looks = [look(images, self.white_level_) for images in batches]
+        tables = map(np.concatenate, zip(*looks, strict=True))
+        return [maps / np.maximum(lengths, SHORTEST), *tables]
 
     def _network_with(self, coef: np.ndarray) -> Any:
         """Return a network that ends in linear scores; None for an ONNX file."""

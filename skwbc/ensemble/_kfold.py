@@ -507,7 +507,9 @@ class KFoldEnsembleClassifier(
     def _answer(self, X: Any, only_space: bool) -> tuple[np.ndarray | None, list[Any]]:
         chunks = list(answer_in_chunks(self, X, only_space=only_space))
         by_chunk = [as_tables(join_spaces(spaces)) for _, spaces in chunks]
-        spaces = [np.concatenate(tables) for tables in zip(*by_chunk, strict=True)]
+        spaces: list[Any] = [
+            np.concatenate(all_) for all_ in zip(*by_chunk, strict=True)
+        ]
         if only_space:
             return None, spaces
         mask = self.known_classes_

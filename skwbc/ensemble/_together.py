@@ -8,12 +8,14 @@ all of them, and a class that predicts faster for several of its kind declares i
 - ``_answer_together(classifiers, X, only_space)``, of a classifier, static: for each of
   several fitted ones a pair of its probabilities and its spaces. With `only_space` the
   probabilities may be None.
-- ``_spaces(X)``, of a transformer: tables of features of samples.
+- ``_spaces(X)``, of a transformer: tables of features of samples. With
+  ``_spaces_suffice`` no others of the member are used.
 
 The spaces of a classifier are tables of features of the samples, in which distances
 mean something: the last maps of a network, the look of images, or the table that a
 classifier of scikit-learn is given. From them an ensemble tells whether samples are
-typical (see ``_typicality``). In a union, each transformer with a key gives a space.
+typical (see ``_typicality``). In a union, a transformer that declares none but has a
+key gives its output.
 
 Only what a class itself defines counts: a subclass may predict differently.
 """
@@ -38,6 +40,7 @@ from skwbc._utils.lazy_arrays import (
 from skwbc._utils.sklearn_compat import num_samples, safe_indexing
 from skwbc.ensemble._averaging import nested_prediction, stack_members
 from skwbc.ensemble._parts import steps_of, transformers_of
+from skwbc.ensemble._typicality import Sufficient
 
 # More samples at a time make prediction no faster. In units of working_memory, MiB.
 _MIB_AT_A_TIME = 64
@@ -211,10 +214,19 @@ def key_of(step: Any) -> Any:
 
 
 def _spaces_of_step(step: Any, X: Any) -> list[Any]:
-    if type(step) is FeatureUnion:
-        parts = [each for each in transformers_of(step) if key_of(each) is not None]
-        return [each.transform(X) for each in parts]
-    return step._spaces(X) if "_spaces" in vars(type(step)) else []
+    if "_spaces" in vars(type(step)):
+        spaces = step._spaces(X)
+        suffice = getattr(step, "_spaces_suffice", False)
+        return [*map(Sufficient, spaces)] if suffice else spaces
+    if type(step) is not FeatureUnion:
+        return []
+    spaces = []
+    for part in transformers_of(step):
+        of_part = _spaces_of_step(part, X)
+        if not of_part and key_of(part) is not None:
+            of_part = [part.transform(X)]
+        spaces += of_part
+    return spaces
 
 
 def join_spaces(spaces: Iterable[Sequence[Any]]) -> list[Any]:

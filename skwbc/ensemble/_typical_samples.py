@@ -48,8 +48,9 @@ class KnowsTypicalSamples(PredictsInChunks):
         scores: list[Any] = [score(self._typical, spaces) for _, spaces in chunks]
         if any(each is None for each in scores):
             raise ValueError(
-                "All members of this ensemble were exchanged after it was fitted, so "
-                "samples cannot be compared with its training samples. Fit it again."
+                "All members of this ensemble were exchanged after it was fitted, or "
+                "it was saved by an earlier version of skwbc, so samples cannot be "
+                "compared with its training samples. Fit it again."
             )
         return np.concatenate(scores)
 

@@ -14,7 +14,7 @@ are not typical.
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,13 +34,23 @@ N_NEIGHBOURS = 3
 ROUNDING = 1e-4
 # Distances are compared with this quantile of those of held-out samples.
 _QUANTILE = 0.95
+# Beside directions, other tables mark only what is far off, so they use up little of
+# the level: images of another kind are far off, and new classes are not.
+_FAR_OFF = 1.3
 LEAST_RATIO = 1e-9
+# Rows whose lengths differ less from 1 are directions.
+_UNIT_LENGTH = 1e-3
 # Samples that are compared with all points at a time.
 _AT_A_TIME = 4096
 # Training samples of a member that others are compared with.
 MOST_POINTS = 2000
 # Chance at which a number of unlike samples is reported.
 _CHANCE = 0.01
+# What to do with images that are unlike the training images.
+ADVICE = (
+    "To recognise images of another laboratory, train again with a few labelled ones "
+    "of them, or without colours"
+)
 
 Typical = dict[str, Any]
 # One per space of a member.
@@ -52,8 +62,26 @@ Spaces = Sequence[Sequence[Any]]
 Chunks = Iterator[tuple[np.ndarray, np.ndarray | None]]
 
 
+class Sufficient(NamedTuple):
+    """A space that makes those superfluous that are not sufficient.
+
+    Attributes
+    ----------
+    table : object
+        Features of the samples.
+    """
+
+    table: Any
+
+
+def sufficient(spaces: Sequence[Any]) -> list[Any]:
+    """Return the tables of the sufficient spaces if there are any, else all spaces."""
+    tables = [each.table for each in spaces if isinstance(each, Sufficient)]
+    return tables or list(spaces)
+
+
 def as_tables(spaces: Sequence[Any]) -> list[np.ndarray]:
-    """Return those spaces that are tables of numbers, which have distances.
+    """Return those spaces that count and are tables of numbers, which have distances.
 
     Parameters
     ----------
@@ -64,9 +92,8 @@ def as_tables(spaces: Sequence[Any]) -> list[np.ndarray]:
     -------
     list of ndarray of shape (n_samples, n_features), float64
     """
-    return [
-        each.astype(np.float64) for each in map(_as_array, spaces) if _is_table(each)
-    ]
+    arrays = map(_as_array, sufficient(spaces))
+    return [each.astype(np.float64) for each in arrays if _is_table(each)]
 
 
 def _as_array(space: Any) -> Any:
@@ -97,7 +124,9 @@ def fit_references(spaces: Sequence[Any]) -> list[dict[str, np.ndarray]]:
     list of dict of ndarray
         For each table: "mean" and "scale" of its features, principal "components",
         "points", the coordinates of the samples on them, and "unit" (see
-        :func:`calibrate`). Empty if a table is not finite, or has a single sample.
+        :func:`calibrate`). Rows of unit length are directions: they are compared as
+        they are, so there are no "components", and "points" are the rows. Empty if a
+        table is not finite, or has a single sample.
     """
     tables = as_tables(spaces)
     if not all(len(table) > 1 and np.isfinite(table).all() for table in tables):
@@ -112,10 +141,20 @@ def _fit_reference(table: np.ndarray) -> dict[str, np.ndarray]:
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
 
+    n_features = table.shape[1]
+    lengths = np.linalg.norm(table, axis=1)
+    if n_features > 1 and np.abs(lengths - 1).max() < _UNIT_LENGTH:
+        return {
+            "mean": np.zeros(n_features),
+            "scale": np.ones(n_features),
+            # Half precision is enough for them, and files are smaller.
+            "points": table.astype(np.float16),
+            "unit": np.ones(1),
+        }
     mean, scale = table.mean(axis=0), table.std(axis=0)
     scale[scale < 1e-12] = 1.0
     table = np.nan_to_num((table - mean) / scale)
-    n_components = min(_N_COMPONENTS, len(table) - 1, table.shape[1])
+    n_components = min(_N_COMPONENTS, len(table) - 1, n_features)
     # Several threads only wait for each other.
     with threadpool_limits(1, user_api="blas"):
         components = PCA(n_components, random_state=0).fit(table).components_
@@ -132,12 +171,13 @@ def _fit_reference(table: np.ndarray) -> dict[str, np.ndarray]:
 
 def _distances(reference: dict[str, np.ndarray], table: np.ndarray) -> np.ndarray:
     """Return distances to the nearest points, and to the space of the components."""
-    components, points = (
-        reference[name].astype(np.float64) for name in ("components", "points")
-    )
-    table = (table - reference["mean"]) / reference["scale"]
-    places = table @ components.T
-    left_over = np.linalg.norm(table - places @ components, axis=1)
+    points = reference["points"].astype(np.float64)
+    places = (table - reference["mean"]) / reference["scale"]
+    left_over = []
+    if "components" in reference:
+        table, components = places, reference["components"].astype(np.float64)
+        places = table @ components.T
+        left_over = [np.linalg.norm(table - places @ components, axis=1)]
     nearest = min(N_NEIGHBOURS, len(points)) - 1
     near = np.empty(len(table))
     # For one sample, NearestNeighbors takes as long as the networks of an ensemble.
@@ -147,7 +187,7 @@ def _distances(reference: dict[str, np.ndarray], table: np.ndarray) -> np.ndarra
         squares = np.maximum(squares - 2 * some @ points.T, 0.0)
         squares = np.partition(squares, nearest, axis=1)[:, : nearest + 1]
         near[start : start + _AT_A_TIME] = np.sqrt(squares).mean(axis=1)
-    return np.column_stack([near, left_over])
+    return np.column_stack([near, *left_over])
 
 
 def calibrate(references: References, held_out: Sequence[Any]) -> np.ndarray:
@@ -187,14 +227,15 @@ def distances(references: References, tables: Tables) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_samples, 2 * n_spaces)
-        In each space the mean distance to the three nearest training samples on the
-        principal components, and the distance to the space of these, each divided by
-        its median over the held-out samples. Infinity for missing features.
+    ndarray of shape (n_samples, n_distances)
+        In each space the mean distance to the three nearest training samples, on the
+        principal components if there are any, and then the distance to the space of
+        these, each divided by its median over the held-out samples. Infinity for
+        missing features.
     """
     columns = []
     for reference, table in zip(references, tables, strict=True):
-        ratios = np.full((len(table), 2), np.inf)
+        ratios = np.full((len(table), len(reference["unit"])), np.inf)
         finite = np.isfinite(table).all(axis=1)
         if finite.any():
             ratios[finite] = _distances(reference, table[finite]) / reference["unit"]
@@ -210,13 +251,14 @@ def strangeness(ratios: np.ndarray, spread: np.ndarray) -> np.ndarray:
     ratios : ndarray of shape (n_samples, n_distances)
         From :func:`distances`.
     spread : ndarray of shape (n_distances,)
-        Logarithm of the quantile 0.95 of each over all held-out samples.
+        Logarithm of the quantile 0.95 of each over all held-out samples; of the other
+        distances 1.3 times as much if some are between directions.
 
     Returns
     -------
     ndarray of shape (n_samples,)
         The largest distance on the scale on which 0 is the median of the held-out
-        samples, and 1 is exceeded by 5 % of them.
+        samples, and 1 is that quantile.
     """
     return (np.log(np.maximum(ratios, LEAST_RATIO)) / spread).max(axis=1)
 
@@ -310,6 +352,12 @@ def gather_typical(
         return {"_typical": None}
     spread = np.quantile(np.vstack(far), _QUANTILE, axis=0)
     spread = np.log(np.maximum(spread, 1.01))
+    references = next(fold.references for fold in folds if fold.references)
+    with_components = np.array(
+        ["components" in each for each in references for _ in each["unit"]]
+    )
+    if not with_components.all():
+        spread[with_components] *= _FAR_OFF
     held_out, total, n_scores = [], np.zeros(n_samples), np.zeros(n_samples)
     for fold, (_, rows) in zip(folds, splits, strict=True):
         scores = np.empty(0)
@@ -410,7 +458,8 @@ def warn_of_unlike(p: np.ndarray, n_training: int, *, stacklevel: int) -> None:
     if is_beyond_chance(n_unlike, len(p), n_training):
         warnings.warn(
             f"{describe_unlike(n_unlike, len(p), n_training)}. Their predictions are "
-            "less reliable. typicality(X) returns the p-value of each.",
+            f"less reliable. typicality(X) returns the p-value of each. {ADVICE} "
+            "(colours=False of make_cell_classifier).",
             UserWarning,
             stacklevel=stacklevel + 1,
         )

@@ -20,13 +20,19 @@ from skwbc._utils.discriminant import BalancedDiscriminant
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
 from skwbc.cnn import CNNClassifier, NetworkFeatures
 from skwbc.cnn._copies import predicting_copy
-from skwbc.cnn._features import resizing
+from skwbc.cnn._features import SHORTEST, resizing
 from skwbc.cnn._frozen import KerasEncoder
 from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
 from skwbc.ensemble._parts import steps_of, transformers_of
 from skwbc.ensemble._together import Answer, key_of
-from skwbc.ensemble._typicality import LEAST_RATIO, N_NEIGHBOURS, ROUNDING
+from skwbc.ensemble._typicality import (
+    LEAST_RATIO,
+    N_NEIGHBOURS,
+    ROUNDING,
+    Sufficient,
+    sufficient,
+)
 from skwbc.export._graph import OPSET, Value
 from skwbc.export._images import (
     describe_colours,
@@ -132,15 +138,31 @@ def _pipeline(pipeline: Pipeline, X: Value) -> Answer:
     *others, last = steps_of(pipeline)
     spaces = []
     for step in others:
-        if isinstance(step, ImageAugmenter):
-            spaces += describe_look(step, X)
-        if isinstance(step, FeatureUnion):
-            # As `answer_together` does.
-            parts = transformers_of(step)
-            spaces += [transform(each, X) for each in parts if key_of(each) is not None]
+        spaces += _spaces(step, X)
         X = transform(step, X)
     proba, of_last = classify(last, X)
     return Answer(proba, spaces + of_last)
+
+
+def _spaces(step: Any, X: Value) -> list[Any]:
+    """Return the spaces that `answer_together` has of a step of a pipeline."""
+    if isinstance(step, ImageAugmenter) and step._appearance is not None:
+        return describe_look(X, step.image_shape_, step._appearance["white"])
+    if isinstance(step, NetworkFeatures):
+        maps = transform(step, X).cast(np.float64)
+        lengths = (maps * maps).sum(1).apply("Sqrt")
+        directions = maps / lengths.apply("Max", SHORTEST)
+        look = describe_look(X, step.image_shape_, step.white_level_)
+        return [Sufficient(each) for each in (directions, *look)]
+    if not isinstance(step, FeatureUnion):
+        return []
+    spaces = []
+    for part in transformers_of(step):
+        of_part = _spaces(part, X)
+        if not of_part and key_of(part) is not None:
+            of_part = [transform(part, X)]
+        spaces += of_part
+    return spaces
 
 
 @classify.register(BalancedDiscriminant)
@@ -198,7 +220,7 @@ def typicality(typical: dict[str, Any], spaces: Sequence[Sequence[Value]]) -> Va
             continue
         ratios = [
             d
-            for pair in zip(references, of_member, strict=True)
+            for pair in zip(references, sufficient(of_member), strict=True)
             for d in _distances(*pair)
         ]
         first, *others = (
@@ -216,20 +238,30 @@ def typicality(typical: dict[str, Any], spaces: Sequence[Sequence[Value]]) -> Va
 
 
 def _distances(reference: dict[str, np.ndarray], space: Value) -> list[Value]:
-    components, points = (
-        reference[name].astype(np.float64) for name in ("components", "points")
+    places, points, unit = (
+        space.cast(np.float64),
+        reference["points"],
+        reference["unit"],
     )
-    x = (space.cast(np.float64) - reference["mean"]) / reference["scale"]
-    places = x @ components.T
-    rest = x - places @ components
-    left_over = (rest * rest).sum(1).apply("Sqrt")
-    squares = (places * places).sum(1) - places @ (2 * points.T)
-    squares = (squares + (points**2).sum(axis=1)).apply("Max", 0.0)
+    left_over = []
+    if "components" in reference:
+        x = (places - reference["mean"]) / reference["scale"]
+        places = x @ _double(space, reference["components"].T)
+        rest = x - places @ _double(space, reference["components"])
+        left_over = [(rest * rest).sum(1).apply("Sqrt") / unit[1]]
+    of_points = (points.astype(np.float64) ** 2).sum(axis=1)
+    squares = (places * places).sum(1) + of_points
+    squares -= places @ _double(space, points.T) * 2
+    squares = squares.apply("Max", 0.0)
     n_neighbours = min(N_NEIGHBOURS, len(points))
     nearest = squares.apply("TopK", [n_neighbours], axis=1, largest=0, n_outputs=2)
     near = nearest.apply("Sqrt").mean(1, keepdims=True)
-    unit = reference["unit"]
-    return [near / unit[0], left_over / unit[1]]
+    return [near / unit[0], *left_over]
+
+
+def _double(space: Value, array: np.ndarray) -> Value:
+    # Stored in its own precision, which keeps the file small.
+    return space.graph.constant(array).cast(np.float64)
 
 
 def align(proba: Value, classes: np.ndarray, all_classes: np.ndarray) -> Value:

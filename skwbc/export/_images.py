@@ -3,7 +3,7 @@
 import numpy as np
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
-from skwbc.augmentation._appearance import TINY, cell_weights, n_scales
+from skwbc.augmentation._appearance import TINY, cell_weights, n_described, n_scales
 from skwbc.augmentation._colour import _UNMIX
 from skwbc.augmentation._colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.augmentation._standardise import _TINY
@@ -70,24 +70,30 @@ def describe_colours(statistics: ColourStatistics, images: Value) -> Value:
     return mean.apply("Concat", std, skewness, percentiles, axis=1)
 
 
-def describe_look(augmenter: ImageAugmenter, images: Value) -> list[Value]:
-    """Describe how images look, as ``look`` does."""
-    if augmenter._appearance is None:
-        return []
-    height, width, n_channels = augmenter.image_shape_
-    values = images.cast(np.float32).cast(np.float64)
-    values /= augmenter._appearance["white"]
+def describe_look(images: Value, shape: tuple[int, ...], white: float) -> list[Value]:
+    """Describe how images of a shape look, as ``look`` does."""
+    height, width, n_channels = shape
+    values = images.cast(np.float32).cast(np.float64) / white
     values = values.apply("Transpose", perm=[0, 3, 1, 2])
+    if n_channels > 1:
+        first, last = (
+            values.apply("Gather", np.arange(n_channels - 1) + k, axis=1)
+            for k in (0, 1)
+        )
+        values = values.apply("Concat", last - first, axis=1)
+    n_values, n = 2 * n_channels - 1, n_scales(height, width)
     by_row, by_column, folded = cell_weights(height, width)
     sums = (values @ by_column).apply("Transpose", perm=[0, 1, 3, 2]) @ by_row
-    layout = sums.reshape(0, n_channels, -1) @ folded
+    layout = sums.reshape(0, n_values, -1) @ folded
     spaces, texture = [layout.reshape(0, -1)], []
-    for _ in range(n_scales(height, width)):
+    for scale in range(n):
         height, width = height // 2, width // 2
         values = values.apply("Slice", [0, 0], [2 * height, 2 * width], [2, 3])
-        blocks = values.reshape(0, n_channels, height, 2, width, 2)
+        blocks = values.reshape(0, n_values, height, 2, width, 2)
         means = blocks.mean(3, 5)
         within = (values * values).mean(2, 3) - (means * means).mean(2, 3)
+        if (n_first := n_described(scale, n, n_channels)) < n_values:
+            within = within.apply("Slice", [0], [n_first], [1])
         texture.append((within.apply("Max", 0.0) + TINY).apply("Log") * 0.5)
         values = means
     if texture:

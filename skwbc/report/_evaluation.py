@@ -11,7 +11,7 @@ from skwbc._utils.files import replacing
 from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._parts import has_networks
-from skwbc.ensemble._typicality import FEWEST
+from skwbc.ensemble._typicality import ADVICE, FEWEST
 from skwbc.inspection._evaluation import describe_typicality
 from skwbc.inspection._predictions import describe_difference, predict_once
 from skwbc.report import _charts as charts, _facts as facts
@@ -191,6 +191,7 @@ def _unlike(
     )
     if not predictions.is_beyond_chance:
         return [], [Text(text), cards]
+    text = f"{text} {ADVICE} (colours=False, or --no-colours)."
     return [Finding("Images unlike the training images", text)], [cards]
 
 
