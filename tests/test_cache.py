@@ -246,6 +246,10 @@ class TestData:
             assert n_fits(X=np.load(tmp_path / "x.npy", mmap_mode="r")) == expected
         assert n_fits() == 0  # The same values in memory.
 
+    def test_masks(self, n_fits):
+        for mask, expected in [([0, 1], 2), ([0, 1], 0), ([1, 1], 2)]:
+            assert n_fits(np.ma.array([1.0, 2.0], mask=mask)) == expected
+
     def test_array_likes_that_cannot_be_pickled(self, n_fits):
         class OnDisk:
             """Like a data set of h5py."""

@@ -141,7 +141,7 @@ def test_labels_in_a_table(folder, model, tmp_path, capsys):
     assert json.loads(out)["n_samples"] == 16
     code, _, err = run(capsys, "evaluate", str(model), *data, *columns)
     assert code == 2
-    assert "has the labels ['m', 'n'], but the model has the classes" in err
+    assert "has the labels m, n, but the model has the classes" in err
 
 
 def test_channels_are_remembered(tmp_path, capsys):
@@ -345,6 +345,24 @@ def test_evaluate(model, folder, capsys):
     code, out, _ = run(capsys, "evaluate", model, folder)
     for word in ("accuracy", "log loss", "recall", "precision", "as monocyte"):
         assert word in out
+
+
+def test_classes_that_another_laboratory_spells_otherwise(
+    onnx, folder, tmp_path, capsys
+):
+    names = {"Monocyte": "monocyte", "EOSINOPHIL": "eosinophil", "Neutrophils": ""}
+    for name in names:
+        (tmp_path / name).symlink_to(folder / (names[name] or "neutrophil"))
+    code, out, err = run(capsys, "evaluate", onnx, tmp_path, "--json")
+    assert code == 0
+    assert json.loads(out)["n_samples"] == 16
+    assert "EOSINOPHIL as eosinophil, Monocyte as monocyte" in err
+    assert "left out, not classes of the model: Neutrophils (rename it if it is" in err
+    for name in ("Monocyte", "EOSINOPHIL"):
+        (tmp_path / name).unlink()
+    code, _, err = run(capsys, "evaluate", onnx, tmp_path)
+    assert code == 2
+    assert "Neutrophils (rename it if it is neutrophil), but the model has" in err
 
 
 def test_reports(folder, onnx, tmp_path, capsys):

@@ -3,8 +3,9 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +86,11 @@ def labelled_images(
     from skwbc.datasets._folder import class_names
     from skwbc.datasets._table import read_table
 
-    label_of = {one_spelling(str(label)): label for label in model_classes}
+    as_key = _key_of(model_classes)
+    label_of = {as_key(str(label)): label for label in model_classes}
     if is_raw(data):
         cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
-        if label_of and not {*map(one_spelling, cells.target_names)} <= label_of.keys():
+        if label_of and not {*map(as_key, cells.target_names)} <= label_of.keys():
             raise ValueError(
                 f"{labels} has the classes {cells.target_names.tolist()}, but the "
                 f"model has {[*map(str, model_classes)]}. --class-names A,B,C gives "
@@ -101,7 +103,11 @@ def labelled_images(
                 there = class_names(data)
             else:
                 there = sorted({*read_table(labels).get(columns[1], [])} - {""})
-            reading["classes"] = _classes_of_model(there, labels or data, label_of)
+            # Without such a column, the error of the loader names those that exist.
+            if there:
+                reading["classes"] = _classes_of_model(
+                    there, labels or data, label_of, as_key
+                )
         if labels is None:
             cells = load_image_folder(data, **reading)
         else:
@@ -110,23 +116,46 @@ def labelled_images(
                 labels, image=image, label=label, root=data, **reading
             )
     if label_of:
-        spelled = (one_spelling(str(label)) for label in cells.target)
-        cells.target = np.array([label_of[name] for name in spelled])
+        cells.target = np.array([label_of[as_key(str(each))] for each in cells.target])
     return cells
 
 
+def _key_of(labels: Sequence[Any]) -> Callable[[str], str]:
+    """Return how to compare names: without case, unless labels differ only in it."""
+
+    def without_case(name: str) -> str:
+        return one_spelling(name).casefold()
+
+    is_unique = len({without_case(str(each)) for each in labels}) == len(labels)
+    return without_case if is_unique else one_spelling
+
+
 def _classes_of_model(
-    there: list[str], data: Path, label_of: dict[str, Any]
+    there: list[str],
+    data: Path,
+    label_of: dict[str, Any],
+    as_key: Callable[[str], str],
 ) -> list[str]:
     """Return the class folders, or labels, that belong to classes of a model."""
-    classes = [name for name in there if name in label_of]
+    classes: list[str] = []
+    others: list[str] = []
+    respelled: list[str] = []
+    for name in there:
+        label = str(label_of.get(as_key(name), ""))
+        (classes if label else others).append(name)
+        if label and one_spelling(name) != one_spelling(label):
+            respelled.append(f"{name} as {label}")
+        if not label and (close := get_close_matches(as_key(name), label_of, n=1)):
+            others[-1] += f" (rename it if it is {label_of[close[0]]})"
     if not classes:
         kind = "class folders" if data.is_dir() else "labels"
         raise ValueError(
-            f"{data} has the {kind} {there}, but the model has the classes "
-            f"{[*map(str, label_of.values())]}."
+            f"{data} has the {kind} {', '.join(others)}, but the model has the classes "
+            f"{', '.join(map(str, label_of.values()))}."
         )
-    if others := [name for name in there if name not in label_of]:
+    if respelled:
+        complain(f"read as classes of the model: {', '.join(respelled)}", "note")
+    if others:
         complain(f"left out, not classes of the model: {', '.join(others)}", "note")
     return classes
 

@@ -1,33 +1,26 @@
-"""Image files of all formats: checks of a file before it is decoded, and of its pixels.
+"""Image files of all formats as arrays of one size.
 
 TIFF is read by tifffile, see `_tiff.py`; all other formats by OpenCV.
 """
 
-import io
 import os
 import re
-import stat
-import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import cv2
-import imagesize
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
+from skwbc.datasets._claims import check_regular, check_sides, checked, size_of
 from skwbc.datasets._tiff import FIRST_BYTES, in_8_bits, read_tiff
 
 KINDS = "PNG, JPEG, BMP, TIFF, WebP, GIF, JPEG 2000, PGM or PPM"
-_NOT_DECODED = (
-    "{path} could not be decoded as an image ({size} bytes). Expected a whole "
-    f"{KINDS} file."
-)
-_PNG = b"\x89PNG\r\n\x1a\n"
+# Raw files are read whole, and images of one layout are copied to the other.
+_MAX_RAW = 2**31
 # Width, height and maximum, with comments between them.
 _PNM_HEAD = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}")
 
@@ -51,19 +44,16 @@ class Reading(NamedTuple):
         """Check the parameters of :func:`read_image`."""
         height, width = check_sides(image_size, "image_size", ("height", "width"))
         if channels is not None and not isinstance(channels, str):
-            values: list[Any] = list(channels)
-            if (
-                not values
-                or not all(_is_number(each) for each in values)
-                or len(set(values)) < len(values)
-            ):
-                raise ValueError(
-                    f"channels={channels!r}: expected different numbers from 0, such "
-                    "as [0, 2, 3], or 'all'."
-                )
-            channels = tuple(int(each) for each in values)
-        elif channels not in (None, "all"):
-            raise ValueError(f"channels={channels!r}: expected numbers or 'all'.")
+            channels = tuple(channels)
+            is_right = channels and all(map(_is_number, channels))
+            is_right = is_right and len(set(channels)) == len(channels)
+        else:
+            is_right = channels in (None, "all")
+        if not is_right:
+            raise ValueError(
+                f"channels={channels!r}: expected different numbers from 0, such as "
+                "[0, 2, 3], or 'all'."
+            )
         if not (page is None or page == "max" or _is_number(page)):
             raise ValueError(
                 f"page={page!r}: expected a number from 0, or 'max' for the brightest "
@@ -108,41 +98,6 @@ class Decoded(NamedTuple):
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, Integral) and value is not True and int(value) >= 0
-
-
-def check_sides(
-    value: Any, name: str, sides: Sequence[str], smallest: int = 1
-) -> tuple[int, ...]:
-    """Check a size in pixels.
-
-    Parameters
-    ----------
-    value : sequence of int
-        The size.
-    name : str
-        Name of the parameter, for the message.
-    sides : sequence of str
-        Names of the entries, in order.
-    smallest : int, default=1
-        The smallest allowed entry.
-
-    Returns
-    -------
-    tuple of int
-
-    Raises
-    ------
-    ValueError
-        If it is not a size.
-    """
-    values: list[Any] = list(value)
-    whole = all(isinstance(side, Integral) and side is not True for side in values)
-    if len(values) != len(sides) or not whole or min(values) < smallest:
-        raise ValueError(
-            f"{name}={value!r}: expected {len(sides)} whole numbers of at least "
-            f"{smallest}, ({', '.join(sides)})."
-        )
-    return tuple(int(side) for side in values)
 
 
 def read_image(
@@ -206,19 +161,20 @@ def decode(path: str | os.PathLike, how: Reading) -> Decoded:
     size = check_regular(path)
     # Unlike cv2.imread, this reads every path and raises an error if it cannot.
     with open(path, "rb", buffering=0) as file:
-        is_tiff = file.read(4) in FIRST_BYTES
-        file.seek(0)
-        if is_tiff:
-            image, bits, is_rgb = read_tiff(file, path, how)
-            is_dim = bits == 16 and 0 < image.max() < 4096
-        elif size > how.max_bytes:
+        head = file.read(4)
+        is_tiff = head in FIRST_BYTES
+        if not is_tiff and size > how.max_bytes:
             raise ValueError(
                 f"{path} has {size:,} bytes, more than 8 per pixel of max_pixels="
                 f"{how.max_pixels:,}, and was not read."
             )
-        else:
-            bits, is_rgb = 8, True
-            image, is_dim = _by_opencv(file.read(), path, how)
+        content = b"" if is_tiff else head + file.read()
+    if is_tiff:
+        image, bits, is_rgb = read_tiff(path, how)
+        is_dim = bits == 16 and 0 < image.max() < 4096
+    else:
+        bits, is_rgb = 8, True
+        image, is_dim = _by_opencv(content, path, how)
     n_channels = image.shape[2]
     if how.channels is None:
         if n_channels != 1 and not is_rgb:
@@ -253,15 +209,6 @@ def _is_mask(image: np.ndarray) -> bool:
     return is_grey and 2 <= len(np.unique(image[..., 0])) <= 3
 
 
-def check_regular(path: str | os.PathLike) -> int:
-    """Return the size of a file; refuse pipes and devices, which may never end."""
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise ValueError(f"{path} is {kind}; expected an image file.")
-    return status.st_size
-
-
 def warn_of_dim(files: Sequence[str]) -> None:
     """Warn once about all files for which `decode` returned True."""
     others = f" and {len(files) - 1} more" if len(files) > 1 else ""
@@ -277,77 +224,58 @@ def warn_of_dim(files: Sequence[str]) -> None:
 def _by_opencv(
     content: bytes, path: str | os.PathLike, how: Reading
 ) -> tuple[np.ndarray, bool]:
-    data = np.frombuffer(content, np.uint8)
-    width, height = imagesize.get(io.BytesIO(content))
-    # OpenCV decodes some formats whose size cannot be checked first, and believes what
-    # a PNG claims.
-    if min(width, height) < 1 or (content[:8] == _PNG and not _is_whole_png(content)):
-        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
+    """Return 8-bit RGB, or with `channels` the image as it is, and whether it is dim.
+
+    OpenCV believes what a file claims of itself, so this is checked first.
+    """
+    width, height = size_of(content)
     if width * height > how.max_pixels:
         raise ValueError(f"{path} {how.too_large(width, height)}")
-    if how.channels is None:
-        image = _imdecode(data, cv2.IMREAD_COLOR_RGB)
-    else:
-        image = _imdecode(data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-    head = _PNM_HEAD.match(content)
-    if image is not None and head:
-        image = _with_maximum(int(head[1]), content, image, how)
-    if image is None:
-        raise ValueError(_NOT_DECODED.format(path=path, size=len(data)))
-    if how.channels is None:
-        # 4,095 of 65,535 is 16 of 255.
-        return image, 0 < image.max() <= 16 and _uses_12_of_16_bits(data)
-    return image[..., ::-1] if image.ndim == 3 else image[..., np.newaxis], False
-
-
-def _is_whole_png(content: bytes) -> bool:
-    """Walk through the chunks, each with its length and checksum, up to the last."""
-    view, start = memoryview(content), len(_PNG)
-    while start + 12 <= len(view):
-        (length,) = struct.unpack_from(">I", view, start)
-        end = start + 8 + length
-        if end + 4 > len(view):
-            return False
-        if zlib.crc32(view[start + 4 : end]) != struct.unpack_from(">I", view, end)[0]:
-            return False
-        if view[start + 4 : start + 8] == b"IEND":
-            return True
-        start = end + 4
-    return False
-
-
-def _with_maximum(
-    most: int, content: bytes, image: np.ndarray, how: Reading
-) -> np.ndarray | None:
-    """Scale a PGM or PPM, whose white is any number, to 8 bits.
-
-    OpenCV does so itself for text of 8 bits. `channels` keeps 16 bits as they are.
-    """
-    if not 0 < most < 65536:
-        return None
-    is_text, is_wide = content[1:2] in b"23", most > 255
-    if most in (255, 65535) or (is_text and not is_wide) or (is_wide and how.channels):
-        return image
-    if is_wide:
-        data = np.frombuffer(content, np.uint8)
-        stored = _imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH)
-    else:
-        stored = image
-    if stored is None:
-        return None
-    return np.rint(stored * (255 / most)).clip(0, 255).astype(np.uint8)
-
-
-def _imdecode(data: np.ndarray, how: int) -> np.ndarray | None:
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     try:
-        return cv2.imdecode(data, how) if len(data) else None
+        data = checked(content, width * height, how.max_pixels)
+        white = _white_of_pnm(content)
+        if how.channels is None:
+            flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH * (white > 255)
+        image = _imdecode(data, flags)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} could not be decoded as an image ({len(content):,} bytes): "
+            f"{error}. Expected a whole {KINDS} file."
+        ) from error
+    # OpenCV scales text of 8 bits itself. `channels` keeps 16 bits as they are.
+    is_scaled = (
+        content[:2] in (b"P2", b"P3") if white < 255 else how.channels is not None
+    )
+    if white != 255 and not is_scaled:
+        image = np.rint(image * (255 / white)).clip(0, 255).astype(np.uint8)
+    if how.channels is not None:
+        image = image[..., np.newaxis] if image.ndim == 2 else image[..., ::-1]
+    elif 0 < image.max() <= 16:  # 4,095 of 65,535 is 16 of 255.
+        stored = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        return image, bool(stored.dtype == np.uint16 and stored.max() < 4096)
+    return image, False
+
+
+def _white_of_pnm(content: bytes) -> int:
+    """Return the value of white: any number in PGM and PPM, 255 elsewhere."""
+    if content[:2] not in (b"P2", b"P3", b"P5", b"P6"):
+        return 255
+    head = _PNM_HEAD.match(content)
+    white = int(head[1]) if head else 0
+    if not 0 < white < 65536:
+        raise ValueError("the value of white in it is missing or wrong")
+    return white
+
+
+def _imdecode(content: bytes, how: int) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), how)
     except cv2.error:
-        return None
-
-
-def _uses_12_of_16_bits(data: np.ndarray) -> bool:
-    image = _imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    return image is not None and image.dtype == np.uint16 and image.max() < 4096
+        image = None
+    if image is None:
+        raise ValueError("it is damaged, cut off, or of another format")
+    return image
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -377,11 +305,12 @@ def read_raw(
     height, width, channels = check_sides(
         image_shape, "image_shape", ("height", "width", "channels")
     )
-    check_regular(path)
-    try:
-        values = np.fromfile(path, np.uint8)
-    except MemoryError as error:
-        raise ValueError(f"{path} is larger than the memory. Divide it.") from error
+    n_bytes = check_regular(path)
+    if n_bytes > _MAX_RAW:
+        raise ValueError(
+            f"{path} has {n_bytes:,} bytes; expected 2 GB at most. Divide it."
+        )
+    values = np.fromfile(path, np.uint8)
     size = height * width * channels
     if not len(values) or len(values) % size:
         raise ValueError(

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import cv2
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, one_spelling, replacing
-from skwbc._utils.sklearn_compat import Interval, StrOptions, validate_params
+from skwbc._utils.sklearn_compat import validate_params
 from skwbc.datasets._decoding import KINDS, Reading
 from skwbc.datasets._image_files import (
     SUFFIXES,
@@ -20,22 +19,11 @@ from skwbc.datasets._image_files import (
     is_hidden,
     other_images,
 )
-from skwbc.datasets._loading import load_files, warn_of_odd_classes
+from skwbc.datasets._loading import COMMON, load_files, warn_of_odd_classes
 
 
 @validate_params(
-    {
-        "path": [str, os.PathLike],
-        "image_size": [tuple, list],
-        "classes": ["array-like", None],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "lazy": ["boolean"],
-        "channels": ["array-like", StrOptions({"all"}), None],
-        "page": [Interval(Integral, 0, None, closed="left"), StrOptions({"max"}), None],
-        "max_pixels": [Interval(Integral, 1, None, closed="left")],
-        "return_X_y": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
+    {"path": [str, os.PathLike], **COMMON}, prefer_skip_nested_validation=True
 )
 def load_image_folder(
     path: str | os.PathLike,

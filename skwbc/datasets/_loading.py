@@ -5,6 +5,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,21 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._utils.files import reason
+from skwbc._utils.sklearn_compat import Interval, StrOptions
 from skwbc.datasets._decoding import Reading, decode, warn_of_dim
 from skwbc.datasets._image_files import ImageFiles, check_alike
+
+# Constraints of the parameters that loaders of folders and tables have in common.
+COMMON: dict[str, list[Any]] = {
+    "image_size": [tuple, list],
+    "classes": ["array-like", None],
+    "on_error": [StrOptions({"raise", "warn"})],
+    "lazy": ["boolean"],
+    "channels": ["array-like", StrOptions({"all"}), None],
+    "page": [Interval(Integral, 0, None, closed="left"), StrOptions({"max"}), None],
+    "max_pixels": [Interval(Integral, 1, None, closed="left")],
+    "return_X_y": ["boolean"],
+}
 
 _DESCR = """Images from {source}
 {count} images, resized to {size} (height, width), {kind}.

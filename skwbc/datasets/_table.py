@@ -4,22 +4,16 @@ import csv
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, one_spelling
-from skwbc._utils.sklearn_compat import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    validate_params,
-)
+from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.datasets._decoding import Reading
 from skwbc.datasets._image_files import image_files
-from skwbc.datasets._loading import load_files
+from skwbc.datasets._loading import COMMON, load_files
 
 
 @validate_params(
@@ -28,14 +22,7 @@ from skwbc.datasets._loading import load_files
         "image": [str],
         "label": [str],
         "root": [str, os.PathLike, None],
-        "image_size": [tuple, list],
-        "classes": ["array-like", None],
-        "on_error": [StrOptions({"raise", "warn"})],
-        "lazy": ["boolean"],
-        "channels": ["array-like", StrOptions({"all"}), None],
-        "page": [Interval(Integral, 0, None, closed="left"), StrOptions({"max"}), None],
-        "max_pixels": [Interval(Integral, 1, None, closed="left")],
-        "return_X_y": ["boolean"],
+        **COMMON,
     },
     prefer_skip_nested_validation=True,
 )

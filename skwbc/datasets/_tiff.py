@@ -6,12 +6,12 @@ All that is known of tifffile is in this module.
 import io
 import logging
 import os
-import struct
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import imagesize
 import numpy as np
+
+from skwbc.datasets._claims import checked, size_of
 
 if TYPE_CHECKING:
     from skwbc.datasets._decoding import Reading
@@ -20,35 +20,63 @@ FIRST_BYTES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SAVE_AS = "Save it as an 8- or 16-bit TIFF, uncompressed or with LZW or deflate."
 _WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _JPEG = (6, 7, 33007, 34892)
-# Compressions of whole images, whose heads say how much memory they will take.
-_IMAGES = (*_JPEG, 33005, 34712, 34933, 50001)
-# These hide it, or leave the conversion of their colours to the reader.
-_NOT_READ = {
-    **dict.fromkeys((22610, 34934), "JPEG XR"),
-    **dict.fromkeys((50002, 52546), "JPEG XL"),
-    33003: "Aperio's JPEG 2000 of YCbCr",
+# Compressions of whole images, and their decoders in imagecodecs.
+_DECODERS = {
+    **dict.fromkeys((22610, 34934), "jpegxr_decode"),
+    **dict.fromkeys((33005, 34712), "jpeg2k_decode"),
+    **dict.fromkeys((50002, 52546), "jpegxl_decode"),
+    34933: "png_decode",
+    50001: "webp_decode",
 }
+_CCITT, _PNG = (2, 3, 4), 34933
 # Pixels that a strip or tile may have if the image is smaller.
 _SMALL = 2**20
 # tifffile tells of damage in a log, which Python would print.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+# Bytes of tags that are read. Python's numbers take four times as much.
+_MAX_TAGS = 2**25
 
 
 class _Refused(ValueError):
     """The file is whole, but is not read, or not without being told how."""
 
 
-def read_tiff(
-    file: BinaryIO, path: str | os.PathLike, how: "Reading"
-) -> tuple[np.ndarray, int, bool]:
+class _Tags(io.FileIO):
+    """A file that tifffile reads tags from. They can claim terabytes."""
+
+    _n_read = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._count(_MAX_TAGS + 1 if size is None or size < 0 else size)
+        return super().read(size)
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._count(memoryview(buffer).nbytes)
+        return super().readinto(buffer)
+
+    def _count(self, n_bytes: int) -> None:
+        self._n_read += n_bytes
+        _expect(self._n_read <= _MAX_TAGS, f"its tags take {self._n_read:,} bytes")
+
+    def pixels(self, offset: int, count: int) -> bytes:
+        """Read a strip or tile."""
+        size = os.fstat(self.fileno()).st_size
+        _expect(
+            offset > 0 and count > 0 and offset + count <= size,
+            f"a strip or tile should be at bytes {offset:,} to {offset + count:,} of "
+            f"{size:,}",
+        )
+        self.seek(offset)
+        return super().read(count)
+
+
+def read_tiff(path: str | os.PathLike, how: "Reading") -> tuple[np.ndarray, int, bool]:
     """Read all channels of one page, or of a projection of pages.
 
     Parameters
     ----------
-    file : file
-        The open TIFF file.
     path : str or path-like
-        Its name, for messages.
+        The TIFF file.
     how : Reading
         Which page, and whether pages are channels.
 
@@ -71,7 +99,10 @@ def read_tiff(
 
     try:
         # A file may name others, which it is then said to be made of.
-        with tifffile.TiffFile(file, offset=0, _multifile=False) as tif:
+        with (
+            _Tags(path) as file,
+            tifffile.TiffFile(file, offset=0, _multifile=False) as tif,
+        ):
             return _Image(tif, file, how).read()
     except _Refused as error:
         raise ValueError(f"{path} {error}") from None
@@ -101,7 +132,7 @@ def _can_be_read(is_so: Any, otherwise: str) -> None:
 class _Image:
     """The one image of a file, with its pages."""
 
-    def __init__(self, tif: Any, file: BinaryIO, how: "Reading") -> None:
+    def __init__(self, tif: Any, file: _Tags, how: "Reading") -> None:
         self._file, self._how = file, how
         self._order = tif.byteorder
         # Smaller copies are for a quick look.
@@ -148,30 +179,33 @@ class _Image:
 
     def _check_kind(self) -> None:
         key, how = self._key, self._how
-        height, width = key.shaped[2:4]
-        _can_be_read(height * width <= how.max_pixels, how.too_large(width, height))
-        kind = _NOT_READ.get(key.compression)
-        _can_be_read(
-            not kind, f"is compressed by {kind}, which is not read. {_SAVE_AS}"
-        )
-        colours = getattr(key.photometric, "name", key.photometric)
-        _can_be_read(
-            key.photometric in (_WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR)
-            and key.shaped[1] == 1,
-            f"has colours of the kind {colours} in {key.shaped[1]} plane(s); grey, "
-            f"palettes, RGB, CMYK and YCbCr in one plane are read. {_SAVE_AS}",
-        )
-        is_float = key.dtype is not None and key.dtype.kind == "f"
-        is_known = key.dtype is not None and key.dtype.kind in "bu" and self._bits <= 16
-        _can_be_read(
-            is_known or (is_float and how.channels is not None),
-            f"has values of {self._bits} bits ({key.dtype}). TIFF files of 8 and 16 "
-            "bits are read. Convert it"
-            + ", or read it as it is by channels='all'."
-            * is_float,
-        )
-        n_bytes = int(np.prod(key.shaped)) * key.dtype.itemsize
-        _can_be_read(n_bytes <= how.max_bytes, f"takes {n_bytes:,} bytes. Cut it.")
+        depth, height, width = key.shaped[1:4]
+        kind = key.dtype.kind if key.dtype is not None else ""
+        n_bytes = int(np.prod(key.shaped)) * (key.dtype.itemsize if kind else 0)
+        colours = (_WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR)
+        why = ""
+        if height * width > how.max_pixels:
+            raise _Refused(how.too_large(width, height))
+        if key.compression == 33003:  # It leaves the colours to the reader.
+            why = "is compressed by Aperio's JPEG 2000 of YCbCr, which is not read"
+        elif key.photometric not in colours or depth != 1:
+            name = getattr(key.photometric, "name", key.photometric)
+            why = (
+                f"has colours of the kind {name} in {depth} plane(s); grey, palettes, "
+                "RGB, CMYK and YCbCr in one plane are read"
+            )
+        elif not (
+            (kind in ("b", "u") and self._bits <= 16) or (kind == "f" and how.channels)
+        ):
+            why = (
+                f"has values of {self._bits} bits ({key.dtype}). Whole numbers from 0 "
+                "of 1 to 16 bits are read"
+                + ", and fractions as they are by channels='all'"
+                * (kind == "f")
+            )
+        elif n_bytes > how.max_bytes:
+            why = f"takes {n_bytes:,} bytes, more than 8 per pixel of max_pixels"
+        _can_be_read(not why, f"{why}. {_SAVE_AS}")
 
     def _grid(self) -> tuple[np.ndarray, str]:
         """Return the numbers of pages, (n_pages, n_channels), and what pages are."""
@@ -201,7 +235,7 @@ class _Image:
             # ImageJ writes large stacks as one page with the others behind it.
             dtype = key.dtype.newbyteorder(self._order)
             n_bytes = int(np.prod(key.shaped)) * dtype.itemsize
-            data = self._bytes(start + number * n_bytes, n_bytes)
+            data = self._file.pixels(start + number * n_bytes, n_bytes)
             stored = np.frombuffer(data, dtype).reshape(key.shaped).astype(key.dtype)
         else:
             _expect(pages[number] is not None, f"page {number} is not there")
@@ -221,9 +255,8 @@ class _Image:
             f"{n_expected}",
         )
         rows, columns = page.shaped[2:4]
-        chunk = min(page.rowsperstrip, rows) * columns
-        if page.is_tiled:
-            chunk = page.tilelength * page.tilewidth
+        tile = (page.tilelength, page.tilewidth)
+        chunk = int(np.prod(tile)) or min(page.rowsperstrip, rows) * columns
         most = max(_SMALL, 4 * rows * columns)
         _expect(chunk <= most, f"a tile has {chunk:,} pixels")
         _expect(sum(counts) <= self._how.max_bytes, f"it has {sum(counts):,} bytes")
@@ -232,42 +265,32 @@ class _Image:
             tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
         out = np.empty(page.shaped, page.dtype)
         for k, (offset, count) in enumerate(zip(offsets, counts, strict=True)):
-            data = self._bytes(offset, count)
-            claimed = chunk
-            if page.compression in _IMAGES:
-                claimed = _claim(data, page.compression, max(chunk, _SMALL))
-            pixels, (separate, _, row, column, _), shape = page.decode(
-                data, k, **tables
-            )
+            data = self._file.pixels(offset, count)
+            _, (separate, _, row, column, _), shape = page.decode(None, k)
             place = out[separate, :, row : row + shape[1], column : column + shape[2]]
+            if page.compression in _DECODERS:
+                shape = shape[1:] if not page.is_tiled else (*tile, shape[3])
+                pixels = _decoded_image(data, page, shape)
+            else:
+                if page.compression in _JPEG:
+                    _check_jpeg(data, place[..., 0].size, max(chunk, _SMALL))
+                pixels, *_ = page.decode(data, k, **tables)
+            if page.compression in _CCITT:
+                pixels = pixels.astype(bool)
             pixels = pixels[:, : place.shape[1], : place.shape[2]]
             is_right = pixels.shape == place.shape and pixels.dtype == out.dtype
-            is_right &= claimed >= place[..., 0].size
             _expect(is_right, f"strip or tile {k} has the shape {pixels.shape[1:]}")
             place[...] = pixels
         return out
-
-    def _bytes(self, offset: int, count: int) -> bytes:
-        size = os.fstat(self._file.fileno()).st_size
-        _expect(
-            offset > 0 and count > 0 and offset + count <= size,
-            f"a strip or tile should be at bytes {offset:,} to {offset + count:,} of "
-            f"{size:,}",
-        )
-        self._file.seek(offset)
-        return self._file.read(count)
 
     def _coloured(self, image: np.ndarray) -> np.ndarray:
         """Return grey with white up, or RGB; integers of 8 or 16 bits, or floats."""
         key = self._key
         kind, bits = key.photometric, key.bitspersample
         if kind == _PALETTE:
-            table = np.asarray(key.colormap)
-            self._bits = 8
-            table = (
-                in_8_bits(table, 16) if table.max() > 255 else table.astype(np.uint8)
-            )
-            return table.T[image[..., 0]]
+            table, self._bits = np.asarray(key.colormap).T, 8
+            table = in_8_bits(table, 16 if table.max() > 255 else 8)
+            return table.astype(np.uint8)[image[..., 0]]
         if image.dtype.kind == "f":
             image = image.astype(np.promote_types(image.dtype, np.float32), copy=False)
         else:
@@ -277,7 +300,8 @@ class _Image:
             if bits < 8:
                 image = (image.astype(np.uint16) * 255 // most).astype(np.uint8)
         # Decoders of images return RGB.
-        if kind == _CMYK or (kind == _YCBCR and key.compression not in _IMAGES):
+        is_rgb = kind == _YCBCR and key.compression in (*_JPEG, *_DECODERS)
+        if kind in (_CMYK, _YCBCR) and not is_rgb:
             image, self._bits = in_8_bits(image, bits), 8
             if kind == _YCBCR:
                 image = np.ascontiguousarray(image[..., [0, 2, 1]])
@@ -292,14 +316,24 @@ class _Image:
         return np.delete(image, opacity, axis=2) if opacity else image
 
 
-def _claim(data: bytes, compression: int, most: int) -> int:
-    """Return the pixels that the head of an image claims, before memory is taken."""
-    width, height = imagesize.get(io.BytesIO(data))
-    if data[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000 without a container
-        right, lower, left, upper = struct.unpack_from(">4I", data, 8)
-        width, height = right - left, lower - upper
-    is_whole = compression not in _JPEG or data.rstrip(b"\0")[-2:] == b"\xff\xd9"
-    _expect(is_whole, "a JPEG in it has no end")
-    is_right = min(width, height) > 0 and width * height <= most
+def _check_jpeg(data: bytes, least: int, most: int) -> None:
+    """Check the pixels that a JPEG claims, before memory is taken, and its end."""
+    width, height = size_of(data)
+    is_right = least <= width * height <= most
     _expect(is_right, f"an image in it claims {width} x {height} pixels")
-    return width * height
+    checked(data, width * height, most)
+    _expect(data.rstrip(b"\0")[-2:] == b"\xff\xd9", "a JPEG in it has no end")
+
+
+def _decoded_image(data: bytes, page: Any, shape: tuple[int, ...]) -> np.ndarray:
+    import imagecodecs
+
+    if page.compression == _PNG:
+        data = checked(data, 1, 1)
+    elif _DECODERS[page.compression] == "jpeg2k_decode":
+        size = size_of(data)
+        _expect(size == shape[1::-1], "an image in it has {} x {} pixels".format(*size))
+    # The others compare the size before they take memory.
+    out = np.empty(shape[: 3 if shape[2] > 1 else 2], page.dtype)
+    getattr(imagecodecs, _DECODERS[page.compression])(data, out=out)
+    return out.reshape(1, *shape)

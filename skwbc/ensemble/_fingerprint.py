@@ -141,7 +141,9 @@ class Fingerprint:
             yield "the global random state of NumPy"  # It is different in each process.
         elif isinstance(obj, Path):
             yield from ("path", os.fspath(obj))
-        elif isinstance(obj, np.ndarray) and not isinstance(obj, np.ma.MaskedArray):
+        elif isinstance(obj, np.ma.MaskedArray):
+            yield from (kind, obj.data, np.ma.getmaskarray(obj), obj.fill_value)
+        elif isinstance(obj, np.ndarray):
             yield from self._array(obj)
         elif issparse(obj):
             rows = obj.tocsr()

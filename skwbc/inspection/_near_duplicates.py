@@ -16,14 +16,15 @@ from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.augmentation._images import check_images, float_batches
 from skwbc.inspection._samples import sample_names
 
-# Smaller and larger thumbnails separate copies from similar cells less well.
-_SIDE = 16
-# Similarity of thumbnails from which a pair is looked at again, and most such pairs.
-_CANDIDATE, _MOST_LOOKS = 0.85, 10_000
-# Side of the images of the second look, and pixels by which they are slid.
-_DETAILED_SIDE, _SLIDE = 96, 10
+# Side of the images that are compared.
+_SIDE = 96
 # Standard deviations of the filters between which details lie.
 _FINE, _COARSE = 1.2, 4.0
+# Highest frequency of the spectra, in periods per image.
+_HIGHEST = 20
+# Similarity of spectra from which a pair is looked at again, most such pairs, and
+# pixels by which one image is then slid over the other.
+_CANDIDATE, _MOST_LOOKS, _SLIDE = 0.87, 10_000, 10
 _HOW = cv2.TM_CCOEFF_NORMED
 # Images of the second look that are kept in memory.
 _KEPT = 2_000
@@ -48,10 +49,9 @@ def find_near_duplicates(
 
     If one image of such a pair is used for training and the other for evaluation,
     scores are too good. The search finds copies, including those with a different
-    size, brightness or JPEG quality and those rotated by multiples of 90° or flipped,
-    and photographs of the same cell taken twice at nearly the same position. Of images
-    that are shifted or cropped differently, by up to a tenth of their side, it finds
-    about half. It does not find other angles.
+    size, brightness or JPEG quality, those rotated by multiples of 90° or flipped, and
+    those cut out otherwise, by up to a tenth of their side; and photographs of the same
+    cell taken twice at nearly the same position. It does not find other angles.
 
     Parameters
     ----------
@@ -87,16 +87,16 @@ def find_near_duplicates(
 
     Notes
     -----
-    Each image is reduced to a thumbnail of 16 × 16 pixels by averaging areas, and the
-    mean of each channel is subtracted. Pairs are candidates if the correlation [1]_
-    between one thumbnail and one of the eight rotations and reflections of the other is
-    at least 0.85. On plain backgrounds most candidates are different cells, so the
-    10,000 best are looked at again: the similarity of two images is the largest
-    correlation between their details at 96 × 96 pixels, a difference of Gaussians of
-    1.2 and 4 pixels, when the inner part of one is slid over the other in the same
+    Images are compared by their details: the mean over the channels at 96 × 96 pixels,
+    and of that the difference of Gaussians of 1.2 and 4 pixels. The amplitudes of a
+    Fourier spectrum do not change when an image is slid, so pairs are candidates if
+    the correlation between one spectrum, up to 20 periods per image, and one of the
+    rotations and reflections of the other is at least 0.87. The 10,000 best are looked
+    at again: the similarity of two images is the largest correlation [1]_ between
+    their details when the inner part of one is slid over the other in eight
     orientations. An image of uniform colour is never part of a pair.
 
-    The time grows with the square of the number of images. The memory is 3 kB per image
+    The time grows with the square of the number of images. The memory is 7 kB per image
     plus 200 MB.
 
     References
@@ -117,7 +117,7 @@ def find_near_duplicates(
     X = check_images(X, "find_near_duplicates")
     names = sample_names(X, names)
     masks = None if splits is None else [_as_masks(each, len(names)) for each in splits]
-    candidates = list(islice(_similar(_thumbnails(X), _CANDIDATE), _MOST_PAIRS + 1))
+    candidates = list(islice(_similar(_spectra(X), _CANDIDATE), _MOST_PAIRS + 1))
     if len(candidates) > _MOST_PAIRS:
         warnings.warn(
             f"More than {_MOST_PAIRS:,} pairs of images look alike; the search stopped "
@@ -158,12 +158,7 @@ def _looked_at_again(
 
     @lru_cache(_KEPT)
     def details(row: int) -> np.ndarray:
-        image = read_rows(X, slice(row, row + 1))[0].astype(np.float32).mean(axis=-1)
-        small = min(image.shape) > _DETAILED_SIDE
-        how = cv2.INTER_AREA if small else cv2.INTER_LINEAR
-        image = cv2.resize(image, (_DETAILED_SIDE, _DETAILED_SIDE), interpolation=how)
-        fine, coarse = (cv2.GaussianBlur(image, None, s) for s in (_FINE, _COARSE))
-        return (fine - coarse) / max(float(np.abs(image).max()), 1e-30)
+        return _details(read_rows(X, slice(row, row + 1))[0])
 
     for first, second, _ in pairs:
         whole = details(first)
@@ -175,49 +170,50 @@ def _looked_at_again(
         yield first, second, min(1.0, similarity)
 
 
-def _thumbnails(X: Any) -> np.ndarray:
-    """Return thumbnails with mean 0 and norm 1, or 0 for images of uniform colour.
+def _details(image: np.ndarray) -> np.ndarray:
+    image = image.astype(np.float32).mean(axis=-1)
+    how = cv2.INTER_AREA if min(image.shape) > _SIDE else cv2.INTER_LINEAR
+    image = cv2.resize(image, (_SIDE, _SIDE), interpolation=how)
+    fine, coarse = (cv2.GaussianBlur(image, None, s) for s in (_FINE, _COARSE))
+    return (fine - coarse) / max(float(np.abs(image).max()), 1e-30)
 
-    Their shape is (n_samples, side, side, channels).
+
+def _spectra(X: Any) -> np.ndarray:
+    """Return amplitudes with mean 0 and norm 1, or 0 for images of uniform colour.
+
+    Their shape is (n_samples, side, side), with frequency 0 in the middle.
     """
-    n_samples = len(X)
-    channels = X.shape[3] if X.shape[3] == 3 else 1
-    out = np.empty((n_samples, _SIDE, _SIDE, channels), np.float32)
-    # Averaging areas cannot enlarge images that are smaller than a thumbnail.
-    how = cv2.INTER_AREA if min(X.shape[1:3]) > _SIDE else cv2.INTER_LINEAR
+    window = np.hanning(_SIDE + 2)[1:-1].astype(np.float32)
+    middle = slice(_SIDE // 2 - _HIGHEST, _SIDE // 2 + _HIGHEST + 1)
+    out = np.empty((len(X), 2 * _HIGHEST + 1, 2 * _HIGHEST + 1), np.float32)
     images = chain.from_iterable(float_batches(X, "find_near_duplicates"))
     for k, image in enumerate(images):
-        if channels == 1:
-            image = image.mean(axis=-1)
-        small = cv2.resize(image, (_SIDE, _SIDE), interpolation=how)
-        out[k] = small.reshape(_SIDE, _SIDE, channels)
-    scale = np.abs(out).max(axis=(1, 2, 3))
+        amplitudes = np.abs(np.fft.fft2(_details(image) * np.outer(window, window)))
+        out[k] = np.fft.fftshift(amplitudes)[middle, middle]
     out -= out.mean(axis=(1, 2), keepdims=True)
-    norms = np.linalg.norm(out.reshape(n_samples, -1), axis=1)
+    norms = np.linalg.norm(out, axis=(1, 2), keepdims=True)
     # In an image of uniform colour only rounding errors are left.
-    norms[norms <= 1e-4 * scale] = np.inf
-    out /= norms[:, np.newaxis, np.newaxis, np.newaxis]
-    return out
+    norms[norms <= 1e-2] = np.inf
+    return out / norms
 
 
-def _orientations(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the eight rotations and reflections of square images."""
+def _orientations(images: np.ndarray, quarters: int = 4) -> Iterator[np.ndarray]:
+    """Yield square images and their reflections, rotated by up to 3 quarters."""
     for flipped in (images, images[:, :, ::-1]):
-        for quarters in range(4):
-            yield np.rot90(flipped, quarters, axes=(1, 2))
+        for k in range(quarters):
+            yield np.rot90(flipped, k, axes=(1, 2))
 
 
-def _similar(
-    thumbnails: np.ndarray, threshold: float
-) -> Iterator[tuple[int, int, float]]:
+def _similar(spectra: np.ndarray, threshold: float) -> Iterator[tuple[int, int, float]]:
     """Yield pairs of positions whose similarity reaches the threshold, and that."""
-    n_samples = len(thumbnails)
-    flat = thumbnails.reshape(n_samples, -1)
+    n_samples = len(spectra)
+    flat = spectra.reshape(n_samples, -1)
     for rows in gen_batches(n_samples, max(1, _AT_A_TIME // (4 * n_samples))):
         later = flat[rows.start :].T
         best = np.full((rows.stop - rows.start, later.shape[1]), -1.0, np.float32)
         correlations = np.empty_like(best)
-        for oriented in _orientations(thumbnails[rows]):
+        # A half turn changes no amplitude.
+        for oriented in _orientations(spectra[rows], quarters=2):
             np.matmul(oriented.reshape(len(best), -1), later, out=correlations)
             np.maximum(best, correlations, out=best)
         for row, column in np.argwhere(best >= threshold).tolist():

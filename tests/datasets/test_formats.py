@@ -14,6 +14,7 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from skwbc.datasets import ImageFiles, load_image_folder, read_image
+from skwbc.datasets._gather import gather_images
 
 HEIGHT, WIDTH = 40, 56
 rows, columns = np.mgrid[:HEIGHT, :WIDTH]
@@ -60,6 +61,11 @@ def edited(content, tag, value):
     return bytes(data)
 
 
+def chunk(kind, content):
+    body = kind + content
+    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+
 def twelve_bits():
     """Make a TIFF with two values in three bytes."""
     first, second = (GREY.astype(int)[:, k::2] << 4 for k in (0, 1))
@@ -82,6 +88,8 @@ COMPRESSIONS = {
     "jpeg": ("u1", False, 45),
     "jpeg2000": ("u1 u2", False, 2),
     "webp": ("u1", False, 8),
+    "jpegxl": ("u1 u2", False, 1),
+    "jpegxr": ("u1 u2", False, 8),
 }
 
 
@@ -98,7 +106,13 @@ def tiffs():
                 }
                 data = image.astype(dtype) * np.array(wide, dtype)
                 expected = grey(image) if name == "grey" else image
-                images_inside = compression in ("png", "jpeg2000", "webp")
+                images_inside = compression in (
+                    "png",
+                    "jpeg2000",
+                    "webp",
+                    "jpegxl",
+                    "jpegxr",
+                )
                 for layout in ("strips", "tiles", "big")[: 3 - images_inside]:
                     kind = {
                         "strips": {"rowsperstrip": 16},
@@ -133,6 +147,27 @@ def others():
     yield "planar.tif", tiff(np.moveaxis(RGB, 2, 0), **planar), RGB, 0, True
     yield "white_is_0.tif", tiff(255 - GREY, photometric="miniswhite"), grey(GREY), 0, 0
     yield "bits12.tif", twelve_bits(), grey(GREY), 0, False
+    # Compressed by libtiff: a black edge, and ten rows the other way round.
+    fax = np.repeat([[False] * 20 + [True] * 36], HEIGHT, axis=0)
+    fax[10:20] ^= True
+    code = bytes.fromhex("220353ffff26a1a3ffffffc880d4fffffffffc004004")
+    uncompressed = tiff(np.zeros((HEIGHT, WIDTH), bool), photometric="minisblack")
+    content = edited(edited(uncompressed, 259, 4), 279, len(code))
+    content = edited(content, 273, len(content)) + code
+    yield "fax.tif", content, grey(fax.astype(np.uint8) * 255), 0, False
+    frame = chunk(b"fcTL", bytes(7) + b"\x10" + bytes(18))
+    # Readers of no animations take the image of the file, which is none of its frames.
+    png = opencv(".png")
+    start = png.index(b"IDAT") - 4
+    animation = chunk(b"acTL", bytes(3) + b"\1" + bytes(4))
+    first = chunk(b"fdAT", bytes(4) + zlib.compress(bytes(HEIGHT * (1 + 3 * WIDTH))))
+    yield (
+        "animated.png",
+        png[:start] + animation + png[start:-12] + frame + first + png[-12:],
+        RGB,
+        0,
+        True,
+    )
     bits = GREY > 100
     yield (
         "bits1.tif",
@@ -217,11 +252,6 @@ def without_strip():
     return bytes(data)
 
 
-def chunk(kind, content):
-    body = kind + content
-    return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-
 def png_that_claims(n_bytes):
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + head + struct.pack(">I", n_bytes) + b"IDAT" + b"x" * 8
@@ -236,13 +266,13 @@ REFUSED = {
         "it has 3 strips or tiles, expected 5",
     ),
     "compression.tif": (edited(tiff(RGB, photometric="rgb"), 259, 60123), "60123"),
-    "jpeg_xr.tif": (
-        edited(tiff(RGB, photometric="rgb"), 259, 34934),
-        "is compressed by JPEG XR, which is not read. Save it as",
+    "aperio.tif": (
+        edited(tiff(RGB, photometric="rgb"), 259, 33003),
+        "is compressed by Aperio's JPEG 2000 of YCbCr, which is not read. Save it as",
     ),
-    "jpeg_xl.tif": (
-        tiff(RGB, photometric="rgb", compression="jpegxl"),
-        "is compressed by JPEG XL, which is not read. Save it as",
+    "image_of_another_size.tif": (
+        edited(tiff(RGB, photometric="rgb", compression="jpegxl"), 256, 40),
+        "could not be decoded: invalid out.shape",
     ),
     "lab.tif": (edited(tiff(RGB, photometric="rgb"), 262, 8), "CIELAB"),
     "huge_tile.tif": (
@@ -294,6 +324,47 @@ def test_refused_by_name(name, tmp_path):
     assert message in str(caught.value)
 
 
+def unusual_bmp(masks):
+    """Make a BMP of 32 bits whose colours are where masks say."""
+    body = np.dstack([RGB, GREY])[::-1].tobytes()
+    head = (40, WIDTH, HEIGHT, 1, 32, 3, len(body), 0, 0, 0, 0)
+    head = struct.pack("<IiiHHIIiiII", *head) + struct.pack("<3I", *masks)
+    return b"BM" + struct.pack("<IHHI", len(body) + 66, 0, 0, 66) + head + body
+
+
+def progressive_jpeg(side, n_scans):
+    """Make a small JPEG that takes minutes: each scan goes over all pixels."""
+
+    def segment(kind, content):
+        return b"\xff" + bytes([kind]) + struct.pack(">H", len(content) + 2) + content
+
+    symbol = bytes([1, *[0] * 15])
+    n_blocks = (side // 8) ** 2
+    runs = n_blocks // 32767 + 1
+    return b"".join(
+        [
+            b"\xff\xd8" + segment(0xDB, b"\0" + bytes([1] * 64)),
+            segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0"),
+            segment(0xC4, b"\0" + symbol + b"\0"),
+            segment(0xC4, b"\x10" + symbol + b"\xe0"),
+            segment(0xDA, b"\1\1\0\0\0\0") + bytes(n_blocks // 8 + 1),
+            n_scans * (segment(0xDA, b"\1\1\0\1\x3f\0") + b"\x7f\xfe" * runs),
+            b"\xff\xd9",
+        ]
+    )
+
+
+TEXT = chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(7_900_000), 9))
+HOSTILE_PNG = opencv(".png")[:33] + TEXT * 200 + opencv(".png")[33:]
+REFUSED |= {
+    "unusual.bmp": (
+        unusual_bmp([0xFF, 0xFF00, 0xFF0000]),
+        "its colours are in an unusual order",
+    ),
+    "scans.jpg": (progressive_jpeg(8000, 200), "it has 201 scans"),
+    "no_white.pgm": (b"P5 8 8 \x00" + bytes(64), "the value of white"),
+    "float.ppm": (b"PF\n8 8\n-1.0\n" + bytes(768), "of another format"),
+}
 HOSTILE = """
 import resource, sys
 import numpy as np
@@ -321,16 +392,32 @@ def test_hostile_files_take_neither_time_nor_memory(tmp_path):
     for name, head in (
         ("sparse.png", b"\x89PNG\r\n\x1a\n"),
         ("sparse.tif", b"II*\0\x08"),
+        # The first is a tag of 2 GB.
+        ("tag.tif", b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 270, 2, 2**31, 99)),
     ):
         with open(tmp_path / name, "wb") as file:
             file.write(head)
             file.truncate(100 * 2**30)
     files = sorted(str(each) for each in tmp_path.iterdir())
     (tmp_path / "right.tif").write_bytes(JPEG_TILE)
+    # Its texts take 1.6 GB.
+    (tmp_path / "texts.png").write_bytes(HOSTILE_PNG)
+    files.append(str(tmp_path / "texts.png"))
     command = [sys.executable, "-c", HOSTILE, str(tmp_path / "right.tif"), *files]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout) < 40  # MB
+    assert result.stdout.splitlines()[:-1] == [f"{files[-1]} READ"]
+    assert int(result.stdout.splitlines()[-1]) < 40  # MB
+
+
+def test_a_raw_file_of_100_gb(tmp_path):
+    with open(tmp_path / "a.raw", "wb") as file:
+        file.truncate(100 * 2**30)
+    (tmp_path / "b.png").write_bytes(opencv(".png"))
+    images = gather_images([tmp_path], image_shape=(8, 8, 3))
+    assert len(images.filenames) == 1
+    (error,) = images.errors
+    assert "a.raw has 107,374,182,400 bytes; expected 2 GB at most. Divide it" in error
 
 
 CHANNELS = {

@@ -11,7 +11,6 @@ from skwbc.datasets import (
     make_blood_cells,
 )
 from skwbc.inspection import find_near_duplicates
-from skwbc.inspection._near_duplicates import _similar, _thumbnails
 
 
 def jpeg(image):
@@ -51,7 +50,7 @@ def test_finds_copies(how):
 
 
 def test_different_cells_on_a_plain_ground_are_no_pair():
-    """Thumbnails of dark discs are alike; their textures differ."""
+    """Dark discs are alike; their textures differ."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:100, :100] - 50
     distance = np.hypot(rows, columns)[..., np.newaxis]
@@ -62,7 +61,6 @@ def test_different_cells_on_a_plain_ground_are_no_pair():
     # The last one is the first, cut out differently, by 4 pixels.
     shifted = np.roll(cells[:1], (4, -3), axis=(1, 2))
     X = np.concatenate([cells, shifted]).clip(0, 255).astype(np.uint8)
-    assert len(list(_similar(_thumbnails(X), 0.85))) > 20
     (pair,) = find_near_duplicates(X)
     assert (pair["first"], pair["second"]) == (0, 8)
 
@@ -109,6 +107,7 @@ def test_real_cells(real_data):
         ("00037", "00038"), ("00205", "00276"), ("00226", "00261"), ("00229", "00258"),
         ("00230", "00257"), ("00231", "00256"), ("00237", "00252"), ("00244", "00247"),
         ("00243", "00250"), ("00382", "00395"), ("00384", "00393"), ("00386", "00391"),
+            ("00227", "00260"),
     }  # fmt: skip
 
 
