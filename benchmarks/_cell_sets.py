@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
@@ -91,8 +93,9 @@ def few_per_class(
     """Draw `per_class` training cells of each class; the rest is the test set.
 
     Of a class with fewer than ``per_class + FEWEST_REST`` images, all but FEWEST_REST
-    are for training. A draw of more cells contains that of fewer. Of two photographs of
-    one cell of BCCD only one is used.
+    are for training. A draw of more images contains that of fewer. Of two photographs
+    of one cell of BCCD only one is used. Chula has up to ten photographs of a cell: if
+    one of them is for training, the others are not in the test set.
     """
     cells = _sample(folder, side)
     names, sizes = np.unique(cells.target, return_counts=True)
@@ -139,10 +142,12 @@ def split_cells(
     names = sorted(counts)
     train: list[int] = []
     rest: list[int] = []
+    number = cells.get("number", np.arange(len(cells.target)))
     for name, count in counts.items():
         rows = np.flatnonzero(cells.target == name)
         drawn, others = train_test_split(rows, train_size=count, random_state=seed)
         train.extend(drawn)
+        others = others[~np.isin(number[others], number[drawn])]
         rest.extend(others[:most_rest])
     rest.sort()
     y, y_rest = (np.searchsorted(names, cells.target[rows]) for rows in (train, rest))
@@ -173,7 +178,17 @@ def _sample(folder: Path, side: int) -> Bunch:
         target += [name] * len(rows)
     images = np.asarray(ImageFiles(files, (side, side)))
     cells = Bunch(images=images, target=np.array(target))
+    if folder.name == "chula":
+        cells.number = _numbers(images)
     return _first_of_twins(cells) if folder.name == "bccd" else cells
+
+
+def _numbers(images: np.ndarray) -> np.ndarray:
+    """Return the number of the cell in each image, equal for photographs of one."""
+    pairs = find_near_duplicates(images)
+    ends = [[pair[name] for pair in pairs] for name in ("first", "second")]
+    links = coo_array((np.ones(len(pairs)), ends), shape=(len(images),) * 2)
+    return connected_components(links, directed=False)[1]
 
 
 @cache

@@ -100,8 +100,7 @@ def random_weights(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
 
 
 def without_colours(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:
-    made = default(seed, epochs)
-    return made.set_params(estimator__described__features__colours="drop")
+    return make_cell_classifier(epochs=epochs, colours=False, random_state=seed)
 
 
 def trained(seed: int, epochs: int | None) -> KFoldEnsembleClassifier:

@@ -50,7 +50,9 @@ class BalancedDiscriminant(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Their classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts; 1 by default.
+            How much each sample counts within its class; 1 by default. A weight that
+            all samples of a class share only changes how much the class counts in the
+            covariance matrix, since all classes count as equally frequent.
 
         Returns
         -------
