@@ -50,7 +50,11 @@ def open_session(content: bytes, n_threads: int = 0) -> Any:
         options.add_session_config_entry(setting, value)
     try:
         session = runtime.InferenceSession(
-            content, options, providers=["CPUExecutionProvider"]
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            # It would print that it tries again, to standard output.
+            enable_fallback=False,
         )
     except MemoryError:
         raise

@@ -335,6 +335,8 @@ def _network_as_onnx(network: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
             model = onnx.load(path)
             # The converter keeps operators that ONNX lacks; the checker rejects them.
             onnx.checker.check_model(model)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), folder) from error
         except Exception as error:
             # The conversion of a layer may raise anything.
             raise ValueError(

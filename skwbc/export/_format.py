@@ -15,7 +15,9 @@ _LABEL_KINDS = "Uiubf"
 _KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
 _SCORES, _KNOWN = "held_out_true_proba", "known_classes"
 _N, _LOOK, _READING = "n_typicality_samples", "appearance", "reading"
-_SEEN = "training_images"
+_SEEN, _SEALED = "training_images", "has_checksum"
+# No class has a longer name, and no image more channels.
+_MOST = 10_000
 
 
 class Details(NamedTuple):
@@ -68,6 +70,7 @@ def encode(details: Details, version: str) -> dict[str, str]:
     metadata = dict(zip(_KEYS, values, strict=True))
     if details.held_out_true_proba is not None:
         metadata[_SCORES] = [each.tolist() for each in details.held_out_true_proba]
+    metadata[_SEALED] = True
     metadata[_KNOWN] = details.known_classes.tolist()
     if details.n_typicality_samples is not None:
         metadata[_N] = details.n_typicality_samples
@@ -83,7 +86,9 @@ def encode(details: Details, version: str) -> dict[str, str]:
     }
 
 
-def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Details:
+def decode(
+    metadata: Mapping[str, str], n_classes: int, n_members: int, is_sealed: bool
+) -> Details:
     """Read metadata.
 
     Parameters
@@ -92,6 +97,8 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
         Metadata from :func:`encode`.
     n_classes, n_members : int
         Numbers of classes and members in the graph.
+    is_sealed : bool
+        Whether the file ends with its checksum, which is right.
 
     Raises
     ------
@@ -100,73 +107,97 @@ def decode(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Detai
     """
     if "classes" not in metadata:
         raise ValueError("it has no class names in its metadata")
-    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN)
-    keys = [key for key in names if key in metadata]
+    if _SEALED in metadata and not is_sealed:
+        raise ValueError("its checksum is missing, so it was damaged or changed")
     try:
-        values = {key: json.loads(metadata[key]) for key in keys}
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata are damaged: {error}") from error
+        return _decoded(metadata, n_classes, n_members)
+    except _Damage as error:
+        raise ValueError(str(error)) from error
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise ValueError(f"its metadata are damaged: {error!r}"[:300]) from error
+
+
+class _Damage(ValueError):
+    """An error whose message says what is wrong with the metadata."""
+
+
+def _decoded(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Details:
+    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN)
+    values = {
+        key: json.loads(metadata[key], parse_constant=_refuse)
+        for key in names
+        if key in metadata
+    }
     version = values.get("skwbc_format")
     if not isinstance(version, int):
-        raise ValueError("its metadata do not give the version of the format")
+        raise _Damage("its metadata do not give the version of the format")
     if version > FORMAT:
-        raise ValueError(
+        raise _Damage(
             f"it has format {version} of skwbc "
             f"{values.get('skwbc_version', '(a later version)')}; this version reads "
             f"formats up to {FORMAT}. Upgrade it: pip install --upgrade skwbc"
         )
     labels = values["classes"]
-    if not isinstance(labels, list) or len(labels) != n_classes:
-        raise ValueError(f"its class names are not {n_classes} labels")
-    scores: Any = values.get(_SCORES)
-    try:
-        classes = np.array(labels, dtype=_dtype(values.get("classes_dtype")))
-        if scores is not None:
-            scores = [np.array(each, dtype=np.float64) for each in scores]
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"its metadata are damaged: {error}") from error
-    if classes.ndim != 1 or len(np.unique(classes)) < n_classes:
-        raise ValueError("its class names are not different labels")
-    if scores is not None and (
-        len(scores) != n_members or any(each.ndim != 1 for each in scores)
+    if (
+        not isinstance(labels, list)
+        or len(labels) != n_classes
+        or not all(isinstance(each, str | int | float) for each in labels)
     ):
-        raise ValueError("its held-out probabilities do not match its members")
+        raise _Damage(f"its class names are not {n_classes} labels")
+    classes = np.array(labels, dtype=_dtype(values.get("classes_dtype")))
+    if len(np.unique(classes)) < n_classes:
+        raise _Damage("its class names are not different labels")
+    scores = values.get(_SCORES)
+    if scores is not None:
+        scores = [np.array(each, dtype=np.float64) for each in scores]
+        if len(scores) != n_members or not all(map(_are_fractions, scores)):
+            raise _Damage("its held-out probabilities do not match its members")
     mask = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
     if mask.dtype != bool or mask.shape != (n_members, n_classes):
-        raise ValueError("its known classes do not match its members")
+        raise _Damage("its known classes do not match its members")
     n_samples = values.get(_N)
-    if n_samples is not None and not (isinstance(n_samples, int) and n_samples > 0):
-        raise ValueError("its number of training samples is not a positive number")
+    if not (
+        n_samples is None or (isinstance(n_samples, int) and 0 < n_samples < 2**53)
+    ):
+        raise _Damage("its number of training samples is not a positive number")
     appearance = values.get(_LOOK)
     if appearance is not None:
-        try:
-            white, *lists = (appearance[key] for key in ("white", "mean", "std"))
-            numbers = np.array([[white] * len(lists[0]), *lists], dtype=float)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"its metadata are damaged: {error!r}") from error
-        if numbers.ndim != 2 or not white > 0:
-            raise ValueError("its description of the training images is damaged")
+        white, *lists = (appearance[key] for key in ("white", "mean", "std"))
+        numbers = np.array([[white] * len(lists[0]), *lists], dtype=float)
+        if numbers.ndim != 2 or not np.isfinite(numbers).all() or not white > 0:
+            raise _Damage("its description of the training images is damaged")
     reading = values.get(_READING)
-    if reading is not None and (
-        not isinstance(reading, dict) or reading.keys() != {"channels", "page"}
-    ):
-        raise ValueError("its channels are damaged")
-    try:
-        prints = values.get(_SEEN)
-        prints = prints and np.frombuffer(bytes.fromhex(prints), "<u8")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"its training images are damaged: {error}") from error
+    if reading is not None:
+        channels, page = reading["channels"], reading["page"]
+        chosen = channels if isinstance(channels, list) else []
+        if (
+            not (channels in (None, "all") or chosen)
+            or not all(type(each) is int and 0 <= each < _MOST for each in chosen)
+            or not (page in (None, "max") or type(page) is int)
+        ):
+            raise _Damage("its channels are damaged")
+    prints = values.get(_SEEN)
+    prints = prints and np.frombuffer(bytes.fromhex(prints), "<u8")
     return Details(classes, scores, mask, n_samples, appearance, reading, prints)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number of JSON")
+
+
+def _are_fractions(values: np.ndarray) -> bool:
+    return values.ndim == 1 and bool(((values >= 0) & (values <= 1)).all())
 
 
 def _dtype(name: Any) -> np.dtype:
     if name == "object":
         return np.dtype(object)
-    # A long name could ask for a huge array.
+    # A name could ask for a huge array.
     if (
         isinstance(name, str)
-        and len(name) < 12
         and name.lstrip("<>|=")[:1] in tuple(_LABEL_KINDS)
+        and len(name) < 8
+        and (dtype := np.dtype(name)).itemsize <= 4 * _MOST
     ):
-        return np.dtype(name)
-    raise ValueError(f"labels cannot have the type {name!r}")
+        return dtype
+    raise _Damage(f"labels cannot have the type {str(name)[:40]!r}")

@@ -6,12 +6,15 @@ import numpy as np
 
 from skwbc._utils.onnx_sessions import first_line, open_session
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, TYPICALITY, decode
+from skwbc.export._wire import check_graph, is_sealed
 
 _DTYPES: dict[str, np.dtype] = {
     "tensor(uint8)": np.dtype(np.uint8),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
+# Networks compute in single precision.
+_ROUNDING = 1e-3
 _EXPECTED = "Expected a complete file written by `skwbc export`."
 
 
@@ -49,6 +52,8 @@ class Session:
     def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
         self._name = name
         try:
+            self._is_sealed = is_sealed(content)
+            check_graph(content)
             self._session: Any = open_session(content, n_threads)
         except ValueError as error:
             raise ValueError(
@@ -94,7 +99,7 @@ class Session:
                     "(n, classes) and (members, n, classes)"
                 )
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.details = decode(metadata, n_classes, n_members)
+        self.details = decode(metadata, n_classes, n_members, self._is_sealed)
         has_typicality = self.details.n_typicality_samples is not None
         if has_typicality and TYPICALITY not in outputs:
             raise ValueError(f"it does not return {TYPICALITY}")
@@ -121,16 +126,24 @@ class Session:
         outputs = [np.asarray(each, np.float64) for each in outputs]
         proba, member_proba, *others = outputs
         p = others[0] if others else None
-        n_classes = len(self.details.classes)
-        expected = (self.n_members, len(X), n_classes)
-        if proba.shape != expected[1:] or member_proba.shape != expected:
-            raise ValueError(
-                f"{self._name} returned probabilities of shape {proba.shape} for "
-                f"{len(X)} samples and {n_classes} classes. Its file is damaged."
+        shape = len(X), len(self.details.classes)
+        problem = ""
+        if proba.shape != shape or member_proba.shape != (self.n_members, *shape):
+            problem = f"probabilities of shape {proba.shape} for {len(X)} samples"
+        elif any(map(_has_impossible, (proba, member_proba))):
+            problem = (
+                "probabilities that are not between 0 and 1, or do not add up to 1"
             )
-        if p is not None and p.shape != (len(X),):
-            raise ValueError(
-                f"{self._name} returned p-values of shape {p.shape} for {len(X)} "
-                "samples. Its file is damaged."
-            )
+        elif p is not None and not (
+            p.shape == (len(X),) and ((p >= 0) & (p <= 1)).all()
+        ):
+            problem = "p-values that are not between 0 and 1, one for each sample"
+        if problem:
+            raise ValueError(f"{self._name} returned {problem}. Its file is damaged.")
         return proba, member_proba, p
+
+
+def _has_impossible(proba: np.ndarray) -> bool:
+    """Tell whether rows cannot be probabilities. The mean over members handles NaN."""
+    outside = (proba < -_ROUNDING) | (proba > 1 + _ROUNDING)
+    return bool(outside.any() or (abs(proba.sum(axis=-1) - 1) > _ROUNDING).any())

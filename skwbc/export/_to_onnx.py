@@ -28,6 +28,7 @@ from skwbc.export._format import (
     Details,
     encode,
 )
+from skwbc.export._wire import seal
 
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
 # Largest allowed difference between probabilities of the ensemble and of its file.
@@ -82,10 +83,11 @@ def to_onnx(
     were not in a member's training data, and, if the ensemble has it, ``typicality`` of
     shape (n,), the p-values of :meth:`skwbc.KFoldEnsembleClassifier.typicality`. The
     metadata, in JSON, contain the ``classes`` in the order of the columns and the
-    held-out probabilities from which prediction sets are computed. Keras and tf2onnx
-    convert the networks, which needs Keras with the TensorFlow backend. ONNX compares
-    features with the thresholds of decision trees in float32, so a feature that is
-    nearly equal to a threshold may fall on its other side.
+    held-out probabilities from which prediction sets are computed. Their last entry is
+    a checksum of the rest of the file, which is verified when it is read. Keras and
+    tf2onnx convert the networks, which needs Keras with the TensorFlow backend. ONNX
+    compares features with the thresholds of decision trees in float32, so a feature
+    that is nearly equal to a threshold may fall on its other side.
 
     Examples
     --------
@@ -110,7 +112,7 @@ def to_onnx(
         import_optional(module, "onnx", "Writing ONNX files")
     with replacing(path) as temporary:
         shape, dtype = _input(ensemble, input_dtype)
-        content = _model(ensemble, shape, dtype).SerializeToString()
+        content = seal(_model(ensemble, shape, dtype).SerializeToString())
         _check_predictions(ensemble, content, shape, dtype)
         temporary.write_bytes(content)
 

@@ -4,12 +4,13 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 
 import numpy as np
 import onnx
 import pytest
 from numpy.testing import assert_array_equal
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from sklearn.base import clone, is_classifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -122,6 +123,12 @@ def changed(path, change):
     """Return a model's bytes after a change to it."""
     model = onnx.load(path)
     change(model)
+    # Without its checksum, as files of earlier versions are, and as an attacker who
+    # computes one for the changed file could have it.
+    kept = [p for p in model.metadata_props if "checksum" not in p.key]
+    kept = [p for p in kept if "crc32" not in p.key]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
     return model.SerializeToString()
 
 
@@ -184,7 +191,7 @@ DAMAGES = {
     ),
     "lists": (
         lambda path: changed(path, metadata("classes", "[[1], [2], [3, 4]]")),
-        "its metadata are damaged",
+        "its class names are not 3 labels",
     ),
     "huge labels": (
         lambda path: changed(path, metadata("classes_dtype", '"<U9999999999"')),
@@ -205,8 +212,128 @@ DAMAGES = {
 }
 
 
+def test_a_flipped_bit_or_a_lost_end_is_noticed(path, cells, tmp_path):
+    content, other = path.read_bytes(), tmp_path / "c.onnx"
+    rng = np.random.default_rng(0)
+    # The checksum itself is at the end.
+    places = [
+        *rng.integers(len(content), size=200),
+        *range(len(content) - 40, len(content)),
+    ]
+    damaged = [content[:-k] for k in range(1, 40)]
+    for place in places:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.integers(8)
+        damaged.append(bytes(flipped))
+    for each in damaged:
+        other.write_bytes(each)
+        with pytest.raises(ValueError, match="c.onnx"):
+            _ = OnnxClassifier(other).classes_
+
+
+def test_a_file_that_was_saved_again_is_the_same(path, cells, tmp_path):
+    onnx.save(onnx.load(path), tmp_path / "c.onnx")
+    expected = OnnxClassifier(path).predict_proba(cells.images)
+    again = OnnxClassifier(tmp_path / "c.onnx").predict_proba(cells.images)
+    assert_array_equal(again, expected)
+
+
+def loop(model):
+    value = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", [a], [b]) for a, b in (("c", "d"), ("x", "y"))],
+        "body",
+        [
+            value("i", TensorProto.INT64, []),
+            value("c", TensorProto.BOOL, []),
+            value("x", TensorProto.DOUBLE, None),
+        ],
+        [value("d", TensorProto.BOOL, []), value("y", TensorProto.DOUBLE, None)],
+    )
+    behind(model, "Loop", "trips", "yes", "before", body=body)
+    for name, number in (("trips", np.int64(10**12)), ("yes", np.bool_(True))):
+        model.graph.initializer.append(numpy_helper.from_array(number, name))
+
+
+def behind(model, operator, *inputs, output="probabilities", **attributes):
+    (node,) = (each for each in model.graph.node if output in each.output)
+    node.output[0] = "before"
+    model.graph.node.append(helper.make_node(operator, inputs, [output], **attributes))
+
+
+def nested_functions(model):
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("h", 1)]
+    for k in range(26):
+        name, domain = (f"f{k - 1}", "h") if k else ("Identity", "")
+        pairs = ("x", "y"), ("y", "z")
+        nodes = [helper.make_node(name, [a], [b], domain=domain) for a, b in pairs]
+        model.functions.append(
+            helper.make_function("h", f"f{k}", ["x"], ["z"], nodes, opsets)
+        )
+    model.opset_import.append(opsets[1])
+    behind(model, "f25", "before", domain="h")
+
+
+def many_constants(model):
+    number = np.float32(0)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(number, f"bomb_{k}") for k in range(60_000)
+    )
+
+
+def times(value, output):
+    def change(model):
+        behind(model, "Mul", "before", "value", output=output)
+        constant = numpy_helper.from_array(np.float64(value), "value")
+        model.graph.initializer.append(constant)
+
+    return change
+
+
+HOSTILE = {
+    "loop": (loop, "has the operator 'Loop', which no export writes"),
+    "functions": (nested_functions, "has the operator 'f25'|defines functions"),
+    "constants": (many_constants, "its graph has more than 25,000 parts"),
+    "above 1": (times(210, "probabilities"), "not between 0 and 1"),
+    "below 0": (times(-1, "probabilities"), "not between 0 and 1"),
+    "sum": (times(0.5, "member_probabilities"), "do not add up to 1"),
+    "members": (times(np.nan, "member_probabilities"), "NaN|no member"),
+    "p-values": (times(np.nan, "typicality"), "p-values that are not between"),
+    **{
+        f"{key} {value[:20]}": (metadata(key, value), message)
+        for key, value, message in [
+            ("classes", "null", "its class names are not 3 labels"),
+            ("classes", "[null, null, null]", "its class names are not 3 labels"),
+            ("classes", "[{}, {}, {}]", "its class names are not 3 labels"),
+            ("classes", "[1, 2, NaN]", "its metadata are damaged"),
+            ("classes_dtype", '"U99999999"', "labels cannot have the type"),
+            ("known_classes", "[[1], [1, 2]]", "its metadata are damaged"),
+            ("appearance", "7", "its metadata are damaged"),
+            ("reading", '{"channels": 5, "page": null}', "its channels are damaged"),
+            ("held_out_true_proba", "[[NaN], [2]]", "its metadata are damaged"),
+            ("held_out_true_proba", "[[0.5], [210]]", "held-out probabilities do not"),
+            ("n_typicality_samples", "1" + "0" * 400, "its number of training samp"),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_refused_in_seconds(case, path, cells, tmp_path, capfd):
+    change, message = HOSTILE[case]
+    other = tmp_path / "c.onnx"
+    other.write_bytes(changed(path, change))
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=message) as caught:
+        OnnxClassifier(other).predict(cells.images)
+    assert time.monotonic() - start < 10
+    assert "c.onnx" in str(caught.value) or case == "members"
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_invalid_files(damage, path, cells, tmp_path):
+def test_invalid_files(damage, path, cells, tmp_path, capfd):
     content, message = DAMAGES[damage]
     other = tmp_path / "c.onnx"
     other.write_bytes(content(path))
@@ -215,6 +342,7 @@ def test_invalid_files(damage, path, cells, tmp_path):
         OnnxClassifier(other).predict(cells.images)
     assert str(other) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr().out == ""
 
 
 def test_a_model_of_another_package(tmp_path):

@@ -1,6 +1,7 @@
 """ONNX files predict like the ensembles that they were made from."""
 
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -295,6 +296,24 @@ def test_a_network_that_cannot_be_expressed_in_onnx(cells, tmp_path):
     with pytest.raises(ValueError, match="its network cannot be written.*Lgamma"):
         to_onnx(clf, tmp_path / "c.onnx", input_dtype="float32")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no such limit there")
+def test_a_full_temporary_folder_is_named(cells, tmp_path, monkeypatch):
+    import resource
+
+    network = CNNClassifier(epochs=1, random_state=0)
+    clf = KFoldEnsembleClassifier(network, cv=2).fit(cells.images, cells.target)
+    (tmp_path / "full").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match=str(tmp_path / "full")):
+            to_onnx(clf, tmp_path / "c.onnx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "c.onnx").exists()
 
 
 def test_no_folder_to_write_to(cells, tmp_path):

@@ -39,7 +39,13 @@ def originals(tmp_path_factory):
     for name, member in {"colours": colours, "network": network}.items():
         clf = KFoldEnsembleClassifier(member, cv=2).fit(CELLS, LABELS)
         to_onnx(clf, folder / name)
-        contents.append((folder / name).read_bytes())
+        model = onnx.load(folder / name)
+        # Without the checksum, which would stop all of them at once.
+        kept = [p for p in model.metadata_props if "checksum" not in p.key]
+        kept = [p for p in kept if "crc32" not in p.key]
+        del model.metadata_props[:]
+        model.metadata_props.extend(kept)
+        contents.append(model.SerializeToString())
     return contents
 
 
@@ -70,7 +76,10 @@ def test_bytes(data, originals, tmp_path_factory, within, refused):
 @given(
     which=st.integers(0, 1),
     name=st.sampled_from(
-        ["classes", "classes_dtype", "skwbc_format", "held_out_true_proba"]
+        [
+            *("classes", "classes_dtype", "skwbc_format", "held_out_true_proba"),
+            *("known_classes", "n_typicality_samples", "appearance", "training_images"),
+        ]
     ),
     value=st.one_of(JSON.map(json.dumps), st.text(max_size=20)),
 )
