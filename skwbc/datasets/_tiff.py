@@ -6,6 +6,7 @@ All that is known of tifffile is in this module.
 import io
 import logging
 import os
+import struct
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -103,6 +104,7 @@ def read_tiff(path: str | os.PathLike, how: "Reading") -> tuple[np.ndarray, int,
             _Tags(path) as file,
             tifffile.TiffFile(file, offset=0, _multifile=False) as tif,
         ):
+            _check_chain(tif)
             return _Image(tif, file, how).read()
     except _Refused as error:
         raise ValueError(f"{path} {error}") from None
@@ -113,6 +115,22 @@ def read_tiff(path: str | os.PathLike, how: "Reading") -> tuple[np.ndarray, int,
             f"{path} could not be decoded: {why.rstrip('.')}. It is damaged, cut off, "
             f"or of an unknown kind. Copy it again. {_SAVE_AS}"
         ) from error
+
+
+def _check_chain(tif: Any) -> None:
+    """Check that the list of pages has an end: each page names the next one."""
+    kind, visited = tif.tiff, set()
+    tif.filehandle.seek(kind.offsetsize)
+    while content := tif.filehandle.read(kind.offsetsize):
+        (place,) = struct.unpack(kind.offsetformat, content)
+        _expect(place not in visited, "its pages are a ring")
+        visited.add(place)
+        tif.filehandle.seek(place)
+        content = tif.filehandle.read(kind.tagnosize)
+        if not place or len(content) < kind.tagnosize:
+            return
+        (n_tags,) = struct.unpack(kind.tagnoformat, content)
+        tif.filehandle.seek(n_tags * kind.tagsize, os.SEEK_CUR)
 
 
 def in_8_bits(image: np.ndarray, bits: int) -> np.ndarray:

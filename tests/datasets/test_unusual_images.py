@@ -269,3 +269,15 @@ def test_unreadable_files_do_not_stop_predictions(model, tmp_path, capsys):
         (line,) = [line for line in lines if f"{path}" in line]
         assert line.startswith("skwbc: error: ")
         assert message in line
+
+
+def test_pages_that_are_a_ring_do_not_hang(tmp_path):
+    path = tmp_path / "a.tif"
+    cv2.imwrite(str(path), np.zeros((9, 7, 3), np.uint8))
+    content = bytearray(path.read_bytes())
+    (first,) = struct.unpack_from("<I", content, 4)
+    (n_tags,) = struct.unpack_from("<H", content, first)
+    struct.pack_into("<I", content, first + 2 + 12 * n_tags, first)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.tif could not be decoded: .* a ring"):
+        read_image(path, (9, 7))
