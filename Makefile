@@ -11,7 +11,7 @@ help:
 	@echo "make lint   check style and types only"
 	@echo "make docs   set up, build the documentation, with its examples run (minutes)"
 	@echo "make bench  set up, time everything beside plain Keras (half an hour)"
-	@echo "make fuzz   set up, look for files and words that crash it (five minutes)"
+	@echo "make fuzz   set up, look for files and words that crash it (ten minutes)"
 	@echo "make clean  remove what the other targets made"
 
 demo: $(VENV)/.installed-demo
@@ -36,6 +36,7 @@ bench: $(VENV)/.installed-demo
 
 fuzz: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests/fuzz -o python_files='fuzz_*.py'
+	$(BIN)/python benchmarks/attacks.py
 
 clean:
 	rm -rf $(VENV) skwbc-demo .hypothesis .mypy_cache .pytest_cache .ruff_cache

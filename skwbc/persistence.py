@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import joblib
 from sklearn.exceptions import InconsistentVersionWarning
@@ -58,7 +58,7 @@ def _one_warning(path: Path) -> Iterator[None]:
             )
     if about_versions:
         message = f"{path}: {about_versions[0]}"
-        warnings.warn(message, OtherVersionsWarning, stacklevel=4)
+        warnings.warn(message, OtherVersionsWarning, stacklevel=5)
 
 
 def load_model(path: str | os.PathLike) -> Any:
@@ -95,11 +95,15 @@ def load_model(path: str | os.PathLike) -> Any:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; expected a model file.")
-    with open(path, "rb"):
-        pass  # The error of the system for a missing or locked file is clear enough.
+    with open(path, "rb") as file:
+        return load_opened(file, path)
+
+
+def load_opened(file: IO[bytes], path: Path) -> Any:
+    """Read a classifier from a file that was opened and looked at; see `load_model`."""
     try:
         with _one_warning(path):
-            model = joblib.load(path)
+            model = joblib.load(file)
     except MemoryError:
         raise
     except NewerFormatError as error:
@@ -107,7 +111,7 @@ def load_model(path: str | os.PathLike) -> Any:
     except Exception as error:
         # A damaged pickle can raise any exception.
         reason = f"{type(error).__name__}: {error}"
-        if isinstance(error, EOFError) and not path.stat().st_size:
+        if isinstance(error, EOFError) and not os.fstat(file.fileno()).st_size:
             reason = "it is empty"
         raise ValueError(
             f"{path} could not be read as a model: {reason}. "

@@ -4,9 +4,12 @@ import csv
 import html
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 import skwbc
 from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
+from skwbc.cli._groups import GroupTable
 from skwbc.datasets import (
     load_image_folder,
     load_raw_images,
@@ -502,6 +506,94 @@ def test_images_that_links_lead_to_are_not_overwritten(onnx, folder, tmp_path, c
     assert image.read_bytes() == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_no_file_that_is_read_is_overwritten(onnx, raw, folder, tmp_path, capsys):
+    image = next((folder / "monocyte").iterdir())
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "q.raw").write_bytes((raw / "c.raw").read_bytes())
+    (data / "1.png").write_bytes(image.read_bytes())
+    (tmp_path / "t.csv").symlink_to(data / "1.png")
+    (tmp_path / "u.csv").hardlink_to(data / "1.png")
+    for name in ("data/q.raw", "t.csv", "u.csv"):
+        path = tmp_path / name
+        code, out, err = run(capsys, "predict", onnx, data, "--csv", path)
+        assert (code, out) == (2, "")
+        assert f"{name} would overwrite another file" in err
+    # A table of labels may name files in other folders.
+    away = tmp_path / "away"
+    away.mkdir()
+    names = [away / f"{k}.html" for k in range(4)]
+    for name in names:
+        name.write_bytes(image.read_bytes())
+    table = tmp_path / "labels.csv"
+    lines = "".join(f"../away/{n.name},{'ab'[k % 2]}\n" for k, n in enumerate(names))
+    table.write_text(f"file,label\n{lines}")
+    for more in (["--model", names[0]], ["--model", "m", "--report", names[1]]):
+        code, _, err = run(
+            capsys, "train", data, "--labels", table, "--folds", 2, *more
+        )
+        assert code == 2
+        assert "would overwrite another file" in err
+    assert all(each.read_bytes() == image.read_bytes() for each in names)
+
+
+BAD = "\x1b]0;title\x07\r\nskwbc: error: forged\u202e"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_names_do_not_control_the_terminal_or_a_spreadsheet(
+    onnx, folder, tmp_path, monkeypatch, capsys
+):
+    """And the command finds the files again by the names in its table."""
+    monkeypatch.chdir(tmp_path)
+    images = sorted((folder / "monocyte").iterdir())
+    for k, word in enumerate(("=1+1", "+1", "-x", "@sum(1)")):
+        for group in ("a", f"b{BAD}"):
+            place = Path("cells", group, f"{word}{BAD}{k}.png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(images[k].read_bytes())
+    broken = Path("cells", "a", f"broken{BAD}.png")
+    broken.write_bytes(b"no image")
+    shown = r"\x1b]0;title\x07\x0d\x0askwbc: error: forged\u202e"
+    code, out, err = run(capsys, "predict", onnx, "cells", "--csv", "t.csv")
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert f"broken{shown}.png could not be decoded" in err
+    text = Path("t.csv").read_bytes().decode().replace("\r\n", "\n")
+    assert all(each.isprintable() or each == "\n" for each in out + err + text)
+    for arguments in (["evaluate", onnx, f"no{BAD}"], [f"fly{BAD}"]):
+        _, out, err = run(capsys, *arguments)
+        assert (out, len(err.splitlines())) == ("", 1)
+        assert r"forged\u202e" in err
+    broken.unlink()
+    (tmp_path / "cells" / "a").rename("apart")  # The file names are found in there.
+    shutil.rmtree("cells")
+    os.chdir("apart")
+    names = sorted(os.listdir())
+    run(capsys, "predict", onnx, *[f"./{name}" for name in names], "--csv", "../t.csv")
+    run(capsys, "predict", onnx, "--csv", "../u.csv", "--", *names[:2])
+    for table in ("../t.csv", "../u.csv"):
+        with open(table, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert not any(row["image"][0] in "=+-@" for row in rows)
+        code, out, err = run(
+            capsys, "evaluate", onnx, ".", "--labels", table, "--json",
+            "--image-column", "image", "--label-column", "predicted",
+        )  # fmt: skip
+        assert code == 0, err
+        assert json.loads(out)["n_samples"] == len(rows)
+    os.chdir("..")
+    # A table of groups with the names as they are in a table of predictions.
+    run(capsys, "predict", onnx, "apart", "--csv", "v.csv")
+    with open("v.csv", encoding="utf-8", newline="") as file:
+        rows = [f"{row['image']},{k}\n" for k, row in enumerate(csv.DictReader(file))]
+    Path("g.csv").write_text(f"filename,group\n{''.join(rows)}", encoding="utf-8")
+    table = GroupTable(Path("g.csv"), "group", tmp_path)
+    files = [os.path.join("apart", name) for name in names[:2]]
+    assert table.groups_of(files, 2) == ["0", "1"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
 def test_names_are_shown_as_they_are(raw, tmp_path, monkeypatch, capsys):
     """Names are not markup, and paths may be absolute or relative."""
@@ -645,6 +737,84 @@ def test_models_of_others_are_not_loaded_without_trust(
         assert run(capsys, *command, "--trust")[0] == 0
 
 
+class Evil:
+    """Runs code when it is loaded."""
+
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes by name")
+def test_a_model_is_looked_at_and_loaded_as_one(
+    model, folder, tmp_path, monkeypatch, capsys
+):
+    """Its file may be a pipe, and another one may get its name in the meantime."""
+    monkeypatch.chdir(tmp_path)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    def fill():
+        with suppress(BrokenPipeError), open(pipe, "wb") as file:
+            file.write(model.read_bytes())
+
+    for options, expected in (([], 2), (["--trust"], 0)):
+        writer = threading.Thread(target=fill)
+        writer.start()
+        code, _, err = run(capsys, "predict", pipe, folder, *options)
+        writer.join()
+        assert code == expected, err
+        assert ("is not a regular file, so its author" in err) == (expected == 2)
+    path = tmp_path / "m.joblib"
+    path.write_bytes(model.read_bytes())
+
+    def replace_it():
+        (tmp_path / "other").write_bytes(pickle.dumps(Evil()))
+        os.replace(tmp_path / "other", path)
+
+    monkeypatch.setattr("skwbc.cli._data.load_keras", replace_it)
+    assert run(capsys, "predict", path, folder)[0] == 0
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owners here")
+def test_who_else_can_write_a_model(model, folder, tmp_path, capsys):
+    place = tmp_path / "place"
+    place.mkdir()
+    path = place / "m.joblib"
+    path.write_bytes(model.read_bytes())
+
+    def answer(file_mode, folder_mode, group=None):
+        if group is not None:
+            os.chown(path, -1, group)
+        path.chmod(file_mode)
+        place.chmod(folder_mode)
+        code, _, err = run(capsys, "predict", path, folder)
+        assert (code == 0) == (err == ""), err
+        return err
+
+    assert answer(0o644, 0o755) == ""
+    assert answer(0o644, 0o1777) == ""  # as that of /tmp
+    assert "can be written by every user, and" in answer(0o646, 0o755)
+    assert "place, which can be written by every user" in answer(0o644, 0o777)
+    if os.getgid() == os.geteuid():
+        assert answer(0o664, 0o775) == ""  # a umask of 002
+    if os.geteuid() == 0:
+        assert "by its group (number 23456)" in answer(0o664, 0o755, group=23456)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs namespaces of Linux")
+def test_a_model_predicts_where_nothing_can_be_written(model, folder):
+    """Not even a temporary file."""
+    script = 'mount -o remount,ro,bind / && mount -t tmpfs -o ro none /dev/shm && "$@"'
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("there are no namespaces here")
+    command += [sys.executable, "-m", "skwbc.cli", "predict", model, folder, "--trust"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count(" of 2") == 32
+
+
 def test_demo(tmp_path, capsys):
     code, out, err = run(capsys, "demo", "--out", tmp_path / "d", "--epochs", 1)
     assert code == 0
@@ -711,7 +881,8 @@ WRONG_USE = [
     ([*RAW[:3], "l", *RAW[4:]], "'l' does not exist"),
     (["evaluate", "nowhere.joblib", "{folder}"], "'nowhere.joblib' does not exist"),
     (["evaluate", "{raw}/labels.txt", "{folder}"], "could not be read as a model"),
-    (["evaluate", os.devnull, "{folder}"], "as a model: it is empty. Expected"),
+    (["evaluate", os.devnull, "{folder}"], "is not a regular file, so its author"),
+    (["evaluate", os.devnull, "{folder}", "--trust"], "as a model: it is empty. Exp"),
     (["predict", "{model}"], "Missing argument"),
     (["predict", "{model}", "x.png", "--csv", "no/t.csv"], "folder that exists"),
     (["predict", "{model}", "x.png", "--coverage", "95"], "'--coverage'"),

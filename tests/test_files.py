@@ -3,7 +3,10 @@
 import errno
 import os
 import stat
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +103,52 @@ def test_errors_name_the_requested_file(tmp_path):
     with pytest.raises(OSError, match=r"^of a library$"):
         fail(OSError("of a library"))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_temporary_file_is_as_private_as_what_it_replaces(tmp_path):
+    path = tmp_path / "a.txt"
+    for mode in (0o600, 0o640, 0o666, 0o400):
+        path.write_text("old")
+        path.chmod(mode)
+        with replacing(path) as temporary:
+            assert stat.S_IMODE(temporary.stat().st_mode) == mode | 0o200
+            temporary.write_text("new")
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        path.unlink()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid(), reason="only root gives files away"
+)
+def test_the_owner_stays_the_same(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    os.chown(path, 12345, 23456)
+    path.chmod(0o2750)
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    status = path.stat()
+    assert (status.st_uid, status.st_gid) == (12345, 23456)
+    assert stat.S_IMODE(status.st_mode) == 0o2750
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of POSIX there")
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    code = (
+        "import os, sys; from skwbc._utils.files import replacing\n"
+        "with replacing(sys.argv[1]) as path:\n"
+        "    print(path, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "a.joblib"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as killed:
+        left = Path(killed.stdout.readline()[:-1])
+        check_writable(tmp_path / "b.csv")
+        assert left.exists()  # Its process lives.
+        killed.kill()
+    (tmp_path / ".other").write_text("of another program")
+    time.sleep(0.1)
+    with replacing(tmp_path / "b.csv") as temporary:
+        temporary.write_text("new")
+    assert sorted(os.listdir(tmp_path)) == [".other", "b.csv"]

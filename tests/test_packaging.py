@@ -105,6 +105,18 @@ def test_source_distribution_holds_what_the_repository_does():
     assert pages | {"/skwbc", "/tests", "/docs", "/CITATION.cff"} <= set(include)
 
 
+def test_the_page_on_security_lists_each_direct_dependency():
+    optional = PROJECT["project"]["optional-dependencies"]
+    needed = [*PROJECT["project"]["dependencies"]]
+    for extra in ("plot", "report", "dask", "onnx"):
+        needed += [each for each in optional[extra] if not each.startswith("skwbc")]
+    rows = re.findall(
+        r"^\| \**([a-z0-9-]+)\**( \(`\w+`\))? \|", read("SECURITY.md"), re.M
+    )
+    listed = [name for name, _ in rows if name != "package"]
+    assert {re.match(r"[\w.-]+", each)[0] for each in needed} <= {*listed}
+
+
 def test_the_command_exists():
     module, _, name = PROJECT["project"]["scripts"]["skwbc"].partition(":")
     assert callable(getattr(importlib.import_module(module), name))

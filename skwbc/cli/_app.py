@@ -21,6 +21,7 @@ import typer
 from typer.exceptions import TyperException
 
 from skwbc._utils.files import MAX_PIXELS, reason
+from skwbc._utils.names import shown, shown_json
 from skwbc._utils.recipe_names import RecipeName
 from skwbc._utils.version import __version__
 from skwbc.cli import INTERRUPTED
@@ -35,7 +36,13 @@ from skwbc.cli._data import (
     load_model,
     reading_of,
 )
-from skwbc.cli._files import check_model, check_output, check_report, write_table
+from skwbc.cli._files import (
+    check_model,
+    check_not_read,
+    check_output,
+    check_report,
+    write_table,
+)
 from skwbc.cli._groups import GroupTable
 from skwbc.cli._interrupts import keeping_interrupts
 
@@ -251,6 +258,9 @@ def train(
         columns=(image_column, label_column),
         **reading,
     )
+    # A table of labels may name files anywhere.
+    check_not_read("--model", model, cells.filenames)
+    check_not_read("--report", report, cells.filenames)
     image_groups = table and table.groups_of(cells.filenames, folds)
     if in_labels and group_column is not None:
         if group_column not in cells:
@@ -261,10 +271,11 @@ def train(
     from skwbc.recipes import make_cell_classifier
 
     if not is_raw(data):
-        display.err.print(cells.DESCR, markup=False, highlight=False)
+        display.err.print(cells.DESCR)
+    names = [*map(shown, cells.target_names)]
     display.err.print(
         f"Training recipe {recipe} on {len(cells.images)} images of "
-        f"{len(cells.target_names)} classes: {', '.join(cells.target_names)}"
+        f"{len(names)} classes: {', '.join(names)}"
         f"{f'; {len(set(image_groups))} groups' if image_groups else ''}."
     )
     settings: dict[str, Any] = {
@@ -329,6 +340,7 @@ def evaluate(
         columns=(image_column, label_column),
         **reading_of(ensemble, shape),
     )
+    check_not_read("--report", report, cells.filenames)
     if report is None:
         from skwbc.inspection import evaluate as score
 
@@ -527,8 +539,8 @@ def _print_json(value: Any) -> None:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     as_ascii = not codecs.lookup(encoding).name.startswith("utf")
     value = _finite(value)
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=as_ascii, allow_nan=False)
-    sys.stdout.write("\n")
+    text = json.dumps(value, indent=2, ensure_ascii=as_ascii, allow_nan=False)
+    sys.stdout.write(f"{shown_json(text)}\n")
 
 
 def _finite(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skwbc._utils.files import distrust, one_spelling
+from skwbc._utils.names import from_table, shown
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -22,8 +23,9 @@ _FIRST_BYTES = {b"\x80", b"x", b"\x1f", b"B", b"]", b"\xfd", b"\x04"}
 
 
 def complain(message: str, kind: str = "error") -> None:
-    """Write a line to standard error."""
-    print(f"skwbc: {kind}: {message}", file=sys.stderr)
+    """Write a line to standard error; lists in it go on in indented lines."""
+    lines = "\n  ".join(map(shown, message.split("\n  ")))
+    print(f"skwbc: {kind}: {lines}", file=sys.stderr)
 
 
 def is_raw(data: Path) -> bool:
@@ -102,7 +104,8 @@ def labelled_images(
             if labels is None:
                 there = class_names(data)
             else:
-                there = sorted({*read_table(labels).get(columns[1], [])} - {""})
+                column = read_table(labels).get(columns[1], [])
+                there = sorted({*map(from_table, column)} - {""})
             # Without such a column, the error of the loader names those that exist.
             if there:
                 reading["classes"] = _classes_of_model(
@@ -218,22 +221,22 @@ def _load_onnx(path: Path) -> Loaded:
 
 
 def _load_joblib(path: Path, trust: bool) -> Loaded:
-    if path.is_file():
-        doubt = distrust(path)
+    # Opened once: another file may have the name by the time Keras is imported.
+    with open(path, "rb") as file:
+        doubt = distrust(path, file)
         if doubt and not trust:
             raise ValueError(
                 f"{path} {doubt}, and loading a joblib file can run any code of its "
                 "author. If you trust the author, add --trust. A model in ONNX (skwbc "
                 "export) runs no code."
             )
-        with open(path, "rb") as file:
-            if file.read(1) in _FIRST_BYTES:
-                load_keras()
-    from skwbc import persistence
-    from skwbc.ensemble import KFoldEnsembleClassifier
-    from skwbc.ensemble._parts import expected_image_shape
+        if file.peek(1)[:1] in _FIRST_BYTES:
+            load_keras()
+        from skwbc import persistence
+        from skwbc.ensemble import KFoldEnsembleClassifier
+        from skwbc.ensemble._parts import expected_image_shape
 
-    model = persistence.load_model(path)
+        model = persistence.load_opened(file, path)
     if not isinstance(model, KFoldEnsembleClassifier):
         raise ValueError(
             f"{path} contains a {type(model).__name__}; expected an ensemble from "
@@ -245,24 +248,34 @@ def _load_joblib(path: Path, trust: bool) -> Loaded:
 def load_keras() -> None:
     """Import Keras without the messages that TensorFlow writes on import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_only_on_failure():
-        import skwbc.cnn  # noqa: F401
+    modules: dict[str, Any] = sys.modules
+    # Keras would import it, which takes a while and writes a list of fonts.
+    hidden = modules.setdefault("matplotlib", None) is None
+    before = tempfile.tempdir
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        # TensorFlow asks for its name, but predicts without it.
+        tempfile.tempdir = os.sep
+    try:
+        with _silent_stderr():
+            import skwbc.cnn  # noqa: F401
+    finally:
+        tempfile.tempdir = before
+        if hidden:
+            del modules["matplotlib"]
 
 
 @contextmanager
-def _stderr_only_on_failure() -> Iterator[None]:
-    """Discard writes to stderr, also those of C++ code, unless the block raises."""
+def _silent_stderr() -> Iterator[None]:
+    """Discard writes to stderr, also those of C++ code. Exceptions are not written."""
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as buffer:
-        os.dup2(buffer.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            os.dup2(stderr, 2)
-            buffer.seek(0)
-            os.write(2, buffer.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)

@@ -7,6 +7,7 @@ from skwbc._utils.files import check_writable, replacing
 from skwbc._utils.optional_imports import import_optional
 from skwbc.cli import _display as display
 from skwbc.cli._data import load_keras
+from skwbc.cli._files import leave_no_fonts
 
 _FIGURE = "predictions.png"
 
@@ -14,6 +15,7 @@ _FIGURE = "predictions.png"
 def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     """Train on synthetic cells; write model, test cells and a figure into a folder."""
     # Report a missing package before the training, not after it.
+    leave_no_fonts()
     import_optional("matplotlib", "plot", "The figure of the demo")
     out.mkdir(parents=True, exist_ok=True)
     check_writable(out / "model.joblib")

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skwbc._utils.files import common_folder
+from skwbc._utils.names import shown
 from skwbc._utils.progress import listening
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._typicality import ADVICE, LEVEL, is_beyond_chance
@@ -28,8 +29,32 @@ from skwbc.ensemble._typicality import ADVICE, LEVEL, is_beyond_chance
 # output gets 120 columns instead of Rich's 80. Rich's markup is off, because names of
 # files and classes may look like it.
 _plain: Any = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
-out = Console(width=None if sys.stdout.isatty() else 120, **_plain)
-err = Console(stderr=True, **_plain)
+
+
+class _SafeConsole(Console):
+    """A console that prints no control characters but its own."""
+
+    def print(self, *objects: Any, **kwargs: Any) -> None:
+        """Print; names in strings of several lines have to be safe by themselves."""
+        safe = [shown(o, "\n") if isinstance(o, str) else o for o in objects]
+        super().print(*safe, **kwargs)
+
+
+class _SafeTable(Table):
+    """A table whose cells have no control characters."""
+
+    def add_column(self, header: Any = "", *args: Any, **kwargs: Any) -> None:
+        """Add a column."""
+        super().add_column(shown(header), *args, **kwargs)
+
+    def add_row(self, *cells: Any, **kwargs: Any) -> None:
+        """Add a row of strings or of styled text, which is safe by itself."""
+        safe = [shown(cell) if isinstance(cell, str) else cell for cell in cells]
+        super().add_row(*safe, **kwargs)
+
+
+out = _SafeConsole(width=None if sys.stdout.isatty() else 120, **_plain)
+err = _SafeConsole(stderr=True, **_plain)
 
 
 @contextmanager
@@ -144,7 +169,8 @@ def show_predictions(
     for k, row in enumerate(rows):
         predicted = row["predicted"]
         if truth is not None and str(truth[k]) != row["predicted"]:
-            predicted = Text(f"{row['predicted']}, is {truth[k]}", style="bold red")
+            predicted = f"{row['predicted']}, is {truth[k]}"
+            predicted = Text(shown(predicted), style="bold red")
         table.add_row(
             names[k],
             predicted,
@@ -188,8 +214,8 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
 
 
 def _table(title: str) -> Table:
-    return Table(
-        title=Text(title, style="bold"),
+    return _SafeTable(
+        title=Text(shown(title), style="bold"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         collapse_padding=True,

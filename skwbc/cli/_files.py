@@ -1,14 +1,21 @@
 """Output files of the `skwbc` command: checks before the work, and tables."""
 
 import csv
+import logging
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from skwbc._utils.files import check_writable, replacing
+from skwbc._utils.names import in_table
 from skwbc.cli._data import is_onnx, is_raw
+
+_OVERWRITES = (
+    "{option} {path} would overwrite another file of this command; give another name."
+)
 
 
 def check_output(
@@ -19,7 +26,8 @@ def check_output(
 ) -> None:
     """Check that a file can be written and is not one of the others, before any work.
 
-    A folder among `others` stands for the images in it.
+    A folder among `others` stands for the images in it. Other names of a file, such as
+    links, are the same file.
     """
     if path is None:
         return
@@ -28,14 +36,25 @@ def check_output(
         kind = f"{suffixes[0]} file" if suffixes else "file"
         raise ValueError(f"{option} {path}: expected a {kind} in a folder that exists.")
     for other in filter(None, others):
-        if _same(path, other) or _is_image_in(path, other):
-            raise ValueError(
-                f"{option} {path} would overwrite another file of this command; give "
-                "another name."
-            )
+        if _same(path, other):
+            raise ValueError(_OVERWRITES.format(option=option, path=path))
+        check_not_read(option, path, _files_in(other))
     if _is_stdout(path):
         raise ValueError(f"{option} {path} is the command's output; give another file.")
     check_writable(path)
+
+
+def check_not_read(
+    option: str, path: Path | None, read: Iterable[str | os.PathLike]
+) -> None:
+    """Check that the command does not write to a file that it reads, by any name."""
+    if path is None or not path.exists():
+        return
+    written = path.stat()
+    for file in read:
+        with suppress(OSError):
+            if os.path.samestat(written, os.stat(file)):
+                raise ValueError(_OVERWRITES.format(option=option, path=path))
 
 
 def check_model(path: Path, others: Sequence[Path | None]) -> None:
@@ -55,29 +74,41 @@ def check_report(path: Path | None, others: Sequence[Path | None]) -> None:
     if path is not None:
         from skwbc.report._page import check_installed
 
+        leave_no_fonts()
         check_installed()
 
 
+def leave_no_fonts() -> None:
+    """Keep matplotlib from writing its list of fonts into the home folder.
+
+    Without a folder that it can write to, it makes a temporary one, and says so. A
+    folder that is there already is used.
+    """
+    home = Path.home()
+    folders = (".matplotlib", ".cache/matplotlib", ".config/matplotlib")
+    if not any((home / each).exists() for each in folders):
+        os.environ.setdefault("MPLCONFIGDIR", os.devnull)
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 def write_table(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write predictions as comma-separated values."""
+    """Write predictions as comma-separated values; see :func:`in_table`."""
     header = ["image", "predicted", *rows[0]["probabilities"], "agreement"]
     optional = [name for name in ("typicality", "set") if rows[0].get(name) is not None]
     header += optional
     with (
         replacing(path) as temporary,
-        open(
-            temporary, "w", newline="", encoding="utf-8", errors="backslashreplace"
-        ) as file,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(header)
+        writer.writerow(map(in_table, header))
         for row in rows:
             values = [row["image"], row["predicted"], *row["probabilities"].values()]
             values.append(row["agreement"])
             for name in optional:
                 value = row[name]
                 values.append("|".join(value) if isinstance(value, list) else value)
-            writer.writerow(values)
+            writer.writerow(map(in_table, values))
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -87,18 +118,20 @@ def _same(path: Path, other: Path) -> bool:
         return os.path.realpath(path) == os.path.realpath(other)
 
 
-def _is_image_in(path: Path, folder: Path) -> bool:
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files that the command may read in a folder."""
     from skwbc.datasets._image_files import SUFFIXES, image_files
 
-    if path.suffix.lower() not in SUFFIXES or not (path.is_file() and folder.is_dir()):
-        return False
+    if not folder.is_dir():
+        return
     # Class folders may be links; links further down are not followed.
-    folders = [folder, *(each for each in folder.iterdir() if each.is_dir())]
-    return any(
-        _same(path, file)
-        for each in folders
-        for file in image_files(each, recursive=True, on_error=lambda _: None)
-    )
+    for each in (folder, *(each for each in folder.iterdir() if each.is_dir())):
+        yield from image_files(
+            each,
+            recursive=True,
+            suffixes=(*SUFFIXES, ".raw"),
+            on_error=lambda _: None,
+        )
 
 
 def _is_stdout(path: Path) -> bool:

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from skwbc._utils.files import one_spelling
+from skwbc._utils.names import from_table
 from skwbc.cli._data import is_raw
 
 
@@ -39,15 +40,17 @@ class GroupTable:
         # may occur in several data sets.
         self._lines: dict[tuple[str, ...], list[tuple[list[str], str]]] = {}
         for name, group in self._read("filename", _plain(column)):
-            # The table may come from Windows.
-            words = name.replace("\\", "/").split("/")
-            parts = [word for word in words if word not in ("", ".")]
-            if len(parts) < 2 or not group:
-                raise ValueError(
-                    f"{path}: {name!r}, {group!r}: expected class folder and file, "
-                    "such as neutrophil/0001.png, and a group."
-                )
-            self._lines.setdefault(tuple(parts[-2:]), []).append((parts, group))
+            # The table may come from Windows, or be one of `skwbc predict`.
+            plain, meant = name.replace("\\", "/"), from_table(name)
+            for spelling in [plain, meant][: 1 + (meant != name)]:
+                words = spelling.split("/")
+                parts = [word for word in words if word not in ("", ".")]
+                if len(parts) < 2 or not group:
+                    raise ValueError(
+                        f"{path}: {name!r}, {group!r}: expected class folder and file, "
+                        "such as neutrophil/0001.png, and a group."
+                    )
+                self._lines.setdefault(tuple(parts[-2:]), []).append((parts, group))
 
     def _read(self, *names: str) -> list[tuple[str, ...]]:
         """Return the named columns, line by line."""

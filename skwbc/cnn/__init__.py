@@ -13,6 +13,7 @@ _threads = os.environ.get("OMP_NUM_THREADS", "")
 if _threads.isdigit() and int(_threads) and "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _threads)
 
+from skwbc.cnn import _keras_compat as _keras_compat  # noqa: E402, imports Keras first
 from skwbc.cnn._architectures import (  # noqa: E402
     build_article_cnn,
     build_compact_cnn,

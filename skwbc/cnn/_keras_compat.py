@@ -5,15 +5,30 @@ such as ``Optimizer.update_step`` for subclasses, may be used anywhere.
 ``tests/cnn/test_private_names_of_keras.py`` names what a new version has removed.
 """
 
+import os
 import random
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-import keras
-from keras.src.random import seed_generator
+# Keras would write its default settings to a file in the home folder. No option
+# prevents it, so in the meantime its folder is one that cannot exist.
+_folder = os.path.join(os.path.expanduser("~"), ".keras")
+_writes = not {"keras", "keras.src"} & sys.modules.keys()
+_writes &= "KERAS_HOME" not in os.environ
+_writes &= not os.path.exists(os.path.join(_folder, "keras.json"))
+if _writes:
+    os.environ["KERAS_HOME"] = os.devnull
+import keras  # noqa: E402
+from keras.src.backend import config  # noqa: E402
+from keras.src.random import seed_generator  # noqa: E402
+
+if _writes:
+    del os.environ["KERAS_HOME"]
+    config._KERAS_DIR = _folder
 
 # seed_generator is a module and is changed for a while, so one network is built at a
 # time.

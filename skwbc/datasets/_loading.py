@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from skwbc._utils.files import reason
+from skwbc._utils.names import shown
 from skwbc._utils.sklearn_compat import Interval, StrOptions
 from skwbc.datasets._decoding import Reading, decode, warn_of_dim
 from skwbc.datasets._image_files import ImageFiles, check_alike
@@ -73,7 +74,7 @@ def load_files(
                 pixels = np.empty((n_places, *decoded.image.shape), decoded.image.dtype)
             check_alike(decoded.image, pixels[0], file)
         except (OSError, ValueError) as error:
-            failures.append(reason(error))
+            failures.append(shown(reason(error)))
             continue
         pixels[0 if lazy else len(kept)] = decoded.image
         kept.append(number)
@@ -113,11 +114,12 @@ def load_files(
     if return_X_y:
         return images, target
     classes, counts = np.unique(target, return_counts=True)
-    by_class = ", ".join(f"{n}: {c}" for n, c in zip(classes, counts, strict=True))
+    pairs = zip(classes, counts, strict=True)
+    by_class = ", ".join(f"{shown(n)}: {c}" for n, c in pairs)
     suffixes = Counter(os.path.splitext(name)[1][1:].upper() for name in filenames)
     by_size = sorted(set(sides), key=np.prod)
     descr = _DESCR.format(
-        source=source,
+        source=shown(source),
         count=len(kept),
         size=how.size,
         kind="uint8 RGB" if how.channels is None else f"{images.dtype}",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, one_spelling
+from skwbc._utils.names import from_table
 from skwbc._utils.sklearn_compat import HasMethods, validate_params
 from skwbc.datasets._decoding import Reading
 from skwbc.datasets._image_files import image_files
@@ -100,6 +101,8 @@ def load_image_table(
                 f"of another column as {parameter} (--{parameter}-column)."
             )
     names, labels = ([*map(_as_text, others.pop(name))] for name in (image, label))
+    if is_file:
+        labels = [*map(from_table, labels)]
     kept = [k for k, text in enumerate(labels) if text]
     n_empty = len(labels) - len(kept)
     if not kept:
@@ -210,9 +213,11 @@ def _find(names: Sequence[str], rows: Iterable[int], folder: Path) -> dict[int, 
     below: dict[str, list[Path]] = {}
     files = {}
     for k in rows:
-        # The table may come from Windows.
+        # The table may come from Windows, or be one of `skwbc predict`.
         name = names[k].replace("\\", "/") if os.sep == "/" else names[k]
         files[k] = folder / name
+        if not files[k].is_file() and (meant := from_table(names[k])) != names[k]:
+            name, files[k] = meant, folder / meant
         if files[k].is_file():
             continue
         if not below:

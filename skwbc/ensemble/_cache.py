@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from joblib import wrap_non_picklable_objects
 from sklearn import get_config
@@ -93,10 +93,12 @@ def _kept_fit(file: Path, **call: Any) -> FittedFold:
 
 
 def _read(file: Path) -> FittedFold | None:
-    if not file.exists():
+    try:
+        with open(file, "rb") as opened:
+            _check_owner(file, "file", opened)
+            content = opened.read()
+    except FileNotFoundError:
         return None
-    _check_owner(file, "file")
-    content = file.read_bytes()
     checksum = content[len(_HEADER) :][: hashlib.sha256().digest_size]
     start = len(_HEADER) + len(checksum)
     problem = "it is damaged"
@@ -142,10 +144,10 @@ def _open_folder(folder: Path) -> Path:
     return folder
 
 
-def _check_owner(path: Path, kind: str) -> None:
-    if problem := distrust(path, group=True):
+def _check_owner(path: Path, kind: str, opened: IO | None = None) -> None:
+    if problem := distrust(path, opened):
         raise PermissionError(
             f"The {kind} {path} {problem}. Stored members are pickles: who can write "
-            f"them can run code as you. Run `chmod go-w {path}` if it is yours and you "
+            f"them can run code as you. Run `chmod go-w` on it if it is yours and you "
             "trust its content; otherwise use another folder as memory."
         )

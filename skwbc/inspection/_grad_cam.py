@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import encode_labels, true_names
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH, read_rows
+from skwbc._utils.names import shown
 from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.augmentation._images import as_finite_float32, check_images
 from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
@@ -190,13 +191,14 @@ def plot_grad_cam(
         show_image(bare, image)
         title = title_of(str(predicted[k]), truths[k])
         title["label"] = title["label"].replace(", predicted", ",\npredicted")
-        bare.set_title(fontsize=9, **title)
+        bare.set_title(fontsize=9, parse_math=False, **title)
         # The image is grey here, because its colours would look like those of the map.
         show_image(covered, image.mean(axis=-1, keepdims=True))
         heatmap = covered.imshow(maps[k], **style)
         if maps[k].min() < 0.5 < maps[k].max():
             covered.contour(maps[k], levels=[0.5], colors="white", linewidths=1.0)
-        covered.set_title(f"for {labels[k]}", fontsize=9)
+        name = shown(labels[k])
+        covered.set_title(f"for {name}", fontsize=9, parse_math=False)
     bar = figure.colorbar(heatmap, ax=grid, shrink=0.8, aspect=40, pad=0.01)
     bar.set_label("support for the class", fontsize=9)
     return figure

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.names import shown
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.sklearn_compat import HasMethods, num_samples, validated
 from skwbc.augmentation._images import check_images
@@ -286,8 +287,9 @@ def _confident_classes(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def _title(row: dict[str, Any]) -> dict[str, Any]:
     suggested = row["suggested"]
-    lines = [os.path.basename(row["image"]), f"labelled {row['given']}"]
+    name, label = shown(os.path.basename(row["image"])), shown(row["given"])
+    lines = [name, f"labelled {label}"]
     if not row["issue"]:
         return {"label": "\n".join([*lines, "no other suggested"])}
-    lines.append(f"{suggested}? {row['probabilities'][suggested]:.2f}")
+    lines.append(f"{shown(suggested)}? {row['probabilities'][suggested]:.2f}")
     return {"label": "\n".join(lines), **CONTRADICTED}

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import true_names
 from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.names import shown
 from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.augmentation._images import check_images
 from skwbc.ensemble._averaging import average_ensemble, count_agreeing
@@ -90,7 +91,7 @@ def plot_least_certain(
     for k in order:
         title = title_of(labels[proba[k].argmax()], truths[k])
         agreement = f"{agreeing[k]} of {len(members)} members"
-        name = os.path.basename(names[k])
+        name = shown(os.path.basename(names[k]))
         titles.append(title | {"label": f"{name}\n{title['label']}\n{agreement}"})
     return draw_grid(
         read_rows(X, order),

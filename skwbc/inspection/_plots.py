@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from skwbc._utils.labels import true_names
+from skwbc._utils.names import shown
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.probabilities import most_probable
 from skwbc._utils.sklearn_compat import Interval, validated
@@ -136,7 +137,7 @@ def draw_grid(
     for k, (image, row) in enumerate(zip(scale_pixels(images), proba, strict=True)):
         top, column = 2 * (k // columns), k % columns
         show_image(grid[top, column], image, **kwargs)
-        grid[top, column].set_title(fontsize=9, **titles[k])
+        grid[top, column].set_title(fontsize=9, parse_math=False, **titles[k])
         _draw_bars(grid[top + 1, column], row, labels, truths[k])
     return figure
 
@@ -212,13 +213,14 @@ def title_of(predicted: str, truth: Any) -> dict[str, Any]:
     truth : str or None
         The true label, or None if it is unknown.
     """
+    name = shown(predicted)
     if truth is None:
-        return {"label": predicted}
+        return {"label": name}
     if truth == predicted:
-        return {"label": f"{truth} (right)", "color": _RIGHT}
-    label = f"{truth}, predicted {predicted}"
+        return {"label": f"{name} (right)", "color": _RIGHT}
+    label = f"{shown(truth)}, predicted {name}"
     if len(label) > _LINE:
-        label = f"{truth},\npredicted {predicted}"
+        label = f"{shown(truth)},\npredicted {name}"
     return {"label": label, **CONTRADICTED}
 
 
@@ -249,7 +251,8 @@ def _draw_bars(axes: Any, row: np.ndarray, labels: list[str], truth: Any) -> Non
     colours[best], hatches[best] = (_WRONG, "//") if wrong else (_RIGHT, "")
     bars = axes.barh(range(len(labels)), row, color=colours, hatch=hatches)
     axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=8)
-    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    names = [*map(shown, labels)]
+    axes.set_yticks(range(len(labels)), names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.25)
     axes.set_xticks([])

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from skwbc._utils.files import common_folder
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows, spread
+from skwbc._utils.names import shown
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._samples import sample_names, scale_pixels
 from skwbc.report._page import Block, Card, Cards, Text
@@ -65,9 +66,10 @@ class Gallery:
         self.names = sample_names(self.X, names, "image {}")
         if folder := common_folder(self.names):
             self.names = [os.path.relpath(name, folder) for name in self.names]
+        self.names = [*map(shown, self.names)]
         check_consistent_length(self.X, y)
         self.classes = np.asarray(classes)
-        self.labels = [str(label) for label in self.classes]
+        self.labels = [shown(label) for label in self.classes]
         self.codes = encode_labels(y, self.classes)
         # The values of black and white are estimated from 32 images.
         self._value_range = pixel_range(self.read(spread(len(self.names), 32)))

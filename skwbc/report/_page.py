@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skwbc._utils.names import shown
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.version import __version__
 
@@ -130,6 +131,7 @@ def write_page(page: Page, path: str | os.PathLike) -> None:
     environment = jinja2.Environment(
         # Names of classes and files may contain any characters.
         autoescape=True,
+        finalize=_safe,
         loader=jinja2.PackageLoader("skwbc.report"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -141,5 +143,10 @@ def write_page(page: Page, path: str | os.PathLike) -> None:
         version=__version__,
         time=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    # Names of files may be invalid Unicode.
-    Path(path).write_bytes(html.encode("utf-8", errors="backslashreplace"))
+    Path(path).write_text(html, encoding="utf-8", newline="")
+
+
+def _safe(value: Any) -> Any:
+    """Remove control characters from text, but not from HTML."""
+    is_text = isinstance(value, str) and not hasattr(value, "__html__")
+    return shown(value, "\n\t") if is_text else value

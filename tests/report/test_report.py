@@ -28,7 +28,11 @@ from skwbc.export import to_onnx
 from skwbc.inspection._evaluation import training_table
 from skwbc.report import write_evaluation_report, write_training_report
 
-HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=y>', "$\\frac$ & 単球"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=y>',
+    "$\\frac$ & 単球\x1b\r\x07",
+]
 RECIPE_CALL = "make_cell_classifier('compact', cv=2, epochs=1, random_state=0)"
 VOID = {"meta", "link", "img"}
 
@@ -165,7 +169,8 @@ def test_contents_of_an_evaluation_report(pages, hostile):
     assert f"Accuracy {right / 24:.3f} {right} of 24; 95% interval" in page.text
     assert "All predictions are correct." in page.text
     # Labels and names are shown as text, even if they look like markup.
-    assert all(label in page.text for label in HOSTILE)
+    assert all(label in page.text for label in HOSTILE[:2])
+    assert HOSTILE[2].replace("\x1b\r\x07", r"\x1b\x0d\x07") in page.text
     assert "<b>3</style>\\udcff.png" in page.text
 
 
