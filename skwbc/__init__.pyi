@@ -2,6 +2,7 @@ from . import (
     cnn as cnn,
     datasets as datasets,
     export as export,
+    fields as fields,
     inspection as inspection,
     report as report,
     uncertainty as uncertainty,

@@ -16,6 +16,7 @@ import sys
 import types
 from pathlib import Path
 
+import cv2
 import joblib
 import numpy as np
 import pytest
@@ -91,6 +92,12 @@ def template(shortened, tmp_path_factory):
     datasets.save_image_folder(*draw(4, seed=1), here / "apart")
     unknown, _ = draw(2, seed=2)
     datasets.save_image_folder(unknown, ["new"] * len(unknown), here)
+    fields, _, _ = datasets.make_blood_smear(4, random_state=0)
+    for name, few in {"fields": fields[:2], "new_fields": fields[2:]}.items():
+        (here / name).mkdir()
+        for k, field in enumerate(few):
+            file = str(here / name / f"field_{k}.png")
+            cv2.imwrite(file, cv2.cvtColor(field, cv2.COLOR_RGB2BGR))
     cells = datasets.load_image_folder(here / "cells")
     np.save(here / "cells.npy", cells.images)
     np.save(here / "labels.npy", cells.target.astype(str))

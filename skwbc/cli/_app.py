@@ -36,6 +36,7 @@ from skwbc.cli._data import (
     load_model,
     reading_of,
 )
+from skwbc.cli._fields import count, crop, warn_of_fields
 from skwbc.cli._files import (
     check_model,
     check_not_read,
@@ -45,11 +46,18 @@ from skwbc.cli._files import (
 )
 from skwbc.cli._groups import GroupTable
 from skwbc.cli._interrupts import keeping_interrupts
+from skwbc.cli._options import (
+    SOME_FAILED,
+    WRONG_USE,
+    Json,
+    MaxPixels,
+    Model,
+    Report,
+    Trust,
+)
 
 if TYPE_CHECKING:
     from skwbc.inspection._predictions import Predictions
-
-WRONG_USE, SOME_FAILED = 2, 1
 
 app = typer.Typer(
     name="skwbc",
@@ -59,21 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Model = Annotated[
-    Path,
-    typer.Argument(
-        exists=True,
-        dir_okay=False,
-        help="Model file from `skwbc train` or `skwbc export` (.onnx). A file from "
-        "`skwbc train` can run any code of its author when it is loaded.",
-    ),
-]
-Trust = Annotated[
-    bool,
-    typer.Option(
-        "--trust", help="Load the model even if another user may have written it."
-    ),
-]
+
 Labels = Annotated[
     Path | None,
     typer.Option(
@@ -98,9 +92,6 @@ Epochs = Annotated[
     int | None,
     typer.Option(min=1, help="Maximum number of epochs (default: by recipe)."),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print only JSON to standard output.")
-]
 Data = Annotated[
     Path,
     typer.Argument(
@@ -108,10 +99,6 @@ Data = Annotated[
         help="Folder with one subfolder per class, or with the images of --labels, or "
         "a .raw file.",
     ),
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(help="Also write a report with images to this .html file."),
 ]
 Channels = Annotated[
     str | None,
@@ -126,10 +113,6 @@ Page = Annotated[
         help="Page of z-stacks and time series, from 0, or max for a maximum "
         "projection; the model remembers it."
     ),
-]
-MaxPixels = Annotated[
-    int,
-    typer.Option(min=1, help="Reject image files with more pixels than this."),
 ]
 
 
@@ -405,6 +388,7 @@ def predict(
         complain(line)
     if not len(cells.images):
         raise typer.Exit(WRONG_USE)
+    warn_of_fields(cells.filenames)
     from skwbc.inspection import _predictions as inspection
 
     predictions = inspection.predict_once(ensemble, cells.images)
@@ -413,7 +397,8 @@ def predict(
     )
     try:
         if csv_file is not None:
-            write_table(rows, csv_file)
+            shown = ({k: v for k, v in r.items() if k != "trained_on"} for r in rows)
+            write_table([*shown], csv_file)
     finally:
         if as_json:
             _print_json(rows)
@@ -447,6 +432,10 @@ def export(
         f"Exported {n_members} members in {time.perf_counter() - start:.0f} s "
         f"({file.stat().st_size / 1e6:.1f} MB): {file}"
     )
+
+
+app.command()(crop)
+app.command()(count)
 
 
 def run(arguments: Sequence[str]) -> int:

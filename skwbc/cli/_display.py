@@ -213,6 +213,31 @@ def show_evaluation(scores: Mapping[str, Any]) -> None:
     out.print(table)
 
 
+def show_count(count: Mapping[str, Any]) -> None:
+    """Print how many cells of each class were counted, with intervals."""
+    from skwbc.fields._counting import NOT_ADJUSTED
+
+    table = _table("Differential count")
+    table.add_column("class", overflow="fold")
+    for name in ("cells", "%", "adjusted %", "95 % interval"):
+        table.add_column(name, justify="right")
+    for row in count["classes"]:
+        table.add_row(
+            row["class"],
+            str(row["cells"]),
+            f"{row['percent']:.1f}",
+            f"{row['adjusted']:.1f}",
+            f"{row['low']:.1f} to {row['high']:.1f}",
+        )
+    out.print(table)
+    out.print(f"Counted {count['n_counted']} cells of {count['n_fields']} fields.")
+    if count["n_unlike"]:
+        text = f"{count['n_unlike']} cells are unlike the training cells (typicality < "
+        out.print(Text(f"{text}{LEVEL}) and were not counted.", style="bold red"))
+    if not count["is_adjusted"]:
+        out.print(NOT_ADJUSTED)
+
+
 def _table(title: str) -> Table:
     return _SafeTable(
         title=Text(shown(title), style="bold"),

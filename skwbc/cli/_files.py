@@ -4,7 +4,7 @@ import csv
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,24 +91,29 @@ def leave_no_fonts() -> None:
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
-def write_table(rows: list[dict[str, Any]], path: Path) -> None:
-    """Write predictions as comma-separated values; see :func:`in_table`."""
-    header = ["image", "predicted", *rows[0]["probabilities"], "agreement"]
-    optional = [name for name in ("typicality", "set") if rows[0].get(name) is not None]
-    header += optional
+def write_table(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as comma-separated values, with a column for each probability.
+
+    Names are changed by :func:`in_table`. What no row has is left out.
+    """
+    columns = zip(*map(_cells, rows), strict=True)
+    kept = [c for c in columns if any(value is not None for _, value in c)]
     with (
         replacing(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(map(in_table, header))
-        for row in rows:
-            values = [row["image"], row["predicted"], *row["probabilities"].values()]
-            values.append(row["agreement"])
-            for name in optional:
-                value = row[name]
-                values.append("|".join(value) if isinstance(value, list) else value)
-            writer.writerow(map(in_table, values))
+        writer.writerow(in_table(column[0][0]) for column in kept)
+        for values in zip(*kept, strict=True):
+            writer.writerow("" if v is None else in_table(v) for _, v in values)
+
+
+def _cells(row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, "|".join(value) if isinstance(value, list) else value
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Procedural drawing of one white blood cell on a stained smear.
+"""Procedural drawing of white blood cells on a stained smear.
 
 Everything is measured in micrometres, so that cells keep their natural sizes relative
 to one another whatever the zoom. Shapes deposit amounts of four stains; the amounts
@@ -67,27 +67,86 @@ class CellType:
 
 def render_cell(cell, height, width, rng):
     """Return one (height, width, 3) uint8 RGB image of a `CellType`."""
-    factor = 3 if max(height, width) <= 160 else 2 if max(height, width) <= 320 else 1
-    field_of_view = rng.uniform(19, 26)
-    smear = Smear(
-        rng,
-        np.zeros((4, height * factor, width * factor), np.float32),
-        min(height, width) * factor / field_of_view,
-    )
+    side = min(height, width)
+    smear = _open_smear(height, width, side / rng.uniform(19, 26), rng)
     radius = rng.uniform(*cell.diameter) / 2
     centre = smear.size / 2 + np.clip(rng.normal(0, 1.1, 2), -2.5, 2.5)
-    # Plasma proteins stain the glass a little.
-    smear.stains[[AZURE, EOSIN]] = rng.uniform(0, 0.09, (2, 1, 1))
-    _draw_red_cells(smear, centre, radius)
-    _draw_platelets(smear, centre, radius)
+    _draw_surroundings(smear, [(*centre, radius)])
     _draw_white_cell(smear, cell, centre, radius)
-    return _photograph(smear, height, width)
+    return _photograph(smear, height, width, side)
+
+
+def render_field(cells, touching, height, width, scale, rng):
+    """Return a (height, width, 3) uint8 RGB image of a field, and the boxes in it.
+
+    Parameters
+    ----------
+    cells : sequence of CellType
+        The white cells. One that finds no place is left out.
+    touching : float
+        Chance that a cell lies against the one before it.
+    height, width : int
+        Size in pixels.
+    scale : float
+        Pixels per micrometre.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width, 3), uint8
+    boxes : dict of int to ndarray of shape (4,), int
+        (xmin, ymin, xmax, ymax) of each drawn cell, by its position in `cells`.
+    """
+    smear = _open_smear(height, width, scale, rng)
+    whites: dict[int, tuple] = {}
+    for k, cell in enumerate(cells):
+        radius = rng.uniform(*cell.diameter) / 2
+        for _ in range(50):
+            centre = rng.uniform(0, smear.size)
+            if whites and rng.random() < touching:
+                x, y, other = [*whites.values()][-1]
+                turn = rng.uniform(0, 2 * np.pi)
+                step = np.array([np.cos(turn), np.sin(turn)]) * (radius + other)
+                centre = step * rng.uniform(0.9, 1.05) + (x, y)
+            inner = (centre >= 0).all() and (centre <= smear.size).all()
+            if inner and _gap(whites.values(), centre) > 0.85 * radius:
+                whites[k] = (*centre, radius)
+                break
+    area = smear.size.prod() / 22**2
+    _draw_surroundings(smear, [*whites.values()], 0.7 * area)
+    factor, limit = smear.scale / scale, [width, height, width, height]
+    boxes = {}
+    for k, (x, y, radius) in whites.items():
+        box = _draw_white_cell(smear, cells[k], np.array([x, y]), radius)
+        boxes[k] = np.clip(np.rint(box / factor), 0, limit)
+    return _photograph(smear, height, width, 22 * scale), boxes
+
+
+def _open_smear(height, width, scale, rng):
+    """Return a clean slide, finer than the image; `scale` is that of the image."""
+    factor = 3 if max(height, width) <= 160 else 2 if max(height, width) <= 320 else 1
+    stains = np.zeros((4, height * factor, width * factor), np.float32)
+    return Smear(rng, stains, scale * factor)
 
 
 # --- the slide and what lies between the white cells -------------------------------
 
 
-def _draw_red_cells(smear, white_centre, white_radius):
+def _draw_surroundings(smear, whites, n_platelets=0.7):
+    # Plasma proteins stain the glass a little.
+    smear.stains[[AZURE, EOSIN]] = smear.rng.uniform(0, 0.09, (2, 1, 1))
+    _draw_red_cells(smear, whites)
+    _draw_platelets(smear, whites, n_platelets)
+
+
+def _gap(whites, centre):
+    """Return the distance of a point from the edge of the nearest white cell."""
+    x, y = centre
+    return min((np.hypot(x - a, y - b) - r for a, b, r in whites), default=np.inf)
+
+
+def _draw_red_cells(smear, whites):
     rng = smear.rng
     pallor, amount = rng.uniform(0.15, 1.0), rng.uniform(0.75, 1.4)
     spacing = rng.uniform(1.2, 2.1)  # below 2 they may overlap
@@ -95,8 +154,9 @@ def _draw_red_cells(smear, white_centre, white_radius):
     placed: list[tuple[float, ...]] = []
     for centre in rng.uniform(-3, smear.size + 3, (30 + 4 * int(n_cells), 2)):
         radius = rng.normal(3.6, 0.22)
-        gap = np.hypot(*(centre - white_centre)) - white_radius - radius
-        crowded = any(np.hypot(*(centre - c)) < spacing * radius for c in placed)
+        gap = _gap(whites, centre) - radius
+        others = np.reshape(placed, (-1, 2)) - centre
+        crowded = (np.hypot(*others.T) < spacing * radius).any()
         if gap < rng.uniform(-1.0, 0.3) or crowded:
             continue
         placed.append(centre)
@@ -118,12 +178,12 @@ def _draw_red_cell(smear, centre, radius, pallor, amount):
     smear.stains[HAEMOGLOBIN][window.area] += thickness * (0.85 + 0.15 * distance)
 
 
-def _draw_platelets(smear, white_centre, white_radius):
+def _draw_platelets(smear, whites, n_platelets):
     rng = smear.rng
-    for centre in rng.uniform(0, smear.size, (rng.poisson(0.7), 2)):
+    for centre in rng.uniform(0, smear.size, (rng.poisson(n_platelets), 2)):
         radius = rng.uniform(0.5, 1.3)
         window = open_window(smear, centre, radius * 1.6)
-        if np.hypot(*(centre - white_centre)) < white_radius + radius:
+        if _gap(whites, centre) < radius:
             continue
         distance = blob(smear, window, radius, irregularity=0.15)
         speckle = 1 + 0.4 * noise(rng, window.shape, 0.25 * smear.scale)
@@ -186,6 +246,7 @@ def round_nucleus(rng, window, radius):
 
 
 def _draw_white_cell(smear, cell, centre, radius):
+    """Draw a cell, and return its box in pixels of the smear."""
     rng = smear.rng
     window = open_window(smear, centre, radius * 1.35)
     outline = cell.outline * rng.uniform(0.5, 1.3)
@@ -207,6 +268,9 @@ def _draw_white_cell(smear, cell, centre, radius):
     below = smear.stains[(slice(None), *window.area)]
     below *= 1 - 0.9 * body
     below[:3] += layers * body
+    rows, columns = (part.start for part in window.area)
+    x, y, width, height = cv2.boundingRect((body > 0.5).astype(np.uint8))
+    return np.array([x, y, x + width, y + height]) + [columns, rows] * 2
 
 
 def _nucleus_mask(smear, cell, window, radius, distance):
@@ -264,8 +328,11 @@ def _scatter(rng, window, radius, count):
 # --- the camera --------------------------------------------------------------------
 
 
-def _photograph(smear, height, width):
-    """Model the light through the stains, the optics and the sensor."""
+def _photograph(smear, height, width, side):
+    """Model the light through the stains, the optics and the sensor.
+
+    Blur grows with `side`, about 22 micrometres in pixels of the image.
+    """
     rng = smear.rng
     densities = _OPTICAL_DENSITY * rng.normal(1, 0.09, (4, 3)) * rng.normal(1, 0.12)
     # The pH of the buffer trades blue stains against red ones.
@@ -274,7 +341,6 @@ def _photograph(smear, height, width):
     # Not a matrix product: its last bits may depend on the number of threads.
     exponents = (-np.log(10) * densities).astype(np.float32)
     light = np.exp(np.einsum("sc,shw->chw", exponents, smear.stains))
-    side = min(height, width)
     # Lenses focus every colour at its own depth.
     blurs = side / 100 * (rng.gamma(3.0, 0.25) * rng.uniform(0.8, 1.2, 3) + 0.3)
     image = np.empty((height, width, 3), np.float32)

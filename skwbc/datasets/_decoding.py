@@ -26,7 +26,7 @@ _PNM_HEAD = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}")
 
 
 class Reading(NamedTuple):
-    """Parameters of :func:`read_image`, checked."""
+    """Parameters of :func:`read_image`, checked. (0, 0) keeps the size of the file."""
 
     size: tuple[int, int]
     channels: tuple[int, ...] | str | None = None
@@ -279,7 +279,7 @@ def _imdecode(content: bytes, how: int) -> np.ndarray:
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if image.shape[:2] == size:
+    if size in (image.shape[:2], (0, 0)):
         return image
     height, width = size
     smaller = height * width < image.shape[0] * image.shape[1]

@@ -72,7 +72,7 @@ def gather_images(
     dim: list[str] = []
     for path in map(Path, paths):
         try:
-            files = _files_in(path, errors)
+            files = files_in(path, errors)
         except (OSError, ValueError) as error:
             errors.append(reason(error))
             continue
@@ -109,7 +109,8 @@ def _check_kind(
         )
 
 
-def _files_in(path: Path, errors: list[str]) -> list[Path]:
+def files_in(path: Path, errors: list[str]) -> list[Path]:
+    """Return a file, or those of a folder; list images that are not read as errors."""
     if not path.is_dir():
         return [path]
     n_errors = len(errors)

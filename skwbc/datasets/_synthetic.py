@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,18 @@ from skwbc.datasets._cell_drawing import (
     bent_nucleus,
     lobed_nucleus,
     render_cell,
+    render_field,
     round_nucleus,
 )
 from skwbc.datasets._decoding import check_sides
 
 _SMALLEST_SIDE = 16
+_RANDOM_STATE = [
+    Interval(Integral, 0, None, closed="left"),
+    np.random.RandomState,
+    np.random.Generator,
+    None,
+]
 
 # The ranges overlap on purpose, as real classes do in size, stain and granules.
 _CELL_TYPES = {
@@ -73,12 +80,7 @@ _CELL_TYPES = {
         "n_per_class": [Interval(Integral, 1, None, closed="left"), Mapping],
         "classes": ["array-like"],
         "image_size": ["array-like"],
-        "random_state": [
-            Interval(Integral, 0, None, closed="left"),
-            np.random.RandomState,
-            np.random.Generator,
-            None,
-        ],
+        "random_state": _RANDOM_STATE,
     },
     prefer_skip_nested_validation=True,
 )
@@ -154,6 +156,91 @@ def make_blood_cells(
             images[place] = render_cell(_CELL_TYPES[name], height, width, rng)
 
     return images, target
+
+
+@validate_params(
+    {
+        "n_fields": [Interval(Integral, 1, None, closed="left")],
+        "n_cells": [Interval(Integral, 0, None, closed="left")],
+        "classes": ["array-like"],
+        "field_size": ["array-like"],
+        "pixels_per_micrometre": [Interval(Real, 1, 100, closed="both")],
+        "touching": [Interval(Real, 0, 1, closed="both")],
+        "random_state": _RANDOM_STATE,
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_blood_smear(
+    n_fields: int = 1,
+    *,
+    n_cells: int = 6,
+    classes: Sequence[str] = ("neutrophil", "eosinophil", "monocyte"),
+    field_size: tuple[int, int] = (480, 640),
+    pixels_per_micrometre: float = 4.0,
+    touching: float = 0.2,
+    random_state: int | np.random.RandomState | np.random.Generator | None = None,
+) -> tuple[np.ndarray, list[np.ndarray], list[np.ndarray]]:
+    """Draw synthetic fields of a stained blood smear, with known boxes.
+
+    Each field shows white cells of random classes among many red cells and platelets,
+    drawn like the single cells of :func:`make_blood_cells`. Stain, light and focus vary
+    between fields. The fields are for examples, tests and benchmarks of
+    :func:`skwbc.fields.find_cells`.
+
+    Parameters
+    ----------
+    n_fields : int, default=1
+        Number of fields.
+    n_cells : int, default=6
+        Number of white cells per field. A cell for which there is no place is left out.
+    classes : sequence of str, default=("neutrophil", "eosinophil", "monocyte")
+        The classes to draw from, as in :func:`make_blood_cells`.
+    field_size : (int, int), default=(480, 640)
+        Height and width of the fields in pixels, each at least 64.
+    pixels_per_micrometre : float, default=4.0
+        Magnification. A red cell measures 7 micrometres, a white cell 8 to 18.
+    touching : float, default=0.2
+        Chance that a white cell touches the one before it.
+    random_state : int, RandomState, Generator or None, default=None
+        Seed of the fields, as in :func:`make_blood_cells`. A larger `n_fields` adds
+        fields and keeps the others.
+
+    Returns
+    -------
+    fields : ndarray of shape (n_fields, height, width, 3), dtype uint8
+        RGB images, values 0 to 255.
+    boxes : list of ndarray of shape (n_cells, 4), dtype int
+        (xmin, ymin, xmax, ymax) of the white cells of each field, in pixels.
+    labels : list of ndarray of shape (n_cells,), dtype str
+        Their classes.
+
+    Raises
+    ------
+    ValueError
+        If a class is unknown or repeated, or a number is out of range.
+
+    Examples
+    --------
+    >>> from skwbc.datasets import make_blood_smear
+    >>> fields, boxes, labels = make_blood_smear(2, n_cells=5, random_state=0)
+    >>> fields.shape, boxes[0].shape
+    ((2, 480, 640, 3), (5, 4))
+    """
+    names = _check_classes(classes)
+    height, width = check_sides(field_size, "field_size", ("height", "width"), 64)
+    seed = _entropy(random_state)
+    fields = np.empty((n_fields, height, width, 3), np.uint8)
+    boxes, labels = [], []
+    for i in range(n_fields):
+        rng = _generator(seed, len(_CELL_TYPES), i)
+        drawn = rng.choice(names, n_cells)
+        cells = [_CELL_TYPES[name] for name in drawn]
+        fields[i], places = render_field(
+            cells, touching, height, width, pixels_per_micrometre, rng
+        )
+        boxes.append(np.reshape([*places.values()], (-1, 4)).astype(int))
+        labels.append(drawn[[*places]])
+    return fields, boxes, labels
 
 
 def _entropy(random_state):

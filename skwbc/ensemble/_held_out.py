@@ -103,6 +103,31 @@ def score_held_out(
     return oof_proba, oof_score, fold_scores
 
 
+def held_out_confusion(
+    oof_proba: np.ndarray, classes: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Count held-out samples by true class (rows) and predicted class.
+
+    Parameters
+    ----------
+    oof_proba : ndarray of shape (n_samples, n_classes)
+        Out-of-fold probabilities. Samples without them are left out.
+    classes : ndarray of shape (n_classes,)
+        All labels.
+    y : ndarray of shape (n_samples,)
+        The labels.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, n_classes), int
+    """
+    kept = ~lacks_probabilities(oof_proba)
+    confusion = np.zeros((len(classes), len(classes)), int)
+    true, predicted = np.searchsorted(classes, y[kept]), oof_proba[kept].argmax(axis=1)
+    np.add.at(confusion, (true, predicted), 1)
+    return confusion
+
+
 def _average(
     probas: Sequence[np.ndarray],
     held_out: Sequence[np.ndarray],

@@ -49,7 +49,7 @@ from skwbc.ensemble._fit_params import (
     without_missing,
 )
 from skwbc.ensemble._folds import Split, decide_splits, routed_splitter
-from skwbc.ensemble._held_out import score_held_out
+from skwbc.ensemble._held_out import held_out_confusion, score_held_out
 from skwbc.ensemble._members import FittedFold, take_fitted
 from skwbc.ensemble._overlap import fingerprints
 from skwbc.ensemble._parallel import run_in_order
@@ -358,6 +358,8 @@ class KFoldEnsembleClassifier(
             n_restarts_=[fold.n_restarts for fold in folds],
             # In the order of `splits_`; prediction sets are made from it.
             _held_out_true_proba=true_class_proba(folds, splits, y),
+            # Counts of cells in fields are adjusted by it.
+            _confusion=held_out_confusion(oof_proba, classes, y),
             # For tables the price of a warning would be too high: their classifiers
             # predict faster than distances are computed.
             **gather_typical(folds, splits, len(y), watched=getattr(X, "ndim", 2) > 2),

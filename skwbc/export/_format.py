@@ -15,7 +15,7 @@ _LABEL_KINDS = "Uiubf"
 _KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
 _SCORES, _KNOWN = "held_out_true_proba", "known_classes"
 _N, _LOOK, _READING = "n_typicality_samples", "appearance", "reading"
-_SEEN, _SEALED = "training_images", "has_checksum"
+_SEEN, _SEALED, _CONFUSION = "training_images", "has_checksum", "confusion"
 # No class has a longer name, and no image more channels.
 _MOST = 10_000
 
@@ -39,6 +39,8 @@ class Details(NamedTuple):
         The parameters ``channels`` and ``page`` by which their files were read.
     fingerprints : ndarray of uint64, or None
         Those of the training images.
+    confusion : ndarray of shape (n_classes, n_classes), int, or None
+        Held-out samples by true and predicted class.
     """
 
     classes: np.ndarray
@@ -48,6 +50,7 @@ class Details(NamedTuple):
     appearance: dict[str, Any] | None = None
     reading: dict[str, Any] | None = None
     fingerprints: np.ndarray | None = None
+    confusion: np.ndarray | None = None
 
 
 def encode(details: Details, version: str) -> dict[str, str]:
@@ -80,6 +83,8 @@ def encode(details: Details, version: str) -> dict[str, str]:
         metadata[_READING] = details.reading
     if details.fingerprints is not None:
         metadata[_SEEN] = details.fingerprints.astype("<u8").tobytes().hex()
+    if details.confusion is not None:
+        metadata[_CONFUSION] = details.confusion.tolist()
     return {
         key: json.dumps(value, ensure_ascii=False, allow_nan=False)
         for key, value in metadata.items()
@@ -122,7 +127,7 @@ class _Damage(ValueError):
 
 
 def _decoded(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Details:
-    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN)
+    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN, _CONFUSION)
     values = {
         key: json.loads(metadata[key], parse_constant=_refuse)
         for key in names
@@ -178,7 +183,15 @@ def _decoded(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Det
             raise _Damage("its channels are damaged")
     prints = values.get(_SEEN)
     prints = prints and np.frombuffer(bytes.fromhex(prints), "<u8")
-    return Details(classes, scores, mask, n_samples, appearance, reading, prints)
+    counts = values.get(_CONFUSION)
+    if counts is not None:
+        counts = np.array(counts)
+        shape = (n_classes, n_classes)
+        if counts.dtype != int or counts.shape != shape or counts.min() < 0:
+            raise _Damage("its confusion matrix is damaged")
+    return Details(
+        classes, scores, mask, n_samples, appearance, reading, prints, counts
+    )
 
 
 def _refuse(constant: str) -> None:

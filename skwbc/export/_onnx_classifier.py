@@ -312,6 +312,10 @@ class OnnxClassifier(PredictsInChunks):
     def _fingerprints(self) -> np.ndarray | None:
         return self._session.details.fingerprints
 
+    @property
+    def _confusion(self) -> np.ndarray | None:
+        return self._session.details.confusion
+
     def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         return ((members, p) for _, members, p in self._run(X))
 

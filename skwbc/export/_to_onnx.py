@@ -177,6 +177,7 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
                 ensemble._appearance if len(shape) == 3 else None,
                 getattr(ensemble, "_reading", None),
                 getattr(ensemble, "_fingerprints", None),
+                getattr(ensemble, "_confusion", None),
             ),
             __version__,
         )

@@ -88,7 +88,7 @@ class Gallery:
         if images.shape[-1] != 3:
             images = images.mean(axis=-1, keepdims=True)
         scaled = (255 * scale_pixels(images, self._value_range)).round()
-        return [_jpeg_uri(image, side) for image in scaled.astype(np.uint8)]
+        return [jpeg_uri(image, side) for image in scaled.astype(np.uint8)]
 
     def cards(
         self,
@@ -136,7 +136,8 @@ def data_uri(content: bytes, media_type: str) -> str:
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def _jpeg_uri(image: np.ndarray, side: int) -> str:
+def jpeg_uri(image: np.ndarray, side: int) -> str:
+    """Return a uint8 image as a JPEG in a URI, its longer side about `side`."""
     height, width = image.shape[:2]
     factor = side / max(height, width)
     if factor < 1:

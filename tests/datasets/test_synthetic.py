@@ -7,7 +7,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skwbc.datasets import make_blood_cells
+from skwbc.datasets import make_blood_cells, make_blood_smear
 
 ALL = ["neutrophil", "eosinophil", "monocyte", "lymphocyte", "basophil"]
 SMALL = {"image_size": (24, 24)}
@@ -136,3 +136,36 @@ def test_classes_are_learnable_but_not_by_colour_alone(data):
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_blood_cells(**arguments)
+
+
+def test_smears_have_boxes_around_dark_nuclei():
+    options = {"n_cells": 4, "field_size": (160, 200), "random_state": 0}
+    fields, boxes, labels = make_blood_smear(2, pixels_per_micrometre=3, **options)
+    assert fields.shape == (2, 160, 200, 3)
+    assert fields.dtype == np.uint8
+    for field, own, names in zip(fields, boxes, labels, strict=True):
+        assert own.shape == (len(names), 4)
+        assert 0 < len(names) <= 4
+        assert set(names) <= set(ALL[:3])
+        assert (own >= 0).all()
+        assert (own[:, 2:] <= (200, 160)).all()
+        red = field[..., 0].astype(float)
+        for x0, y0, x1, y1 in own:
+            # Nuclei take up red light; red cells and glass do not.
+            assert red[y0:y1, x0:x1].min() < 0.7 * np.median(red)
+    more, _, _ = make_blood_smear(3, pixels_per_micrometre=3, **options)
+    np.testing.assert_array_equal(more[:2], fields)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ["neutrophile"]}, "Did you mean 'neutrophil'"),
+        ({"field_size": (20, 90)}, "at least 64"),
+        ({"touching": 2}, "touching"),
+        ({"n_cells": -1}, "n_cells"),
+    ],
+)
+def test_wrong_smears(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_blood_smear(**options)
