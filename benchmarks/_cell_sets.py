@@ -113,7 +113,7 @@ def across(
 ) -> Split:
     """Draw training cells of one laboratory; the test set is that of another.
 
-    The classes are those of which both have enough, by their names in lower case.
+    Classes are matched by their names in lower case. Rare ones are left out.
     """
     cells, asked = _sample(folder, side), _sample(other, side)
     target, target_asked = map(np.char.lower, (cells.target, asked.target))

@@ -62,10 +62,10 @@ DATA = {
     "pbc": "PBC",
     "pollen": "Pollen",
     "red_cells": "Red cells",
-    "bccd-chula": "BCCD, asked about Chula",
-    "chula-bccd": "Chula, asked about BCCD",
-    "bccd-pbc": "BCCD, asked about PBC",
-    "pbc-bccd": "PBC, asked about BCCD",
+    "bccd-chula": "Trained on BCCD, tested on Chula",
+    "chula-bccd": "Trained on Chula, tested on BCCD",
+    "bccd-pbc": "Trained on BCCD, tested on PBC",
+    "pbc-bccd": "Trained on PBC, tested on BCCD",
     "folder": "the folder given by --folder",
 }
 # The number of training images per class is varied.
@@ -211,11 +211,11 @@ def sets_of_cells(arguments: argparse.Namespace) -> Iterator[Cells]:
             title = tested(f"Folder {folder.resolve().name}, {side} px", arguments)
             yield Cells(title, None, partial(any_folder, folder, side, arguments.rest))
         elif data in PAIRS:
-            trained_on, asked = (arguments.shared / each for each in data.split("-"))
+            folder, other = (arguments.shared / each for each in data.split("-"))
             yield Cells(
                 DATA[data],
                 None,
-                partial(across, trained_on, asked, PER_CLASS_OF_PAIR),
+                partial(across, folder, other, PER_CLASS_OF_PAIR),
                 WEIGHTS / f"without_{PAIRS[data]}",
             )
         elif not folder.is_dir():

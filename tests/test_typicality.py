@@ -243,6 +243,8 @@ def test_only_frozen_networks_and_the_look_count(recipe, new_cells):
         p = features.typicality(images)
         np.testing.assert_allclose(recipe.typicality(images), p)
     assert (p < 0.05).mean() > 0.7  # red and blue are exchanged
+    # Its features are in single precision; a warning of the log loss would be an error.
+    assert evaluate(features, *new_cells)["log_loss"] < 2
 
 
 def test_directions_are_compared_as_they_are():
@@ -261,6 +263,16 @@ def test_directions_are_compared_as_they_are():
     ensemble.fit(unit(X[50:]), y[50:])
     np.testing.assert_allclose(ensemble.typicality(unit(new)), 1 / 151)
     assert np.mean(ensemble.typicality(unit(X[:50])) < 0.05) < 0.15
+
+
+@pytest.mark.parametrize("length", [0, 2])
+def test_a_row_that_is_no_direction_stops_no_fit(length):
+    X = Normalizer().transform(np.random.default_rng(0).normal(size=(60, 5)))
+    X[3] *= length
+    ensemble = KFoldEnsembleClassifier(GaussianNB(), random_state=0)
+    ensemble.fit(X, np.tile([0, 1], 30))
+    assert ensemble.predict_proba(X).shape == (60, 2)
+    assert hasattr(ensemble, "typicality") == (length == 0)
 
 
 def test_an_ensemble_of_ensembles_of_networks(new_cells):

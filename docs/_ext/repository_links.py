@@ -19,6 +19,7 @@ _PAGES = {
     "benchmarks/README.md": "performance.md",
     "benchmarks/recognition.md": "recognition.md",
     "benchmarks/fold_ensemble.md": "fold_ensemble.md",
+    "benchmarks/counting.md": "counting.md",
 }
 
 

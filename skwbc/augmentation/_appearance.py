@@ -92,10 +92,10 @@ def look(images: np.ndarray, white: float) -> list[np.ndarray]:
         rows = []
         for image in some:
             values = np.asarray(image, np.float64) / white
-            values = np.concatenate([values, np.diff(values, axis=2)], axis=2)
             sums = by_row.T @ values.transpose(2, 0, 1) @ by_column
-            layout = sums.reshape(values.shape[2], -1) @ folded
-            rows.append(np.append(layout, _texture(values, n_channels)))
+            means = sums.reshape(n_channels, -1) @ folded
+            layout = np.concatenate([means, np.diff(means, axis=0)])
+            rows.append(np.append(layout, _texture(values)))
         return np.array(rows)
 
     images = np.ascontiguousarray(images)
@@ -105,23 +105,24 @@ def look(images: np.ndarray, white: float) -> list[np.ndarray]:
     return [table for table in tables if table.shape[1]]
 
 
-def _texture(values: np.ndarray, n_channels: int) -> np.ndarray:
+def _texture(values: np.ndarray) -> np.ndarray:
     variances = []
-    n = n_scales(*values.shape[:2])
+    n, n_channels = n_scales(*values.shape[:2]), values.shape[2]
     for scale in range(n):
         rows, columns = (side // 2 * 2 for side in values.shape[:2])
         values = values[:rows, :columns]
+        if has_colours(scale, n):
+            values = np.concatenate([values, np.diff(values, axis=2)], axis=2)
         means = values[::2] + values[1::2]
         means = (means[:, ::2] + means[:, 1::2]) / 4
-        variance = _mean_square(values) - _mean_square(means)
-        variances += variance[: n_described(scale, n, n_channels)].tolist()
-        values = means
+        variances += (_mean_square(values) - _mean_square(means)).tolist()
+        values = means[..., :n_channels]
     return 0.5 * np.log(np.maximum(variances, 0) + TINY)
 
 
-def n_described(scale: int, n: int, n_channels: int) -> int:
-    """Return how many channels and differences have a texture at a scale of `n`."""
-    return 2 * n_channels - 1 if scale >= n - _COARSE else n_channels
+def has_colours(scale: int, n: int) -> bool:
+    """Return whether differences of channels have a texture at a scale of `n`."""
+    return scale >= n - _COARSE
 
 
 def _mean_square(values: np.ndarray) -> np.ndarray:

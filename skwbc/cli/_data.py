@@ -148,7 +148,9 @@ def _classes_of_model(
         (classes if label else others).append(name)
         if label and one_spelling(name) != one_spelling(label):
             respelled.append(f"{name} as {label}")
-        if not label and (close := get_close_matches(as_key(name), label_of, n=1)):
+        if not label and (
+            close := get_close_matches(as_key(name), label_of, n=1, cutoff=0.8)
+        ):
             others[-1] += f" (rename it if it is {label_of[close[0]]})"
     if not classes:
         kind = "class folders" if data.is_dir() else "labels"

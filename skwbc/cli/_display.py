@@ -230,10 +230,10 @@ def show_count(count: Mapping[str, Any]) -> None:
             f"{row['low']:.1f} to {row['high']:.1f}",
         )
     out.print(table)
-    out.print(f"Counted {count['n_counted']} cells of {count['n_fields']} fields.")
+    out.print(f"cells counted: {count['n_counted']}; fields: {count['n_fields']}")
     if count["n_unlike"]:
-        text = f"{count['n_unlike']} cells are unlike the training cells (typicality < "
-        out.print(Text(f"{text}{LEVEL}) and were not counted.", style="bold red"))
+        text = f"not counted, unlike the training cells (typicality < {LEVEL})"
+        out.print(Text(f"{count['n_unlike']} {text}", style="bold red"))
     if not count["is_adjusted"]:
         out.print(NOT_ADJUSTED)
 

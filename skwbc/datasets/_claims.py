@@ -65,6 +65,8 @@ def check_regular(path: str | os.PathLike) -> int:
 
 def size_of(content: bytes) -> tuple[int, int]:
     """Return the width and height in the head of an image, 0 if they are unknown."""
+    if content.startswith(_PNG) and content[12:16] == b"IHDR":  # fast
+        return struct.unpack_from(">II", content.ljust(24, b"\0"), 16)
     if content[:2] == b"BM" and content[14:18] == b"\x0c\0\0\0":  # of OS/2
         return struct.unpack_from("<HH", content.ljust(22, b"\0"), 18)
     if content[:4] == b"\xffO\xffQ":  # JPEG 2000 without a container

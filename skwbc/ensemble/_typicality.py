@@ -35,7 +35,7 @@ ROUNDING = 1e-4
 # Distances are compared with this quantile of those of held-out samples.
 _QUANTILE = 0.95
 # Beside directions, other tables mark only what is far off, so they use up little of
-# the level: images of another kind are far off, and new classes are not.
+# the level. Images of another kind are far off; those of a new class are close.
 _FAR_OFF = 1.3
 LEAST_RATIO = 1e-9
 # Rows whose lengths differ less from 1 are directions.
@@ -46,7 +46,7 @@ _AT_A_TIME = 4096
 MOST_POINTS = 2000
 # Chance at which a number of unlike samples is reported.
 _CHANCE = 0.01
-# What to do with images that are unlike the training images.
+# A remedy for images that are unlike the training images.
 ADVICE = (
     "To recognise images of another laboratory, train again with a few labelled ones "
     "of them, or without colours"
@@ -143,7 +143,9 @@ def _fit_reference(table: np.ndarray) -> dict[str, np.ndarray]:
 
     n_features = table.shape[1]
     lengths = np.linalg.norm(table, axis=1)
-    if n_features > 1 and np.abs(lengths - 1).max() < _UNIT_LENGTH:
+    # A row without any feature has the length 0.
+    beyond = np.minimum(np.abs(lengths - 1), lengths).max()
+    if n_features > 1 and beyond < _UNIT_LENGTH < lengths.max():
         return {
             "mean": np.zeros(n_features),
             "scale": np.ones(n_features),
@@ -348,7 +350,8 @@ def gather_typical(
         for fold in folds
         if fold.references
     ]
-    if not sum(map(len, far)):
+    # If only the rows of some folds are directions, their distances do not compare.
+    if not sum(map(len, far)) or len({each.shape[1] for each in far}) > 1:
         return {"_typical": None}
     spread = np.quantile(np.vstack(far), _QUANTILE, axis=0)
     spread = np.log(np.maximum(spread, 1.01))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skwbc.augmentation import ColourStatistics, FlattenImages, ImageAugmenter
-from skwbc.augmentation._appearance import TINY, cell_weights, n_described, n_scales
+from skwbc.augmentation._appearance import TINY, cell_weights, has_colours, n_scales
 from skwbc.augmentation._colour import _UNMIX
 from skwbc.augmentation._colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.augmentation._standardise import _TINY
@@ -75,31 +75,38 @@ def describe_look(images: Value, shape: tuple[int, ...], white: float) -> list[V
     height, width, n_channels = shape
     values = images.cast(np.float32).cast(np.float64) / white
     values = values.apply("Transpose", perm=[0, 3, 1, 2])
-    if n_channels > 1:
-        first, last = (
-            values.apply("Gather", np.arange(n_channels - 1) + k, axis=1)
-            for k in (0, 1)
-        )
-        values = values.apply("Concat", last - first, axis=1)
-    n_values, n = 2 * n_channels - 1, n_scales(height, width)
     by_row, by_column, folded = cell_weights(height, width)
     sums = (values @ by_column).apply("Transpose", perm=[0, 1, 3, 2]) @ by_row
-    layout = sums.reshape(0, n_values, -1) @ folded
+    layout = _with_colours(sums.reshape(0, n_channels, -1) @ folded, n_channels)
     spaces, texture = [layout.reshape(0, -1)], []
+    n = n_scales(height, width)
     for scale in range(n):
         height, width = height // 2, width // 2
         values = values.apply("Slice", [0, 0], [2 * height, 2 * width], [2, 3])
+        n_values = n_channels
+        if has_colours(scale, n):
+            values = _with_colours(values, n_channels)
+            n_values = 2 * n_channels - 1
         blocks = values.reshape(0, n_values, height, 2, width, 2)
         means = blocks.mean(3, 5)
         within = (values * values).mean(2, 3) - (means * means).mean(2, 3)
-        if (n_first := n_described(scale, n, n_channels)) < n_values:
-            within = within.apply("Slice", [0], [n_first], [1])
         texture.append((within.apply("Max", 0.0) + TINY).apply("Log") * 0.5)
-        values = means
+        values = means.apply("Slice", [0], [n_channels], [1])
     if texture:
         first, *others = texture
         spaces.append(first.apply("Concat", *others, axis=1))
     return spaces
+
+
+def _with_colours(values: Value, n_channels: int) -> Value:
+    """Append the differences between each channel and the one before it."""
+    if n_channels == 1:
+        return values
+    channels = np.arange(n_channels)
+    before, after = (
+        values.apply("Gather", which, axis=1) for which in (channels[:-1], channels[1:])
+    )
+    return values.apply("Concat", after - before, axis=1)
 
 
 def _densities(rgb: Value) -> Value:
