@@ -377,9 +377,9 @@ def test_onnx_leaves_members_out_as_well(iris, tmp_path):
 
 
 def test_json_has_no_nan(capsys):
-    from skwbc.cli import _app
+    from skwbc.cli import _display
 
-    _app._print_json([{"a": np.nan, "b": [1.5, float("inf")], "c": None}])
+    _display.print_json([{"a": np.nan, "b": [1.5, float("inf")], "c": None}])
     assert json.loads(capsys.readouterr().out) == [
         {"a": None, "b": [1.5, None], "c": None}
     ]

@@ -4,10 +4,7 @@ All work is done by calls into the package. Errors that the package raises about
 input become one line on standard error and exit code 2.
 """
 
-import codecs
 import io
-import json
-import math
 import os
 import shlex
 import sys
@@ -21,7 +18,7 @@ import typer
 from typer.exceptions import TyperException
 
 from skwbc._utils.files import MAX_PIXELS, reason
-from skwbc._utils.names import shown, shown_json
+from skwbc._utils.names import shown
 from skwbc._utils.recipe_names import RecipeName
 from skwbc._utils.version import __version__
 from skwbc.cli import INTERRUPTED
@@ -343,7 +340,7 @@ def evaluate(
             command=context.obj,
         )
     if as_json:
-        _print_json(scores)
+        display.print_json(scores)
         return
     display.show_evaluation(scores)
     if report is not None:
@@ -401,7 +398,7 @@ def predict(
             write_table([*shown], csv_file)
     finally:
         if as_json:
-            _print_json(rows)
+            display.print_json(rows)
         else:
             display.show_predictions(rows, n_members)
         _report_unlike(ensemble, cells.images, predictions, as_json)
@@ -521,24 +518,6 @@ def _report_unlike(
 
 def _listed(words: str | None) -> list[str] | None:
     return None if words is None else [word.strip() for word in words.split(",")]
-
-
-def _print_json(value: Any) -> None:
-    # Characters that the encoding lacks have to become escapes of JSON, not of Python.
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    as_ascii = not codecs.lookup(encoding).name.startswith("utf")
-    value = _finite(value)
-    text = json.dumps(value, indent=2, ensure_ascii=as_ascii, allow_nan=False)
-    sys.stdout.write(f"{shown_json(text)}\n")
-
-
-def _finite(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by None."""
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:

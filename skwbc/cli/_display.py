@@ -1,5 +1,7 @@
 """Output of the `skwbc` command on a terminal."""
 
+import codecs
+import json
 import math
 import os
 import sys
@@ -20,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skwbc._utils.files import common_folder
-from skwbc._utils.names import shown
+from skwbc._utils.names import shown, shown_json
 from skwbc._utils.progress import listening
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._typicality import ADVICE, LEVEL, is_beyond_chance
@@ -250,3 +252,22 @@ def _table(title: str) -> Table:
 
 def _rounded(value: float | None) -> str:
     return "-" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; NaN and infinity, which JSON lacks, become null."""
+    # Characters that the encoding lacks have to become escapes of JSON, not of Python.
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    as_ascii = not codecs.lookup(encoding).name.startswith("utf")
+    value = _finite(value)
+    text = json.dumps(value, indent=2, ensure_ascii=as_ascii, allow_nan=False)
+    sys.stdout.write(f"{shown_json(text)}\n")
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON does not have, by None."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

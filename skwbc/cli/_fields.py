@@ -104,7 +104,6 @@ def count(
 ) -> None:
     """Find, classify and count the cells of fields: a differential count."""
     from skwbc.cli import _display as display
-    from skwbc.cli._app import _print_json
     from skwbc.fields import _counting
 
     check_output("--csv", csv_file, [model, *fields])
@@ -124,7 +123,7 @@ def count(
             report, ensemble, result, fields, margin=margin, command=context.obj
         )
     if as_json:
-        _print_json(result)
+        display.print_json(result)
     else:
         display.show_count(result)
         if report is not None:
