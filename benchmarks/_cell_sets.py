@@ -179,11 +179,11 @@ def _sample(folder: Path, side: int) -> Bunch:
     images = np.asarray(ImageFiles(files, (side, side)))
     cells = Bunch(images=images, target=np.array(target))
     if folder.name == "chula":
-        cells.number = _numbers(images)
+        cells.number = numbers_of_cells(images)
     return _first_of_twins(cells) if folder.name == "bccd" else cells
 
 
-def _numbers(images: np.ndarray) -> np.ndarray:
+def numbers_of_cells(images: np.ndarray) -> np.ndarray:
     """Return the number of the cell in each image, equal for photographs of one."""
     pairs = find_near_duplicates(images)
     ends = [[pair[name] for pair in pairs] for name in ("first", "second")]

@@ -58,6 +58,7 @@ def main() -> None:
 
 def store(arguments: argparse.Namespace) -> None:
     """Train models, and store what they predict."""
+    from _cell_sets import numbers_of_cells
     from _recognition_methods import start_from
 
     from skwbc import make_cell_classifier
@@ -76,6 +77,10 @@ def store(arguments: argparse.Namespace) -> None:
         pool += [*rows[: arguments.per_type + arguments.others]]
     X, y = np.asarray(cells.images[np.sort(pool)]), cells.target[np.sort(pool)]
     codes = np.array([TYPES.index(name) for name in y])
+    # Chula has several photographs of most cells.
+    number = np.arange(len(y))
+    if arguments.laboratory == "chula":
+        number = numbers_of_cells(X)
     confusions, predicted = [], np.full((arguments.models, len(y)), -1)
     for seed in range(arguments.models):
         rng = np.random.default_rng(seed)
@@ -85,12 +90,12 @@ def store(arguments: argparse.Namespace) -> None:
                 for k in range(len(TYPES))
             ]
         )
-        rest = np.setdiff1d(np.arange(len(y)), train)
+        rest = np.flatnonzero(~np.isin(number, number[train]))
         model = make_cell_classifier("features", random_state=seed)
         start_from(model, WEIGHTS / f"without_{arguments.laboratory}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model.fit(X[train], y[train])
+            model.fit(X[train], y[train], groups=number[train])
             answers = model.predict(X[rest])
         order = [[*model.classes_].index(name) for name in TYPES]
         confusions.append(model._confusion[np.ix_(order, order)])
