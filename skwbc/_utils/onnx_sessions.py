@@ -25,7 +25,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=lambda: _inherited.extend(_sessions))
 
 
-def open_session(content: bytes, n_threads: int = 0) -> Any:
+def open_session(content: bytes, n_threads: int = 0, *, quickly: bool = False) -> Any:
     """Return an ``onnxruntime.InferenceSession`` on the CPU.
 
     Parameters
@@ -34,6 +34,9 @@ def open_session(content: bytes, n_threads: int = 0) -> Any:
         The model.
     n_threads : int, default=0
         Number of threads; 0 means one per core.
+    quickly : bool, default=False
+        Whether to leave the graph as it is. That takes a quarter of the time, and then
+        each image a half more.
 
     Raises
     ------
@@ -46,6 +49,10 @@ def open_session(content: bytes, n_threads: int = 0) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = _FATAL
     options.intra_op_num_threads = n_threads
+    if quickly:
+        options.graph_optimization_level = (
+            runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        )
     for setting, value in _SETTINGS.items():
         options.add_session_config_entry(setting, value)
     try:

@@ -1,5 +1,6 @@
 """The ``skwbc`` command. It contains no algorithms, only calls into the package."""
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 for success, 2 for wrong arguments or input, 1 if some images
         could not be read or after an unexpected error, 130 if interrupted.
     """
+    # Imports make hundreds of thousands of objects and leave no garbage.
+    gc.set_threshold(50_000, 20, 100)
     try:
         with keeping_interrupts():
             # Typer takes a while to load, in which the user may press Ctrl-C.

@@ -32,6 +32,7 @@ from skwbc.cli._data import (
     load_keras,
     load_model,
     reading_of,
+    start_loading,
 )
 from skwbc.cli._fields import count, crop, warn_of_fields
 from skwbc.cli._files import (
@@ -62,6 +63,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Plain help comes in half the time.
+    rich_markup_mode=None,
 )
 
 
@@ -370,11 +373,13 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify images, with class probabilities and the agreement of the members."""
+    check_output("--csv", csv_file, [model, *images])
+    loaded = start_loading(model, images, trust=trust)
     from skwbc.cli import _display as display
     from skwbc.datasets._gather import gather_images
+    from skwbc.inspection import _predictions as inspection
 
-    check_output("--csv", csv_file, [model, *images])
-    ensemble, shape, n_members = load_model(model, trust=trust)
+    ensemble, shape, n_members = loaded()
     cells = gather_images(
         images,
         image_shape=shape,
@@ -386,8 +391,6 @@ def predict(
     if not len(cells.images):
         raise typer.Exit(WRONG_USE)
     warn_of_fields(cells.filenames)
-    from skwbc.inspection import _predictions as inspection
-
     predictions = inspection.predict_once(ensemble, cells.images)
     rows = inspection.describe_predictions(
         ensemble, predictions, cells.filenames, coverage=coverage

@@ -4,18 +4,22 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skwbc._utils.files import distrust, one_spelling
 from skwbc._utils.names import from_table, shown
+from skwbc._utils.optional_imports import import_optional
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
 Loaded = tuple[Any, tuple[int, int, int], int]
+# Images for which preparing an ONNX model takes longer than it saves.
+_FEW = 8
 
 # First bytes of pickles and of joblib's compressed pickles. For other files there is no
 # need to import Keras.
@@ -192,8 +196,10 @@ def reading_of(model: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
     return {"channels": None if shape[2] == 3 else "all", "page": None}
 
 
-def load_model(path: Path, *, trust: bool) -> Loaded:
+def load_model(path: Path, *, trust: bool, few_images: bool = False) -> Loaded:
     """Load an ONNX model without Keras, or a trusted joblib file.
+
+    `few_images` says that preparing an ONNX model for many would not pay.
 
     Returns
     -------
@@ -202,13 +208,36 @@ def load_model(path: Path, *, trust: bool) -> Loaded:
         (height, width, channels) of the images that it takes.
     n_members : int
     """
-    return _load_onnx(path) if is_onnx(path) else _load_joblib(path, trust)
+    return _load_onnx(path, few_images) if is_onnx(path) else _load_joblib(path, trust)
 
 
-def _load_onnx(path: Path) -> Loaded:
+def start_loading(
+    path: Path, images: Sequence[Path], *, trust: bool
+) -> Callable[[], Loaded]:
+    """Begin to load a model for images, and return a function that waits for it.
+
+    Modules can be imported meanwhile. Only ONNX Runtime works beside that.
+    """
+    if not is_onnx(path):
+        return partial(load_model, path, trust=trust)
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Importing is no faster in another thread.
+    with suppress(ImportError):
+        import_optional("onnxruntime", "onnx", "Reading ONNX files")
+        import skwbc.export._onnx_classifier  # noqa: F401
+    pool = ThreadPoolExecutor(1)
+    few = len(images) <= _FEW and not any(p.is_dir() or is_raw(p) for p in images)
+    loading = pool.submit(load_model, path, trust=trust, few_images=few)
+    pool.shutdown(wait=False)
+    return loading.result
+
+
+def _load_onnx(path: Path, few_images: bool) -> Loaded:
     from skwbc.export import OnnxClassifier
 
     model = OnnxClassifier(path)
+    model._few_images = few_images
     if not hasattr(model, "image_shape_"):
         raise ValueError(f"{path} takes rows of features; expected a model of images.")
     trained_on = (model._appearance or {}).get("dtype")

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-import imagesize
-
 _PNG = b"\x89PNG\r\n\x1a\n"
 # Pieces of a PNG: one of 100 million pixels that libpng wrote has 75,000.
 _MOST_CHUNKS = 2**18
@@ -74,6 +72,8 @@ def size_of(content: bytes) -> tuple[int, int]:
             ">4I", content.ljust(24, b"\0"), 8
         )
         return max(0, right - left), max(0, lower - upper)
+    import imagesize  # It imports a client for HTTP, which takes 20 ms.
+
     width, height = imagesize.get(io.BytesIO(content))
     return max(0, width), max(0, height)
 

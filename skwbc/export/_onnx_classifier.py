@@ -72,6 +72,8 @@ class OnnxClassifier(PredictsInChunks):
     """
 
     __module__ = "skwbc.export"  # where pickles look for it
+    # Whether it will predict so few images that preparing it would not pay.
+    _few_images = False
 
     def __init__(
         self, path: str | os.PathLike, *, n_threads: int | None = None
@@ -288,7 +290,9 @@ class OnnxClassifier(PredictsInChunks):
             raise ValueError(
                 f"n_threads={threads!r}; expected a number of threads, or None."
             )
-        session = Session(path.read_bytes(), str(path), int(threads or 0))
+        session = Session(
+            path.read_bytes(), str(path), int(threads or 0), quickly=self._few_images
+        )
         self._opened = (params, session)
         return session
 

@@ -49,12 +49,14 @@ class Session:
         If ONNX Runtime is not installed.
     """
 
-    def __init__(self, content: bytes, name: str, n_threads: int = 0) -> None:
+    def __init__(
+        self, content: bytes, name: str, n_threads: int = 0, *, quickly: bool = False
+    ) -> None:
         self._name = name
         try:
             self._is_sealed = is_sealed(content)
             check_graph(content)
-            self._session: Any = open_session(content, n_threads)
+            self._session: Any = open_session(content, n_threads, quickly=quickly)
         except ValueError as error:
             raise ValueError(
                 f"{name} could not be read as an ONNX model ({len(content):,} bytes): "

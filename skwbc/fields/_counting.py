@@ -4,12 +4,13 @@ scikit-learn is not imported here, because a model in ONNX predicts without it.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-import imagesize
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
+from skwbc.datasets._claims import size_of
 from skwbc.fields._cropping import MARGIN, cut
 from skwbc.fields._finding import MIN_SCORE, find_cells
 from skwbc.fields._images import check_number, each_field, list_fields
@@ -82,7 +83,7 @@ def _is_crop(image: np.ndarray, boxes: np.ndarray) -> bool:
 def looks_like_field(path: str) -> bool:
     """Return whether a file shows several cells, or one in a much larger image."""
     try:
-        width, height = imagesize.get(path)
+        width, height = size_of(Path(path).read_bytes())
         if min(width, height) < _SMALL:
             return False
         boxes = find_cells(path)
