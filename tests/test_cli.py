@@ -118,6 +118,20 @@ def test_train_prints_progress_and_results(folder, tmp_path, capsys):
     assert (model.random_state, model.n_restarts) == (3, 1)
 
 
+def test_any_number_of_jobs_gives_the_same_model(folder, tmp_path, capsys):
+    answers = []
+    for n_jobs in (1, 2, 4):
+        path = tmp_path / f"{n_jobs}.joblib"
+        code, _, err = run(
+            capsys, "train", folder, "--model", path, "--folds", 3, "--epochs", 3,
+            "--image-size", 16, "--n-jobs", n_jobs,
+        )  # fmt: skip
+        assert code == 0
+        assert "all folds" in err
+        answers.append(run(capsys, "predict", path, folder, "--json")[1])
+    assert answers[0] == answers[1] == answers[2]
+
+
 @pytest.mark.filterwarnings("default:.*have no label")
 def test_labels_in_a_table(folder, model, tmp_path, capsys):
     """Without folders of classes, in training and in evaluation, with groups."""

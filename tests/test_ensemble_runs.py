@@ -22,7 +22,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.fixes import parse_version
 
-from skwbc import CNNClassifier, KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc import (
+    CNNClassifier,
+    ImageAugmenter,
+    KFoldEnsembleClassifier,
+    NetworkFeatures,
+    SoftVotingClassifier,
+    build_compact_cnn,
+)
 from skwbc._utils.progress import listening
 
 WITH_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")
@@ -114,7 +121,49 @@ class TestParallel:
         assert_array_equal(parallel.predict_proba(X), expected.predict_proba(X))
         assert_array_equal(parallel.oof_proba_, expected.oof_proba_)
 
-    def test_networks_in_workers_share_the_cores(self, cells, monkeypatch):
+    def test_networks_are_the_same_for_any_number_of_jobs(self, cells):
+        """In threads, which share what is compiled, and in workers."""
+        network = CNNClassifier(model__filters=(4,), epochs=3)
+        vote = SoftVotingClassifier(
+            [
+                ("network", make_pipeline(ImageAugmenter(rotation_range=90), network)),
+                ("seen", make_pipeline(NetworkFeatures(), LogisticRegression())),
+            ]
+        )
+        ensemble = KFoldEnsembleClassifier(vote, cv=4, random_state=0)
+
+        def fit(n_jobs):
+            return clone(ensemble).set_params(n_jobs=n_jobs).fit(*labelled)
+
+        labelled = cells.images, cells.target
+        expected = fit(None)
+        parallel = [fit(n_jobs) for n_jobs in (1, 2, 4, -1)]
+        with parallel_config("loky"):
+            parallel.append(fit(2))
+        for each in parallel:
+            assert_array_equal(each.oof_proba_, expected.oof_proba_)
+            assert_array_equal(
+                each.predict_proba(cells.images), expected.predict_proba(cells.images)
+            )
+
+    def test_an_error_stops_all_threads(self, cells):
+        """No thread goes on training behind it."""
+        epochs = []
+        built.clear()
+        network = CNNClassifier(fails_once, epochs=10_000)
+        ensemble = KFoldEnsembleClassifier(network, cv=3, n_jobs=-1)
+        with (
+            pytest.raises(ZeroDivisionError) as caught,
+            listening(lambda event, **details: epochs.append(event)),
+        ):
+            ensemble.fit(cells.images / 255, cells.target)
+        assert "in fold" in caught.value.__notes__[0]
+        n_epochs = len(epochs)
+        time.sleep(0.5)
+        assert len(epochs) == n_epochs < 10_000
+        assert not hasattr(ensemble, "estimators_")
+
+    def test_networks_in_workers_have_one_thread(self, cells, monkeypatch):
         """TensorFlow has been used in this process before the workers start."""
         X, y = cells.images / 255, cells.target
         CNNClassifier(model__filters=(4,), epochs=1).fit(X, y)
@@ -124,10 +173,22 @@ class TestParallel:
         get_reusable_executor().shutdown()
         network = CNNClassifier(threads_seen, epochs=1, model__where=os.getpid())
         ensemble = KFoldEnsembleClassifier(network, cv=2, n_jobs=2, random_state=0)
-        ensemble.fit(X, y)
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        with parallel_config("loky"):
+            ensemble.fit(X, y)
         names = [member.model_.name for member in ensemble.estimators_]
-        share = os.environ.get("OMP_NUM_THREADS") or max((os.cpu_count() or 1) // 2, 1)
-        assert names == [f"threads_{share}"] * 2
+        assert names == ["threads_1"] * 2
+
+
+built: list[None] = []
+
+
+def fails_once(meta):
+    """Build a network, but raise an error for the second one."""
+    built.append(None)
+    if len(built) == 2:
+        raise ZeroDivisionError
+    return build_compact_cnn(meta, filters=(4,))
 
 
 def threads_seen(meta, where):
@@ -201,7 +262,11 @@ class TestCallbacks:
             CNNClassifier(model__filters=(4,), epochs=2), cv=2, random_state=0
         )
         with listening(lambda event, **details: events.append((event, details))):
+            clone(ensemble).set_params(n_jobs=2).fit(cells.images / 255, cells.target)
+            in_threads = sorted(event for event, _ in events)
+            events.clear()
             ensemble.fit(cells.images / 255, cells.target)
+        assert in_threads == sorted(event for event, _ in events)
         names = ["fold_started", "epoch", "epoch", "fold_finished"] * 2
         assert [name for name, _ in events] == names
         assert events[4][1] == {"fold": 2, "n_folds": 2}

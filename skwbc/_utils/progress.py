@@ -2,20 +2,25 @@
 
 scikit-learn has callbacks from version 1.9 on, and they see folds, epochs and the
 estimators of a vote as a tree of tasks. A listener (:func:`listening`) works with every
-version, but hears only what happens in its own thread: with ``n_jobs`` above 1 that is
-the end of each fold and not the epochs, which run in other processes. Code that fits
-states each event once, as a :func:`task`, and both hear of it. Estimators do not store
-the listener, so clones and pickles do not carry it.
+version, but hears nothing from other processes: if folds are fitted in workers, only of
+their ends. Code that fits states each event once, as a :func:`task`, and both hear of
+it. Estimators do not store the listener, so clones and pickles do not carry it.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
+from threading import Event
 from typing import Any
 
 Listener = Callable[..., None]
 
 _listener: ContextVar[Listener | None] = ContextVar("skwbc_listener", default=None)
+_stop: ContextVar[Event | None] = ContextVar("skwbc_stop", default=None)
+
+
+class StoppedError(RuntimeError):
+    """A fit was stopped, because another one that runs beside it has failed."""
 
 
 @contextmanager
@@ -28,13 +33,30 @@ def listening(listener: Listener) -> Iterator[None]:
         Events are ``"fold_started"`` (`fold`, `n_folds`), ``"epoch"`` (`epoch`,
         `epochs`, `logs`), ``"fold_restarted"`` (`fold`, `n_folds`, `restart`) and
         ``"fold_finished"`` (`fold`, `n_folds`, `score`). Folds, epochs and restarts
-        count from 1.
+        count from 1. Folds that are fitted in several threads call it from these.
     """
     token = _listener.set(listener)
     try:
         yield
     finally:
         _listener.reset(token)
+
+
+def context_stopped_by(event: Event) -> Context:
+    """Return a copy of the context in which fits end after `event` was set.
+
+    They do in the next call of :func:`raise_if_stopped`.
+    """
+    context = copy_context()
+    context.run(_stop.set, event)
+    return context
+
+
+def raise_if_stopped() -> None:
+    """Raise StoppedError if fits in this context are to end."""
+    stop = _stop.get()
+    if stop and stop.is_set():
+        raise StoppedError
 
 
 def report(event: str | None, **details) -> None:
@@ -80,6 +102,7 @@ def task(
     dict
         The details. The block may add to them before `end` is reported.
     """
+    raise_if_stopped()
     report(begin, **details)
     if context:
         handed_on = member is not None

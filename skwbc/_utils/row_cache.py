@@ -6,17 +6,32 @@ know of this cache.
 """
 
 import hashlib
+import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 import numpy as np
 
 # Those that were used least recently are dropped, and longer ones not kept at all.
-# There is no lock, which an interrupted thread could hold forever: every step on the
-# dict is whole by itself, and what another thread has dropped is computed again.
 _MOST_ROWS, _LONGEST = 2**13, 2**13
+# Images that a thread computes before it looks again what the others have done.
+_AT_A_TIME = 16
 
 _rows: OrderedDict[tuple, np.ndarray] = OrderedDict()
+# Rows that some thread is computing.
+_claimed: set[tuple] = set()
+_changed = threading.Condition()
+
+
+def _after_fork() -> None:
+    global _changed
+    _changed = threading.Condition()
+    _claimed.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def cached_rows(
@@ -25,6 +40,8 @@ def cached_rows(
     key: Hashable,
 ) -> np.ndarray:
     """Return one row per image; compute those that are not in the cache.
+
+    Threads that need the same rows at the same time share the work.
 
     Parameters
     ----------
@@ -40,15 +57,36 @@ def cached_rows(
     ndarray of shape (n_samples, n_features)
     """
     keys = [(key, hashlib.blake2b(each, digest_size=20).digest()) for each in images]
-    rows: list = [_rows.pop(each, None) for each in keys]
-    missing = [place for place, row in enumerate(rows) if row is None]
-    if missing:
-        new = compute(images[missing] if len(missing) < len(images) else images)
-        for place, row in zip(missing, new, strict=True):
-            # Not a view, which would keep the whole batch.
-            rows[place] = row.copy()
-    if rows and rows[0].nbytes <= _LONGEST:
-        _rows.update(zip(keys, rows, strict=True))
-    while len(_rows) > _MOST_ROWS:
-        _rows.popitem(last=False)
-    return np.array(rows)
+    rows: dict[int, np.ndarray] = {}
+    while len(rows) < len(keys):
+        mine: list[int] = []
+        new: list[np.ndarray] = []
+        try:
+            with _changed:
+                for place in range(len(keys)):
+                    if place not in rows and keys[place] in _rows:
+                        rows[place] = _rows[keys[place]]
+                        _rows.move_to_end(keys[place])
+                free = {
+                    each: place
+                    for place, each in enumerate(keys)
+                    if place not in rows and each not in _claimed
+                }
+                mine = list(free.values())[:_AT_A_TIME]
+                _claimed.update(keys[place] for place in mine)
+                if not mine and len(rows) < len(keys):
+                    _changed.wait()
+            if mine:
+                # Not views, which would keep the whole batch.
+                new = [row.copy() for row in compute(images[mine])]
+        finally:
+            with _changed:
+                _claimed.difference_update(keys[place] for place in mine)
+                for place, row in zip(mine, new, strict=False):
+                    rows[place] = row
+                    if row.nbytes <= _LONGEST:
+                        _rows[keys[place]] = row
+                while len(_rows) > _MOST_ROWS:
+                    _rows.popitem(last=False)
+                _changed.notify_all()
+    return np.array([rows[place] for place in range(len(keys))])

@@ -29,7 +29,6 @@ from skwbc.cli._data import (
     is_onnx,
     is_raw,
     labelled_images,
-    load_keras,
     load_model,
     reading_of,
     start_loading,
@@ -100,6 +99,14 @@ Data = Annotated[
         "a .raw file.",
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Threads of each network (default: 1, or TF_NUM_INTRAOP_THREADS). "
+        "Rounding errors, and so the model, depend on it.",
+    ),
+]
 Channels = Annotated[
     str | None,
     typer.Option(
@@ -146,7 +153,7 @@ def demo(
     epochs: Epochs = None,
     seed: Seed = 0,
 ) -> None:
-    """Train on synthetic blood cells and show the results (about 2 minutes)."""
+    """Train on synthetic blood cells and show the results (about a minute)."""
     from skwbc.cli._demo import run_demo
 
     run_demo(out, epochs, seed)
@@ -205,8 +212,12 @@ def train(
     ] = True,
     seed: Seed = 0,
     n_jobs: Annotated[
-        int | None, typer.Option(help="Networks to train at once; -1: one per core.")
-    ] = None,
+        int,
+        typer.Option(
+            help="Networks to train at once; -1 uses all cores. The model is the same."
+        ),
+    ] = -1,
+    threads: Threads = None,
     restarts: Annotated[
         int, typer.Option(min=0, help="Maximum number of restarts per failed network.")
     ] = 0,
@@ -217,6 +228,7 @@ def train(
 ) -> None:
     """Train a fold ensemble: one network per cross-validation fold."""
     from skwbc.cli import _display as display
+    from skwbc.cli._training import load_keras_for_training, training
 
     if n_jobs == 0:
         raise ValueError("--n-jobs 0: expected a positive number or -1.")
@@ -249,7 +261,7 @@ def train(
         if group_column not in cells:
             raise ValueError(f"{labels} has no column {group_column!r}.")
         image_groups = [*cells[group_column]]
-    load_keras()
+    load_keras_for_training(threads)
     from skwbc.persistence import save_model
     from skwbc.recipes import make_cell_classifier
 
@@ -270,7 +282,7 @@ def train(
     }
     ensemble = make_cell_classifier(recipe, n_jobs=n_jobs, **settings)
     start = time.perf_counter()
-    with display.training_progress():
+    with training():
         ensemble.fit(cells.images, cells.target, groups=image_groups)
     seconds = time.perf_counter() - start
     ensemble._reading = reading

@@ -6,8 +6,8 @@ from pathlib import Path
 from skwbc._utils.files import check_writable, replacing
 from skwbc._utils.optional_imports import import_optional
 from skwbc.cli import _display as display
-from skwbc.cli._data import load_keras
 from skwbc.cli._files import leave_no_fonts
+from skwbc.cli._training import load_keras_for_training, training
 
 _FIGURE = "predictions.png"
 
@@ -19,8 +19,8 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     import_optional("matplotlib", "plot", "The figure of the demo")
     out.mkdir(parents=True, exist_ok=True)
     check_writable(out / "model.joblib")
-    display.err.print("This takes about 2 minutes on 2 cores. Loading TensorFlow …")
-    load_keras()
+    display.err.print("This takes about a minute on 2 cores. Loading TensorFlow …")
+    load_keras_for_training(None)
     from skwbc.datasets import make_blood_cells, save_image_folder
     from skwbc.inspection import plot_predictions
     from skwbc.inspection._predictions import describe_predictions, predict_once
@@ -32,8 +32,8 @@ def run_demo(out: Path, epochs: int | None, seed: int) -> None:
     # Another seed makes test cells that differ from the training cells.
     X_test, y_test = make_blood_cells(4, random_state=seed + 1)
     display.err.print(f"Training on {len(X)} synthetic cells, 30 per class.")
-    model = make_cell_classifier(epochs=epochs, random_state=seed)
-    with display.training_progress():
+    model = make_cell_classifier(epochs=epochs, n_jobs=-1, random_state=seed)
+    with training():
         model.fit(X, y)
     files = save_image_folder(X_test, y_test, out / "cells")
     rows = describe_predictions(model, predict_once(model, X_test), files)

@@ -5,25 +5,16 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
 from skwbc._utils.files import common_folder
 from skwbc._utils.names import shown, shown_json
-from skwbc._utils.progress import listening
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._typicality import ADVICE, LEVEL, is_beyond_chance
 
@@ -57,54 +48,6 @@ class _SafeTable(Table):
 
 out = _SafeConsole(width=None if sys.stdout.isatty() else 120, **_plain)
 err = _SafeConsole(stderr=True, **_plain)
-
-
-@contextmanager
-def training_progress() -> Iterator[None]:
-    """Show folds, epochs and losses while an ensemble is fitted in the block."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[losses]}", style="dim"),
-        console=err,
-    )
-    tasks: dict[str, Any] = {}
-
-    def listen(event: str, **details: Any) -> None:
-        if event == "fold_started":
-            name = f"fold {details['fold']} of {details['n_folds']}"
-            tasks["fold"] = progress.add_task(name, total=None, losses="")
-        elif event == "epoch":
-            logs = details["logs"]
-            losses = ", ".join(
-                f"{name} {logs[name]:.3f}"
-                for name in ("loss", "val_loss")
-                if name in logs
-            )
-            progress.update(
-                tasks["fold"],
-                completed=details["epoch"],
-                total=details["epochs"],
-                losses=losses,
-            )
-        elif event == "fold_restarted" and "fold" in tasks:
-            name = f"fold {details['fold']}, restart {details['restart']}"
-            progress.update(tasks["fold"], description=name)
-        elif event == "fold_finished":
-            score = f"held-out accuracy {details['score']:.3f}"
-            task = tasks.pop("fold", None)
-            if task is None:
-                name = f"fold {details['fold']} of {details['n_folds']}"
-                task = progress.add_task(name, total=1, completed=1, losses="")
-            progress.update(task, losses=score)
-            if progress.tasks[task].total is None:  # It has no epochs.
-                progress.update(task, completed=1, total=1)
-            progress.stop_task(task)
-
-    with progress, listening(listen):
-        yield
 
 
 def show_training(ensemble: Any) -> None:

@@ -5,11 +5,15 @@ Importing it imports Keras and its backend, which takes some seconds.
 
 import os
 import sys
+from multiprocessing import current_process
 
 # joblib and Dask limit the threads of their workers by OMP_NUM_THREADS. TensorFlow
 # ignores that variable and would start one thread per core in every worker. Its own
-# variable has to be set before it is imported; a value set by the user is kept.
+# variable has to be set before it is imported; a value set by the user is kept. In
+# joblib's workers it is always one, or a network would depend on their number.
 _threads = os.environ.get("OMP_NUM_THREADS", "")
+if current_process().name.startswith("LokyProcess"):
+    _threads = "1"
 if _threads.isdigit() and int(_threads) and "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _threads)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skwbc._utils.lazy_arrays import positions_of, read_rows
+from skwbc._utils.progress import raise_if_stopped
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
 
@@ -62,6 +63,7 @@ class Batches:
         if order is None and isinstance(self.images, AugmentedImages):
             order = np.arange(len(self.targets))
         for number in range(len(self)):
+            raise_if_stopped()
             rows: Any = slice(number * self.size, (number + 1) * self.size)
             rows = rows if order is None else order[rows]
             if isinstance(self.images, AugmentedImages):

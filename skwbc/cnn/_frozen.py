@@ -35,6 +35,7 @@ NETWORKS = {"blood_cells": (build_compact_cnn, build_residual_cnn)}
 # The layer of those maps.
 _MAPS = -4
 
+_building = threading.RLock()
 _encoders: "weakref.WeakValueDictionary[str, Encoder]" = weakref.WeakValueDictionary()
 _lock = threading.RLock()
 
@@ -223,8 +224,14 @@ def find_encoder(
     return _freeze(_with_rows(network, image_shape, owner)), False
 
 
-@functools.cache
 def _shipped(name: str) -> Encoder:
+    # Members in several threads ask for it at the same time.
+    with _building:
+        return _build_shipped(name)
+
+
+@functools.cache
+def _build_shipped(name: str) -> Encoder:
     check_process()
     check_keras_settings("floatx", "dtype_policy")
     return _freeze(side_by_side([(build, name) for build in NETWORKS[name]]))

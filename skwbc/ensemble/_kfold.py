@@ -109,8 +109,9 @@ class KFoldEnsembleClassifier(
         None is accuracy.
     n_jobs : int, default=None
         Number of members to fit in parallel. None means 1 unless in a
-        ``joblib.parallel_config`` context, -1 means all processors. Networks cannot be
-        trained with joblib's backend "multiprocessing".
+        ``joblib.parallel_config`` context, -1 means all processors. Networks are
+        trained in threads unless a backend is chosen there, with -1 all at once; not
+        with joblib's backend "multiprocessing".
     memory : str, path-like or joblib.Memory, default=None
         Folder for finished members. If a fit is killed and started again with the same
         data, parameters and `random_state`, it continues after the members that were
@@ -177,9 +178,12 @@ class KFoldEnsembleClassifier(
     ``cross_val_score(ensemble, X, y, cv=5)`` is 0.870 (folds from 0.75 to 1.00). The
     latter estimates the accuracy on new cells.
 
-    For members from scikit-learn the result does not depend on `n_jobs` or the backend
-    of joblib, down to the last bit. Networks need equal numbers of threads for that:
-    otherwise the last bits of sums differ, and training amplifies the difference.
+    The result does not depend on `n_jobs`, down to the last bit, and for members from
+    scikit-learn not on the backend of joblib either. Networks need equal numbers of
+    threads for that: otherwise the last bits of sums differ, and training amplifies the
+    difference. In joblib's workers each has one thread. Elsewhere the number is that of
+    TensorFlow in the process: one per core, unless ``TF_NUM_INTRAOP_THREADS`` is set
+    before it starts.
 
     See Also
     --------

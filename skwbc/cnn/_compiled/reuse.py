@@ -4,10 +4,11 @@ For each kind a copy of the network is made, and its training and evaluation ste
 compiled. A fit borrows this copy: it fills the variables with the initial weights of
 its own network, trains, and copies the trained weights back. Between fits the variables
 are empty, so that a kept copy takes some MB whatever the size of the network. Two fits
-in different threads borrow different copies.
+in different threads borrow different copies, which share what is compiled.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +22,18 @@ from skwbc.cnn._copies import bare_copy
 from skwbc.cnn._keras_compat import has_hidden_settings
 from skwbc.cnn._metrics import as_floats
 
-_trainers = Kept(8)
+_trainers, _steps = Kept(8), Kept(8)
+
+
+class Steps:
+    """Compiled steps for all copies of a network, by kind and by arrays of a batch."""
+
+    def __init__(self) -> None:
+        # While one thread compiles a step, or takes it for the first time, in which
+        # TensorFlow optimises it, the others wait.
+        self.lock = threading.RLock()
+        self.compiled: dict[tuple, Any] = {}
+        self.taken: set[tuple] = set()
 
 
 class CompiledTrainer(Trainer):
@@ -34,11 +46,14 @@ class CompiledTrainer(Trainer):
     ----------
     network : keras.Model
         Compiled, for TensorFlow; trained in place.
+    shared : Steps
+        Steps of networks of its kind.
     """
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, shared: Steps) -> None:
         super().__init__(network)
-        self._steps: dict[tuple, Callable[..., dict]] = {}
+        self._shared = shared
+        self._steps: dict[tuple, _tensorflow.Step] = {}
         if not network.optimizer.built:
             network.optimizer.build(network.trainable_variables)
 
@@ -71,18 +86,37 @@ class CompiledTrainer(Trainer):
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
-    def _compiled(self, kind: str, batch: Batch) -> Callable[..., dict]:
+    def _compiled(self, kind: str, batch: Batch) -> _tensorflow.Step:
         arrays = [array for array in batch if array is not None]
         key = (kind, *((array.shape[1:], array.dtype) for array in arrays))
         if key not in self._steps:
             if not self._steps:
                 self._make_metrics(batch)
-            self._steps[key] = _tensorflow.compile_step(
-                getattr(self.network, f"{kind}_step"),
-                arrays,
-                jit_compile=self.network.jit_compile,
-            )
-        return self._steps[key]
+            network, compiled = self.network, self._shared.compiled
+            variables = [
+                *network.variables,
+                *network.metrics_variables,
+                *network.optimizer.variables,
+            ]
+            with self._shared.lock:
+                if key not in compiled:
+                    compiled[key] = _tensorflow.compile_step(
+                        getattr(network, f"{kind}_step"),
+                        arrays,
+                        variables,
+                        jit_compile=network.jit_compile,
+                    )
+            self._steps[key] = compiled[key](variables)
+        return self._steps[key] if key in self._shared.taken else self._first(key)
+
+    def _first(self, key: tuple) -> _tensorflow.Step:
+        def take(*arrays: Any) -> dict:
+            with self._shared.lock:
+                logs = self._steps[key](*arrays)
+                self._shared.taken.add(key)
+            return logs
+
+        return take
 
 
 @contextmanager
@@ -92,9 +126,9 @@ def compiled_trainer_for(network: keras.Model) -> Iterator[CompiledTrainer]:
     if not has_hidden_settings(network):
         key = identity(network, compiled=True)
     if key is None:
-        yield CompiledTrainer(network)
+        yield CompiledTrainer(network, Steps())
         return
-    trainer = _trainers.take(key) or _copy(network)
+    trainer = _trainers.take(key) or _copy(network, _steps.get(key, Steps))
     shared = trainer.network
     optimizer = _fresh_optimizer(network)
     try:
@@ -109,14 +143,14 @@ def compiled_trainer_for(network: keras.Model) -> Iterator[CompiledTrainer]:
     _trainers.put(key, trainer)
 
 
-def _copy(network: keras.Model) -> CompiledTrainer:
+def _copy(network: keras.Model, steps: Steps) -> CompiledTrainer:
     """Make a trainer of a copy: the network itself belongs to the caller."""
     copy = bare_copy(network)
     settings = keras.saving.deserialize_keras_object(network.get_compile_config())
     if not network.jit_compile:
         settings["optimizer"] = _tensorflow.fused(settings["optimizer"])
     copy.compile(**settings)
-    return CompiledTrainer(copy)
+    return CompiledTrainer(copy, steps)
 
 
 def _fresh_optimizer(network: keras.Model) -> keras.optimizers.Optimizer:

@@ -1,12 +1,13 @@
 """The only module that uses TensorFlow's own functions; imported when Keras runs on it.
 
-Two names are not documented by TensorFlow. One is that of the context, which
+Three names are not documented by TensorFlow. One is that of the context, which
 `runtime_has_started` reads: every public function that depends on it starts the
-runtime. The other is the handle of a variable (`_handle`).
-A compiled function takes handles as arguments, so that it works on the variables of any
-network, and an operation on a handle can change the shape of a variable, which frees
-its memory. The public ``tf.Variable`` methods do neither, and reading a variable by
-them takes ten times as long, which matters when a single image is predicted.
+runtime. The others are the handle of a variable (`_handle`), and the call of a compiled
+function with other handles than those of its own variables (`compile_step`).
+A compiled function that is given handles works on the variables of any network, and an
+operation on a handle can change the shape of a variable, which frees its memory. The
+public ``tf.Variable`` methods do neither, and reading a variable by them takes ten
+times as long, which matters when a single image is predicted.
 """
 
 import functools
@@ -36,9 +37,16 @@ _MOST_BYTES = 64 * 2**20
 _MOST_COUNTS = 4
 
 
+Step = Callable[..., dict]
+
+
 def compile_step(
-    step: Callable[[tuple], dict], batch: Sequence[np.ndarray], *, jit_compile: bool
-) -> Callable[..., dict]:
+    step: Callable[[tuple], dict],
+    batch: Sequence[np.ndarray],
+    variables: Sequence[Any],
+    *,
+    jit_compile: bool,
+) -> Callable[[Sequence[Any]], Step]:
     """Compile a training or evaluation step for batches of any size.
 
     Parameters
@@ -47,13 +55,16 @@ def compile_step(
         ``train_step`` or ``test_step`` of a network.
     batch : sequence of ndarray
         An example of images, targets and, if there are any, weights.
+    variables : sequence of keras.Variable
+        All that `step` reads or changes.
     jit_compile : bool
         Whether to compile by XLA.
 
     Returns
     -------
     callable
-        Takes the arrays of a batch; returns the metrics so far.
+        Takes the variables of a network of this kind, in the same order, and returns
+        its step: a function of the arrays of a batch that returns the metrics so far.
     """
     compiled = tf.function(
         lambda *arrays: step((*arrays, None)[:3]),
@@ -62,7 +73,17 @@ def compile_step(
         # False would forbid it to all functions inside.
         jit_compile=jit_compile or None,
     ).get_concrete_function()
-    return lambda *arrays: compiled(*map(tf.constant, arrays))
+    places = {id(_handle(variable)): k for k, variable in enumerate(variables)}
+    captured = [(each, places.get(id(each))) for each in compiled.captured_inputs]
+
+    def bind(others: Sequence[Any]) -> Step:
+        inputs = [
+            each if place is None else _handle(others[place])
+            for each, place in captured
+        ]
+        return lambda *arrays: compiled._call_flat([*map(tf.constant, arrays)], inputs)
+
+    return bind
 
 
 def fused(optimizer: Any) -> Any:
@@ -188,6 +209,9 @@ def compile_prediction(
     ).get_concrete_function()
     if predict_one.captured_inputs:
         return None
+    if None not in network.input_shape[1:]:
+        # TensorFlow optimises it in the first call, and in threads once for each.
+        predict_one([*map(_handle, variables)], tf.zeros((1, *network.input_shape[1:])))
 
     @functools.lru_cache(maxsize=_MOST_COUNTS)
     def compile_several(n_networks: int) -> Callable:
