@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skwbc import inspection
-from skwbc._utils.optional_imports import import_optional
 from skwbc.ensemble._parts import networks_of
 from skwbc.inspection._evaluation import class_table
 from skwbc.report._facts import Judged, one_of_each
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
 
 # In inches of 96 pixels; on a phone, figures are displayed at 75 % of this size.
 _WIDTH, _HEIGHT = 5.2, 3.9
-_RC = {
+_RC: dict[Any, Any] = {
     # Text remains text, because the reader's fonts support any language.
     "svg.fonttype": "none",
     "svg.hashsalt": "skwbc",
     # Names of classes are not formulas.
     "text.parse_math": False,
 }
-_MEDIA_TYPES = {"svg": "image/svg+xml", "jpeg": "image/jpeg"}
-_OPTIONS: dict[str, Any] = {
-    "svg": {"metadata": {"Date": None}},
-    "jpeg": {"dpi": 110, "pil_kwargs": {"quality": 85}},
+# Media type, and options of `savefig`.
+_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "svg": ("image/svg+xml", {"metadata": {"Date": None}}),
+    "jpeg": ("image/jpeg", {"dpi": 110, "pil_kwargs": {"quality": 85}}),
 }
 # Maximum number of images with class activation maps.
 _MAPS = 8
@@ -64,18 +63,16 @@ def chart(title: str, file_format: str = "svg") -> Callable:
         note to show below it.
     """
 
-    def decorate(
-        draw: Callable[..., Drawn],
-    ) -> Callable[..., Block]:
+    def decorate(draw: Callable[..., Drawn]) -> Callable[..., Block]:
         @functools.wraps(draw)
         def attempt(*args: Any) -> Block:
-            matplotlib = import_optional("matplotlib", "report", "A report")
+            import matplotlib  # `check_report` has looked for it.
+
             try:
                 with matplotlib.rc_context(_RC), warnings.catch_warnings():
                     # Widths are computed with a font that may lack some characters.
                     warnings.filterwarnings("ignore", message="Glyph .* missing from")
-                    figure, alt, note = draw(*args)
-                    return _picture(title, figure, file_format, alt, note)
+                    return _picture(title, file_format, *draw(*args))
             except Exception as error:
                 return Missing(title, f"{type(error).__name__}: {error}")
 
@@ -84,13 +81,10 @@ def chart(title: str, file_format: str = "svg") -> Callable:
     return decorate
 
 
-def score_blocks(judged: Judged, scores: dict[str, Any]) -> list[Block]:
+def score_blocks(judged: Judged) -> list[Block]:
     """Return figures and tables of the scores."""
-    return [
-        confusion_matrix(judged),
-        reliability(judged),
-        Table("Each class and its predictions", class_table(scores)),
-    ]
+    table = Table("Each class and its predictions", class_table(judged.scores))
+    return [confusion_matrix(judged), reliability(judged), table]
 
 
 def learning_curves(estimator: Any) -> list[Block]:
@@ -111,12 +105,9 @@ def _learning_curves(estimator: Any, metric: str) -> Drawn:
             # Training may stop early, and has NaN after it diverged.
             curves = [np.asarray(history[name]) for history in histories]
             curves = [curve[np.isfinite(curve)] for curve in curves]
-            first, last = (
-                np.mean([curve[k] for curve in curves if len(curve)]) for k in (0, -1)
-            )
-            words.append(
-                f"The mean {kind} {metric} changes from {first:.3f} to {last:.3f}."
-            )
+            ends = np.mean([curve[[0, -1]] for curve in curves if len(curve)], axis=0)
+            change = "from {:.3f} to {:.3f}".format(*ends)
+            words.append(f"The mean {kind} {metric} changes {change}.")
     return figure, " ".join(words), ""
 
 
@@ -127,15 +118,10 @@ def confusion_matrix(judged: Judged) -> Drawn:
     n = len(labels)
     side = min(12.0, max(_HEIGHT, 1.8 + 0.5 * n))
     figure, axes = _sheet(side + 0.8, side)
+    style: dict[str, Any] = {"cmap": "Blues", "colorbar": False, "ax": axes}
+    style |= {"labels": np.arange(n), "display_labels": labels}
     display = ConfusionMatrixDisplay.from_predictions(
-        judged.codes,
-        judged.predicted,
-        labels=np.arange(n),
-        display_labels=labels,
-        cmap="Blues",
-        colorbar=False,
-        include_values=n <= _MANY_CLASSES,
-        ax=axes,
+        judged.codes, judged.predicted, include_values=n <= _MANY_CLASSES, **style
     )
     if max(map(len, labels)) * n > 40:
         axes.tick_params(axis="x", labelrotation=90)
@@ -163,7 +149,7 @@ def reliability(judged: Judged) -> Drawn:
     words = (
         f"Reliability diagram. The mean probability of the predicted class is "
         f"{confidence:.3f}, the accuracy is {accuracy:.3f}, and the expected "
-        f"calibration error is {judged.calibration_error():.3f}."
+        f"calibration error is {judged.calibration_error:.3f}."
     )
     note = "Below the diagonal, the probabilities are too high; above it, too low."
     return figure, words, note
@@ -185,21 +171,16 @@ def disagreement(members: np.ndarray, note: str = "") -> Drawn:
 
 
 @chart("Class activation maps (Grad-CAM)", "jpeg")
-def activation_maps(
-    estimator: Any, judged: Judged, notable: Any, note: str = ""
-) -> Drawn:
+def activation_maps(estimator: Any, judged: Judged, notable: Any, note: str) -> Drawn:
     """Plot class activation maps of one image per class, and of notable images."""
-    each = one_of_each(judged.codes)[: _MAPS // 2]
+    gallery, each = judged.gallery, one_of_each(judged.codes)[: _MAPS // 2]
     chosen = list(dict.fromkeys([*each, *notable]))[:_MAPS]
-    rows, labels = judged.rows[chosen], judged.y_true[chosen]
-    figure = inspection.plot_grad_cam(
-        estimator, judged.gallery.read(rows), y_true=labels, columns=2
-    )
-    images = ", ".join(
-        f"{judged.gallery.names[row]} ({label})"
-        for row, label in zip(rows, labels, strict=True)
-    )
-    words = f"Class activation maps of {len(rows)} images: {images}."
+    rows, y_true = judged.rows[chosen], judged.y_true[chosen]
+    images = gallery.read(rows)
+    figure = inspection.plot_grad_cam(estimator, images, y_true=y_true, columns=2)
+    labelled = zip(rows, y_true, strict=True)
+    names = ", ".join(f"{gallery.names[row]} ({label})" for row, label in labelled)
+    words = f"Class activation maps of {len(rows)} images: {names}."
     legend = "Bright regions support the predicted class (mean over the members)."
     return figure, words, f"{legend} {note}".rstrip()
 
@@ -214,18 +195,16 @@ def augmentations(augmenter: Any, images: np.ndarray) -> Drawn:
 
 
 def _sheet(width: float = _WIDTH, height: float = _HEIGHT) -> tuple["Figure", Any]:
-    figures = import_optional("matplotlib.figure", "report", "A report")
-    figure = figures.Figure(figsize=(width, height), layout="constrained")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _picture(
-    title: str, figure: "Figure", file_format: str, alt: str, note: str
-) -> Picture:
-    options = _OPTIONS[file_format]
+def _picture(title: str, kind: str, figure: "Figure", alt: str, note: str) -> Picture:
+    media_type, options = _FORMATS[kind]
     file = io.BytesIO()
-    figure.savefig(file, format=file_format, **options)
-    source = data_uri(file.getvalue(), _MEDIA_TYPES[file_format])
-    inches = figure.get_size_inches()
-    width, height = (round(options.get("dpi", 96) * side) for side in inches)
-    return Picture(title, source, alt, width, height, note)
+    figure.savefig(file, format=kind, **options)
+    width, height = options.get("dpi", 96) * figure.get_size_inches()
+    source = data_uri(file.getvalue(), media_type)
+    return Picture(title, source, alt, round(width), round(height), note)

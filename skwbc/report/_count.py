@@ -1,35 +1,20 @@
 """The report of a differential count."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.files import replacing
-from skwbc._utils.sklearn_compat import HasMethods, validated
+from skwbc._utils.sklearn_compat import validated
 from skwbc.fields._counting import NOT_ADJUSTED, SIDES
 from skwbc.fields._cropping import MARGIN, cut
 from skwbc.fields._drawing import draw_boxes, mark_of
 from skwbc.fields._images import list_fields, read_field
+from skwbc.report import _page as html
 from skwbc.report._images import jpeg_uri
-from skwbc.report._page import (
-    Block,
-    Card,
-    Cards,
-    Finding,
-    Key,
-    Page,
-    Picture,
-    Section,
-    Table,
-    Text,
-    check_installed,
-    write_page,
-)
-from skwbc.report._reproduce import reproduction
 
+Cells = Sequence[Mapping[str, Any]]
 # At most so many cells, and so many fields with boxes.
 _CELLS, _FIELDS = 24, 12
 _SIDE, _LONGEST = 128, 960
@@ -37,12 +22,7 @@ _SIDE, _LONGEST = 128, 960
 _FEW = 100
 
 
-@validated(
-    path=[str, os.PathLike],
-    model=[HasMethods(["fit", "predict_proba"])],
-    count=[Mapping],
-    command=[str, None],
-)
+@validated(**html.CONSTRAINTS, model=html.CONSTRAINTS["estimator"], count=[Mapping])
 def write_count_report(
     path: str | os.PathLike,
     model: Any,
@@ -91,59 +71,22 @@ def write_count_report(
     >>> count = count_cells(model, "fields")  # doctest: +SKIP
     >>> write_count_report("count.html", model, count, "fields")  # doctest: +SKIP
     """
-    check_installed()
-    check_is_fitted(model)
-    page = _page(model, count, fields, margin, command)
-    with replacing(path) as temporary:
-        write_page(page, temporary)
-
-
-def _page(
-    model: Any, count: Mapping[str, Any], fields: Any, margin: float, command: Any
-) -> Page:
+    html.check_report(path, model)
     cells, labels = count["cells"], [row["class"] for row in count["classes"]]
     doubtful = sorted(cells, key=_certainty)[:_CELLS]
     cards, pictures = _images(cells, doubtful, labels, fields, margin)
-    n_cells, n_unlike = len(cells), count["n_unlike"]
-    found = f"{n_cells} cells in {count['n_fields']} fields"
-    snippet = (
-        "from skwbc import load_model\nfrom skwbc.fields import count_cells\n\n"
-        'count = count_cells(load_model("m.joblib"), "fields")\nprint(count.classes)\n'
-    )
-    again = reproduction(
+    title = f"{len(cards)} of {len(cells)} cells"
+    html.write_page(
+        path,
+        "count.html",
         model,
         command=command,
-        snippet=snippet,
-        seed="A count involves no randomness that changes from run to run.",
+        count=count,
+        findings=[*_findings(count)],
+        table=_table(count, labels),
+        doubtful=html.Cards(title, cards),
+        pictures=pictures,
     )
-    return Page(
-        "Differential count",
-        found,
-        [
-            Key("Counted cells", f"{count['n_counted']:,}"),
-            Key("Unlike the training cells", str(n_unlike), "not counted"),
-            Key("Fields", f"{count['n_fields']:,}"),
-        ],
-        _findings(count),
-        "few cells, cells unlike the training cells, fields that were left out, and "
-        "whether the model knows its confusions.",
-        [
-            Section("count", "Count", _table(count)),
-            Section(
-                "doubtful",
-                "Doubtful cells",
-                [Cards(f"{len(cards)} of {n_cells} cells", cards, _DOUBT)],
-            ),
-            Section("fields", "Fields", pictures),
-            Section("again", "How to count again", again),
-        ],
-    )
-
-
-_DOUBT = (
-    "Cells unlike the training cells first, then those with the lowest probability of "
-    "the predicted class."
-)
 
 
 def _certainty(cell: Mapping[str, Any]) -> tuple:
@@ -152,29 +95,20 @@ def _certainty(cell: Mapping[str, Any]) -> tuple:
     return p, max(cell["probabilities"].values())
 
 
-def _findings(count: Mapping[str, Any]) -> list[Finding]:
+def _findings(count: Mapping[str, Any]) -> Iterator[html.Finding]:
     n, n_unlike, errors = count["n_counted"], count["n_unlike"], count["errors"]
-    n_found = n + n_unlike
-    checks = [
-        (
-            n < _FEW,
-            "Few cells",
-            f"{n} cells were counted; with fewer than {_FEW} the intervals are wide.",
-        ),
-        (
-            # By definition, one of 20 cells like the training cells is marked.
-            n_unlike > 0.1 * n_found,
-            "Cells unlike the training cells",
-            f"{n_unlike} of {n_found} cells were not counted. Look at them below.",
-        ),
-        (not count["is_adjusted"], "Not adjusted", NOT_ADJUSTED),
-        (bool(errors), f"{len(errors)} left out", " ".join(errors)),
-    ]
-    return [Finding(title, text) for applies, title, text in checks if applies]
+    if n < _FEW:
+        yield html.Finding("few_cells", {"n": n, "least": _FEW})
+    # By definition, one of 20 cells like the training cells is marked.
+    if n_unlike > 0.1 * (n + n_unlike):
+        yield html.Finding("unlike_cells", {"n": n_unlike, "n_cells": n + n_unlike})
+    if not count["is_adjusted"]:
+        yield html.Finding("not_adjusted", {"text": NOT_ADJUSTED})
+    if errors:
+        yield html.Finding("left_out", {"errors": errors})
 
 
-def _table(count: Mapping[str, Any]) -> list[Block]:
-    labels = [row["class"] for row in count["classes"]]
+def _table(count: Mapping[str, Any], labels: Sequence[str]) -> html.Table:
     rows = [
         {
             "Class": row["class"],
@@ -186,28 +120,18 @@ def _table(count: Mapping[str, Any]) -> list[Block]:
         }
         for row in count["classes"]
     ]
-    note = (
-        "Adjusted per cent are corrected for the confusions of the model among its "
-        "held-out cells. The interval covers those and how few cells were counted. It "
-        "does not cover cells that were not found, nor a laboratory that the model was "
-        "not trained on."
-    )
-    return [Table("Counted cells by class", rows, n_texts=2), Text(note)]
+    return html.Table("Counted cells by class", rows, n_texts=2)
 
 
 def _images(
-    cells: Sequence[Mapping[str, Any]],
-    doubtful: Sequence[Mapping[str, Any]],
-    labels: Sequence[str],
-    fields: Any,
-    margin: float,
-) -> tuple[list[Card], list[Block]]:
+    cells: Cells, doubtful: Cells, labels: Sequence[str], fields: Any, margin: float
+) -> tuple[list[html.Card], list[html.Block]]:
     """Read fields again, one at a time, and return cards of cells and the pictures."""
     shown = list(dict.fromkeys([cell["field"] for cell in (*doubtful, *cells)]))
     in_picture = shown[:_FIELDS]
     needed = {*in_picture, *(cell["field"] for cell in doubtful)}
-    cards: dict[int, Card] = {}
-    pictures: dict[str, Block] = {}
+    cards: dict[int, html.Card] = {}
+    pictures: dict[str, html.Block] = {}
     for field in list_fields(fields, []):
         if field.name not in needed:
             continue
@@ -227,15 +151,15 @@ def _images(
             source = jpeg_uri(picture, _LONGEST)
             alt = f"Field {field.name} with {len(own)} boxes: {words}."
             name = os.path.basename(field.name)
-            pictures[field.name] = Picture(name, source, alt, width, height, words)
+            pictures[field.name] = html.Picture(name, source, alt, width, height, words)
     blocks = [pictures[name] for name in in_picture]
     if len(shown) > len(blocks):
         rest = f"{len(shown) - len(blocks)} more fields with cells are not shown."
-        blocks.append(Text(rest))
+        blocks.append(rest)
     return [cards[k] for k in range(len(doubtful))], blocks
 
 
-def _card(image: np.ndarray, cell: Mapping[str, Any], margin: float) -> Card:
+def _card(image: np.ndarray, cell: Mapping[str, Any], margin: float) -> html.Card:
     box = [cell[side] for side in SIDES]
     picture = cut(image, [box], margin, (_SIDE, _SIDE))[0]
     lines = [os.path.basename(cell["field"]), f"at {box[0]}, {box[1]}"]
@@ -244,4 +168,4 @@ def _card(image: np.ndarray, cell: Mapping[str, Any], margin: float) -> Card:
     chances = sorted(cell["probabilities"].items(), key=lambda each: -each[1])[:4]
     flag = "" if cell["counted"] else "unlike, not counted"
     alt = f"{cell['predicted']}, {', '.join(lines)}"
-    return Card(jpeg_uri(picture, _SIDE), alt, lines, chances, flag)
+    return html.Card(jpeg_uri(picture, _SIDE), alt, lines, chances, flag)

@@ -5,41 +5,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.files import replacing
-from skwbc._utils.sklearn_compat import HasMethods, validated
+from skwbc._utils.sklearn_compat import validated
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._parts import has_networks
 from skwbc.ensemble._typicality import ADVICE, FEWEST
 from skwbc.inspection._evaluation import describe_typicality
 from skwbc.inspection._predictions import describe_difference, predict_once
-from skwbc.report import _charts as charts, _facts as facts
-from skwbc.report._findings import class_findings, duplicates
-from skwbc.report._images import Gallery, contact_sheets
-from skwbc.report._page import (
-    Block,
-    Finding,
-    Key,
-    Page,
-    Section,
-    Text,
-    check_installed,
-    write_page,
-)
-from skwbc.report._reproduce import reproduction
+from skwbc.report import _charts as charts, _facts as facts, _findings as warn_of
+from skwbc.report._images import Gallery
+from skwbc.report._page import CONSTRAINTS, Block, Finding, check_report, write_page
 
 _MOST_MISTAKES = 24
-_NO_SEED = "An evaluation involves no randomness."
-
-
-@validated(
-    path=[str, os.PathLike],
-    estimator=[HasMethods(["fit", "predict_proba"])],
-    y=["array-like"],
-    names=["array-like", None],
-    command=[str, None],
+_BY_TYPICALITY = (
+    "Sorted by typicality, the p-value of the hypothesis that an image resembles the "
+    "training images; the smallest first."
 )
+
+
+@validated(**CONSTRAINTS)
 def write_evaluation_report(
     path: str | os.PathLike,
     estimator: Any,
@@ -113,51 +97,29 @@ def write_evaluation_report(
     >>> from skwbc.report import write_evaluation_report
     >>> write_evaluation_report("test.html", clf, X_test, y_test)  # doctest: +SKIP
     """
-    check_installed()
-    check_is_fitted(estimator)
+    check_report(path, estimator)
     gallery = Gallery(X, y, names, estimator.classes_)
-    with replacing(path) as temporary:
-        predictions = predict_once(estimator, gallery.X)
-        judged = facts.Judged(gallery, predictions, np.arange(len(gallery.codes)))
-        scores = judged.scores()
-        write_page(_page(estimator, judged, scores, command), temporary)
-    return scores
-
-
-def _page(
-    estimator: Any, judged: facts.Judged, scores: dict[str, Any], command: str | None
-) -> Page:
-    gallery, codes = judged.gallery, judged.codes
-    pair_findings, pairs, compared = duplicates(gallery)
-    error = judged.calibration_error()
-    data = [facts.class_counts_table(gallery), *pairs, *contact_sheets(gallery)]
-    again = reproduction(
-        estimator, command=command, snippet=_snippet(estimator), seed=_NO_SEED
+    predictions = predict_once(estimator, gallery.X)
+    judged = facts.Judged(gallery, predictions, np.arange(len(gallery.codes)))
+    pair_findings, pairs, compared = warn_of.duplicates(gallery)
+    strange, unlike = _unlike(estimator, judged)
+    findings = [*_overlap(judged.scores), *strange, *pair_findings]
+    write_page(
+        path,
+        "evaluation.html",
+        estimator,
+        command=command,
+        judged=judged,
+        accuracy_note=facts.accuracy_note(judged),
+        findings=[*findings, *warn_of.classes(gallery)],
+        compared=compared,
+        unlike=unlike,
+        score_blocks=charts.score_blocks(judged),
+        mistakes=_mistakes(judged),
+        members=_members(estimator, judged),
+        images=facts.images(gallery, pairs),
     )
-    strange, unlike = _unlike(estimator, judged, scores)
-    sections = [
-        Section("unlike", "Images unlike the training images", unlike),
-        Section("scores", "Scores", charts.score_blocks(judged, scores)),
-        Section("mistakes", "Wrong and uncertain predictions", _mistakes(judged)),
-        Section("members", "Members", _members(estimator, judged)),
-        Section("data", "Images", data),
-        Section("again", "How to evaluate again", again),
-    ]
-    return Page(
-        "Evaluation report",
-        f"{len(codes)} images of {len(np.unique(codes))} classes",
-        [
-            *facts.score_keys(judged, scores),
-            Key("Calibration error", f"{error:.3f}", "expected, 10 bins"),
-            facts.images_key(gallery),
-        ],
-        [*_overlap(scores), *strange, *pair_findings, *class_findings(gallery)],
-        f"{'images unlike the training images, ' * (judged.predictions.p is not None)}"
-        f"{'equal training images, ' * (scores['n_trained_on'] is not None)}"
-        f"classes with few or no images, classes of very different size, {compared}. "
-        "Training images that were saved again or turned are not detected.",
-        [section for section in sections if section.blocks],
-    )
+    return judged.scores
 
 
 def _overlap(scores: dict[str, Any]) -> list[Finding]:
@@ -166,49 +128,35 @@ def _overlap(scores: dict[str, Any]) -> list[Finding]:
     if not n_trained_on:
         return []
     text = describe_overlap(n_trained_on, scores["n_samples"])
-    return [Finding("Training images", f"{text}, so the scores are too good.")]
+    return [Finding("trained_on", {"text": text})]
 
 
-def _unlike(
-    estimator: Any, judged: facts.Judged, scores: dict[str, Any]
-) -> tuple[list[Finding], list[Block]]:
+def _unlike(estimator: Any, judged: facts.Judged) -> tuple[list[Finding], list[Block]]:
     """Return a warning of images that are unlike the training images, and these."""
-    predictions, text = judged.predictions, describe_typicality(scores)
+    predictions, text = judged.predictions, describe_typicality(judged.scores)
     positions = np.flatnonzero(predictions.unlike)
     if not len(positions):
         few = predictions.p is not None and predictions.n_training < FEWEST
-        return [Finding("Too few training images", text)] * few, []
+        return [Finding("few_training_images", {"text": text})] * few, []
     positions = positions[np.argsort(predictions.p[positions], kind="stable")]
     difference = describe_difference(estimator, judged.gallery.X, predictions.unlike)
     text = f"{text} {difference}".rstrip()
     shown = positions[: facts.SHOWN]
-    cards = facts.prediction_cards(
-        f"{len(shown)} of {len(positions)} images",
-        judged,
-        shown,
-        "Sorted by typicality, the p-value of the hypothesis that an image resembles "
-        "the training images; the smallest first.",
-    )
+    title = f"{len(shown)} of {len(positions)} images"
+    cards = facts.prediction_cards(title, judged, shown, _BY_TYPICALITY)
     if not predictions.is_beyond_chance:
-        return [], [Text(text), cards]
-    text = f"{text} {ADVICE} (colours=False, or --no-colours)."
-    return [Finding("Images unlike the training images", text)], [cards]
+        return [], [text, cards]
+    return [Finding("unlike_images", {"text": f"{text} {ADVICE}"})], [cards]
 
 
 def _mistakes(judged: facts.Judged) -> list[Block]:
-    wrong = facts.surest_mistakes(judged)
+    wrong, unsure = facts.surest_mistakes(judged), facts.uncertain_cards(judged)
+    if not len(wrong):
+        return ["All predictions are correct.", unsure]
+    title = f"Wrong predictions: {len(wrong)} of {len(judged.codes)}"
     shown = wrong[:_MOST_MISTAKES]
-    return [
-        facts.prediction_cards(
-            f"Wrong predictions: {len(wrong)} of {len(judged.codes)}",
-            judged,
-            shown,
-            f"{len(shown)} are shown, the most confident first.",
-        )
-        if len(wrong)
-        else Text("All predictions are correct."),
-        facts.uncertain_cards(judged),
-    ]
+    note = f"{len(shown)} are shown, the most confident first."
+    return [facts.prediction_cards(title, judged, shown, note), unsure]
 
 
 def _members(estimator: Any, judged: facts.Judged) -> list[Block]:
@@ -218,19 +166,5 @@ def _members(estimator: Any, judged: facts.Judged) -> list[Block]:
         blocks.append(charts.disagreement(judged.members))
     if has_networks(estimator):
         wrong = facts.surest_mistakes(judged)
-        blocks.append(charts.activation_maps(estimator, judged, wrong))
+        blocks.append(charts.activation_maps(estimator, judged, wrong, ""))
     return blocks
-
-
-def _snippet(estimator: Any) -> str:
-    if type(estimator).__name__ == "OnnxClassifier":
-        module, load = "skwbc.export", 'OnnxClassifier("m.onnx")'
-    else:
-        module, load = "skwbc", 'load_model("m.joblib")'
-    return (
-        "from skwbc.inspection import evaluate\n"
-        f"from {module} import {load.partition('(')[0]}\n\n"
-        "# X: the images; y: their labels\n"
-        f"model = {load}\n"
-        "print(evaluate(model, X, y))\n"
-    )

@@ -1,7 +1,7 @@
 """Predictions for labelled images, and their metrics as parts of a page."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -9,8 +9,8 @@ from scipy.stats import binomtest
 from skwbc.ensemble._averaging import count_agreeing
 from skwbc.inspection._evaluation import score_predictions
 from skwbc.inspection._predictions import Predictions
-from skwbc.report._images import Gallery
-from skwbc.report._page import Cards, Key, Table
+from skwbc.report._images import Gallery, contact_sheets
+from skwbc.report._page import Block, Cards, Table
 from skwbc.uncertainty import expected_calibration_error, predictive_entropy
 
 _CONFIDENCE = 0.95
@@ -18,10 +18,10 @@ _CONFIDENCE = 0.95
 SHOWN = 12
 
 
-class Judged(NamedTuple):
+class Judged:
     """Labelled images and the predictions for them.
 
-    Attributes
+    Parameters
     ----------
     gallery : Gallery
         All images.
@@ -29,79 +29,40 @@ class Judged(NamedTuple):
         Predicted probabilities, also by each member, and typicality.
     rows : ndarray of shape (n_samples,), int
         Positions of the predicted images among all.
-    """
 
-    gallery: Gallery
-    predictions: Predictions
-    rows: np.ndarray
-
-    @property
-    def proba(self) -> np.ndarray:
-        """Predicted probabilities."""
-        return self.predictions.proba
-
-    @property
-    def members(self) -> np.ndarray | None:
-        """Probabilities predicted by each member."""
-        return self.predictions.members
-
-    @property
-    def codes(self) -> np.ndarray:
-        """Positions of the true labels in the classes."""
-        return self.gallery.codes[self.rows]
-
-    @property
-    def y_true(self) -> np.ndarray:
-        """True labels."""
-        return self.gallery.classes[self.codes]
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Positions of the most probable classes."""
-        return self.proba.argmax(axis=1)
-
-    def scores(self) -> dict[str, Any]:
-        """Return the scores, as :func:`skwbc.inspection.evaluate` does."""
-        return score_predictions(self.gallery.classes, self.codes, self.predictions)
-
-    def calibration_error(self) -> float:
-        """Return the expected calibration error."""
-        classes = self.gallery.classes
-        return expected_calibration_error(self.y_true, self.proba, classes=classes)
-
-
-def score_keys(judged: Judged, scores: dict[str, Any], kind: str = "") -> list[Key]:
-    """Return the accuracy with its interval, balanced accuracy and log loss.
-
-    Parameters
+    Attributes
     ----------
-    judged : Judged
-        The predictions.
+    proba, members : ndarray
+        Predicted probabilities, and those of each member.
+    codes, predicted : ndarray of shape (n_samples,), int
+        Positions of the true and of the most probable classes.
+    y_true : ndarray of shape (n_samples,)
+        True labels.
     scores : dict
-        Their scores.
-    kind : str, default=""
-        Beginning of the labels.
+        What :func:`skwbc.inspection.evaluate` returns.
+    calibration_error : float
+        Expected calibration error.
     """
+
+    def __init__(
+        self, gallery: Gallery, predictions: Predictions, rows: np.ndarray
+    ) -> None:
+        self.gallery, self.predictions, self.rows = gallery, predictions, rows
+        self.proba, self.members = predictions.proba, predictions.members
+        self.codes, classes = gallery.codes[rows], gallery.classes
+        self.y_true = classes[self.codes]
+        self.predicted = self.proba.argmax(axis=1)
+        self.scores = score_predictions(classes, self.codes, predictions)
+        error = expected_calibration_error(self.y_true, self.proba, classes=classes)
+        self.calibration_error = error
+
+
+def accuracy_note(judged: Judged) -> str:
+    """Describe the accuracy in numbers of images, with its interval."""
     right, n = int((judged.predicted == judged.codes).sum()), len(judged.codes)
-    interval = binomtest(right, n).proportion_ci(_CONFIDENCE, method="wilson")
-    with_interval = (
-        f"{right} of {n}; {_CONFIDENCE:.0%} interval {interval.low:.3f} to "
-        f"{interval.high:.3f} (Wilson)"
-    )
-    return [
-        Key(f"{kind}{name}".capitalize(), f"{score:.3f}", note)
-        for name, score, note in (
-            ("accuracy", right / n, with_interval),
-            ("balanced accuracy", scores["balanced_accuracy"], "mean recall per class"),
-            ("log loss", scores["log_loss"], "natural logarithm"),
-        )
-    ]
-
-
-def images_key(gallery: Gallery) -> Key:
-    """Return the number and the size of the images."""
-    height, width = gallery.X.shape[1:3]
-    return Key("Images", f"{len(gallery.names):,}", f"{height} x {width} pixels")
+    low, high = binomtest(right, n).proportion_ci(_CONFIDENCE, method="wilson")
+    interval = f"{_CONFIDENCE:.0%} interval {low:.3f} to {high:.3f} (Wilson)"
+    return f"{right} of {n}; {interval}"
 
 
 def class_counts_table(gallery: Gallery, splits: Sequence[Any] = ()) -> Table:
@@ -116,6 +77,11 @@ def class_counts_table(gallery: Gallery, splits: Sequence[Any] = ()) -> Table:
         caption += ", and the number that each fold holds out"
     by_class = zip(*columns.values(), strict=True)
     return Table(caption, [dict(zip(columns, row, strict=True)) for row in by_class])
+
+
+def images(gallery: Gallery, pairs: Sequence[Block], splits: Any = ()) -> list[Block]:
+    """Return the blocks about all images: classes, near-duplicates and examples."""
+    return [class_counts_table(gallery, splits), *pairs, *contact_sheets(gallery)]
 
 
 def least_sure(judged: Judged, n: int) -> np.ndarray:
@@ -135,25 +101,23 @@ def one_of_each(codes: np.ndarray) -> list[int]:
     return np.unique(codes, return_index=True)[1].tolist()
 
 
-def prediction_cards(
-    title: str, judged: Judged, positions: np.ndarray, note: str
-) -> Cards:
+def prediction_cards(title: str, judged: Judged, which: np.ndarray, note: str) -> Cards:
     """Return a block of images with their labels and predictions."""
-    labels, members = judged.gallery.labels, judged.members
-    captions, flags = [], []
-    truths, predictions = judged.codes[positions], judged.predicted[positions]
-    for true, predicted in zip(truths, predictions, strict=True):
-        captions.append([f"labelled {labels[true]}", f"predicted {labels[predicted]}"])
-        flags.append("" if true == predicted else "wrong")
+    labels, members, p = judged.gallery.labels, judged.members, judged.predictions.p
     if members is not None:
-        agreeing = count_agreeing(members, judged.proba)[positions]
-        for lines, number in zip(captions, agreeing, strict=True):
-            lines.append(f"{number} of {len(members)} members agree")
-    if judged.predictions.p is not None:
-        for lines, p in zip(captions, judged.predictions.p[positions], strict=True):
-            lines.append(f"typicality {p:.3f}")
-    rows = judged.rows[positions]
-    cards = judged.gallery.cards(rows, captions, flags, judged.proba[positions])
+        agreeing = count_agreeing(members, judged.proba)
+    captions, flags = [], []
+    for k in which:
+        true, predicted = labels[judged.codes[k]], labels[judged.predicted[k]]
+        lines = [f"labelled {true}", f"predicted {predicted}"]
+        if members is not None:
+            lines.append(f"{agreeing[k]} of {len(members)} members agree")
+        if p is not None:
+            lines.append(f"typicality {p[k]:.3f}")
+        captions.append(lines)
+        flags.append("" if judged.codes[k] == judged.predicted[k] else "wrong")
+    rows = judged.rows[which]
+    cards = judged.gallery.cards(rows, captions, flags, judged.proba[which])
     return Cards(title, cards, note)
 
 

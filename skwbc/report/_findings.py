@@ -12,10 +12,10 @@ from skwbc.ensemble._parts import what_folds_chose
 from skwbc.inspection import find_label_issues, find_near_duplicates
 from skwbc.report._facts import SHOWN
 from skwbc.report._images import Gallery
-from skwbc.report._page import Block, Card, Cards, Finding, Text
+from skwbc.report._page import Block, Card, Cards, Finding
 
 # Metrics of a class with fewer images are mostly chance.
-FEW, FEW_IN_A_FOLD = 10, 2
+FEW, _IN_A_FOLD = 10, 2
 # Ratio of the sizes of the largest and the smallest class.
 IMBALANCE = 5
 # A search for near-duplicates among more images would take minutes.
@@ -23,53 +23,42 @@ MOST_COMPARED = 20_000
 _SHOWN_PAIRS, _PAIR_SIDE = 20, 128
 
 
-def class_findings(
+def classes(
     gallery: Gallery, splits: Sequence[Any] = (), *, grouped: bool = False
 ) -> Iterator[Finding]:
     """Return warnings of classes with few images, and of large imbalance."""
     labels, counts = gallery.labels, gallery.count()
     if few := _smaller(counts, FEW):
-        yield Finding(
-            f"Classes with fewer than {FEW} images",
-            f"{', '.join(f'{labels[c]} ({counts[c]})' for c in few)}. Their "
-            "metrics are unreliable: a single image changes them a lot.",
-        )
-    for title, side, least, effect in (
-        ("few held-out images", 1, FEW_IN_A_FOLD, "Their recall is hardly tested"),
-        ("no training images", 0, 1, "A member cannot learn classes without images"),
-    ):
+        smaller = [f"{labels[c]} ({counts[c]})" for c in few]
+        yield Finding("few_images", {"least": FEW, "classes": smaller})
+    for name, side, least in ("few_held_out", 1, _IN_A_FOLD), ("none_to_train", 0, 1):
         sides = [gallery.count(split[side]) for split in splits]
-        folds = [
-            (n, c, fold) for fold, n in enumerate(sides, 1) for c in _smaller(n, least)
-        ]
+        numbered = enumerate(sides, start=1)
+        folds = [(n, c, fold) for fold, n in numbered for c in _smaller(n, least)]
         if not folds:
             continue
         # Stratified folds have equal shares of a class, unless groups prevent it.
         shares = counts * np.sum(sides)
         enough = shares[[c for _, c, _ in folds]] >= least * counts.sum() * len(splits)
         if grouped:
-            advice = "More images from other groups or fewer folds would help"
+            advice = "More images from other groups or fewer folds"
         elif enough.any():
-            advice = "More images, fewer folds or stratified folds would help"
+            advice = "More images, fewer folds or stratified folds"
         elif side == 1 and (counts[[c for _, c, _ in folds]] > 1).any():
-            advice = "More images or fewer folds would help"
+            advice = "More images or fewer folds"
         else:
-            advice = "More images would help"
+            advice = "More images"
         places = [f"{labels[c]} ({n[c]}) in fold {fold}" for n, c, fold in folds]
-        text = f"{_listed(places)}. {effect}. {advice}."
-        yield Finding(f"Folds with {title} of a class", text)
+        yield Finding(name, {"places": _listed(places), "advice": advice})
     present = np.flatnonzero(counts)
     largest, smallest = present[[counts[present].argmax(), counts[present].argmin()]]
     if counts[largest] >= IMBALANCE * counts[smallest]:
-        yield Finding(
-            "Classes of very different size",
-            f"{counts[largest]} images of {labels[largest]}, {counts[smallest]} of "
-            f"{labels[smallest]}. The large classes dominate the accuracy: look at "
-            "the balanced accuracy and at the recall of each class.",
-        )
+        most = {"n_most": counts[largest], "largest": labels[largest]}
+        fewest = {"n_fewest": counts[smallest], "smallest": labels[smallest]}
+        yield Finding("unequal_classes", most | fewest)
 
 
-def fold_findings(estimator: Any, codes: np.ndarray) -> Iterator[Finding]:
+def folds(estimator: Any, codes: np.ndarray) -> Iterator[Finding]:
     """Return warnings of members that failed to learn, and of optimistic scores."""
     failed = []
     for fold, score in enumerate(_fold_accuracies(estimator, codes)):
@@ -77,28 +66,12 @@ def fold_findings(estimator: Any, codes: np.ndarray) -> Iterator[Finding]:
         if score <= guessing < 1:
             failed.append(f"fold {fold + 1} ({score:.3f}, guessing {guessing:.3f})")
     if failed:
-        yield Finding(
-            "Members that failed",
-            "On their held-out folds these members are not better than guessing "
-            f"the most frequent class: {', '.join(failed)}. Look at their learning "
-            "curves, or allow restarts (n_restarts, --restarts).",
-        )
+        yield Finding("failed_members", {"members": failed})
     held_out = np.unique(np.concatenate([rows for _, rows in estimator.splits_]))
     if without := int(lacks_probabilities(estimator.oof_proba_[held_out]).sum()):
-        yield Finding(
-            "Images without out-of-fold probabilities",
-            f"{without} of {len(codes)} images were held out only by members whose "
-            "training diverged (they predict NaN). Scores and figures of held-out "
-            "images on this page are of the other images.",
-        )
+        yield Finding("no_probabilities", {"n": without, "n_images": len(codes)})
     if reasons := what_folds_chose(estimator):
-        yield Finding(
-            "Out-of-fold scores are optimistic",
-            f"The held-out folds {' and '.join(reasons)}, and are then used to "
-            "score what they chose. For unbiased scores use images that the model "
-            "was not trained on (skwbc evaluate), or cross_val_score around the "
-            "ensemble.",
-        )
+        yield Finding("optimistic", {"reasons": reasons})
 
 
 def duplicates(
@@ -143,47 +116,29 @@ def duplicates(
 def _pair_findings(
     pairs: list[dict[str, Any]], codes: np.ndarray, splits: Sequence[Any] | None
 ) -> Iterator[Finding]:
-    leaks = sum(bool(pair["leaks"]) for pair in pairs)
-    if leaks:
-        yield Finding(
-            "Near-duplicate images across folds",
-            f"{_pairs(leaks)} of images may show the same cell, one used for "
-            "training and the other held out; then the out-of-fold scores are too "
-            "good. Look at the pictures. Remove one image of each pair, or keep "
-            "pairs together with groups.",
-        )
+    if leaks := sum(bool(pair["leaks"]) for pair in pairs):
+        yield Finding("pairs_across_folds", {"pairs": _pairs(leaks)})
     elif splits is None:
-        yield Finding(
-            "Near-duplicate images",
-            f"{_pairs(len(pairs))} of images may show the same cell. Then they "
-            "count twice, and the interval of the accuracy is too narrow.",
-        )
+        yield Finding("pairs", {"pairs": _pairs(len(pairs))})
     if differ := sum(codes[pair["first"]] != codes[pair["second"]] for pair in pairs):
-        yield Finding(
-            "The same image with two labels",
-            f"{_pairs(differ)} of images may show the same cell, but have "
-            "different labels.",
-        )
+        yield Finding("two_labels", {"pairs": _pairs(differ)})
 
 
-def doubted_labels(
-    estimator: Any, gallery: Gallery
-) -> tuple[list[Finding], list[Block]]:
+def labels(estimator: Any, gallery: Gallery) -> tuple[list[Finding], list[Block]]:
     """Return the labels that the out-of-fold probabilities contradict most."""
     title = "Labels that look wrong"
+    y = estimator.classes_[gallery.codes]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        rows = find_label_issues(
-            estimator, gallery.X, estimator.classes_[gallery.codes], names=gallery.names
-        )
+        rows = find_label_issues(estimator, gallery.X, y, names=gallery.names)
     findings = [
-        Finding("Most labels are contradicted", str(each.message))
+        Finding("contradicted_labels", {"text": str(each.message)})
         for each in caught
         if "labels are contradicted" in str(each.message)
     ]
     issues = [row for row in rows if row["issue"]]
     if not issues:
-        return findings, [Text(f"{title}: none.")]
+        return findings, [f"{title}: none."]
     shown = issues[:SHOWN]
     note = (
         f"The out-of-fold probabilities contradict {len(issues)} of {len(rows)} labels "
@@ -207,10 +162,8 @@ def _fold_accuracies(estimator: Any, codes: np.ndarray) -> list[float]:
     if len(np.unique(np.concatenate(folds))) < sum(map(len, folds)):
         # Out-of-fold probabilities are means over several members.
         return []
-    classes = np.arange(len(estimator.classes_))
-    return [
-        accuracy(classes, estimator.oof_proba_[rows], codes[rows]) for rows in folds
-    ]
+    proba, classes = estimator.oof_proba_, np.arange(len(estimator.classes_))
+    return [accuracy(classes, proba[rows], codes[rows]) for rows in folds]
 
 
 def _smaller(counts: np.ndarray, least: int) -> list[int]:

@@ -15,7 +15,7 @@ from skwbc._utils.lazy_arrays import read_rows, spread
 from skwbc._utils.names import shown
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._samples import sample_names, scale_pixels
-from skwbc.report._page import Block, Card, Cards, Text
+from skwbc.report._page import Block, Card, Cards
 
 # Side of an image in pixels; cards are displayed up to 150 pixels wide.
 _SIDE, _SMALL_SIDE = 128, 88
@@ -98,10 +98,9 @@ class Gallery:
         proba: np.ndarray,
     ) -> list[Card]:
         """Return cards of images with captions and their most probable classes."""
-        cards = []
-        for row, source, caption, flag, chances in zip(
-            rows, self.sources(rows, _SIDE), captions, flags, proba, strict=True
-        ):
+        cards, sources = [], self.sources(rows, _SIDE)
+        columns = zip(rows, sources, captions, flags, proba, strict=True)
+        for row, source, caption, flag, chances in columns:
             lines = [self.names[row], *caption]
             best = np.argsort(-chances, kind="stable")[:_BARS]
             bars = [(self.labels[k], float(chances[k])) for k in best]
@@ -118,16 +117,12 @@ def contact_sheets(gallery: Gallery) -> list[Block]:
     for k in present[:_IN_TOTAL]:
         of_class = np.flatnonzero(codes == k)
         rows = of_class[spread(len(of_class), per_class)]
-        cards = [
-            Card(source, f"{labels[k]}: {gallery.names[row]}")
-            for row, source in zip(
-                rows, gallery.sources(rows, _SMALL_SIDE), strict=True
-            )
-        ]
+        names = [f"{labels[k]}: {gallery.names[row]}" for row in rows]
+        cards = [*map(Card, gallery.sources(rows, _SMALL_SIDE), names)]
         title = f"{labels[k]}: {len(rows)} of {len(of_class)} images"
         sheets.append(Cards(title, cards, small=True))
     if len(present) > _IN_TOTAL:
-        sheets.append(Text(f"{len(present) - _IN_TOTAL} more classes are not shown."))
+        sheets.append(f"{len(present) - _IN_TOTAL} more classes are not shown.")
     return sheets
 
 

@@ -1,23 +1,22 @@
 """The contents of a report as plain data, and the HTML file that shows them.
 
-Each kind of block has its own layout in ``templates/report.html``.
+Each kind of report has its own template in ``templates/``, with its headings and notes;
+``templates/report.html`` has the layout of all, and of each kind of block.
 """
 
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from sklearn.utils.validation import check_is_fitted
+
+from skwbc._utils.files import check_writable, replacing
 from skwbc._utils.names import shown
 from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.sklearn_compat import HasMethods
 from skwbc._utils.version import __version__
-
-
-class Text(NamedTuple):
-    """A paragraph."""
-
-    text: str
+from skwbc.report._reproduce import parameter_rows, version_rows
 
 
 class Table(NamedTuple):
@@ -62,13 +61,6 @@ class Cards(NamedTuple):
     small: bool = False
 
 
-class Code(NamedTuple):
-    """Commands or source code."""
-
-    title: str
-    code: str
-
-
 class Missing(NamedTuple):
     """The reason why a block could not be made."""
 
@@ -76,41 +68,28 @@ class Missing(NamedTuple):
     reason: str
 
 
-Block = Text | Table | Picture | Cards | Code | Missing
-
-
-class Section(NamedTuple):
-    """Blocks with a common heading."""
-
-    name: str
-    title: str
-    blocks: Sequence[Block]
+# Constraints of the parameters of functions that write reports.
+CONSTRAINTS: dict[str, list[Any]] = {
+    "path": [str, os.PathLike],
+    "estimator": [HasMethods(["fit", "predict_proba"])],
+    "y": ["array-like"],
+    "names": ["array-like", None],
+    "groups": ["array-like", None],
+    "command": [str, None],
+    "recipe_call": [str, None],
+}
+# A string is a paragraph.
+Block = str | Table | Picture | Cards | Missing
 
 
 class Finding(NamedTuple):
-    """A warning that readers should know before they trust the metrics."""
+    """A warning that readers should know before they trust the metrics.
 
-    title: str
-    text: str
+    Its text is in ``templates/findings.html``.
+    """
 
-
-class Key(NamedTuple):
-    """A number at the top of the page."""
-
-    label: str
-    value: str
-    note: str = ""
-
-
-class Page(NamedTuple):
-    """A whole report."""
-
-    title: str
-    subtitle: str
-    keys: Sequence[Key]
-    findings: Sequence[Finding]
-    checked_for: str
-    sections: Sequence[Section]
+    name: str
+    details: Mapping[str, Any]
 
 
 def check_installed() -> None:
@@ -125,8 +104,29 @@ def check_installed() -> None:
         import_optional(module, "report", "A report")
 
 
-def write_page(page: Page, path: str | os.PathLike) -> None:
-    """Write a page to a file as HTML in UTF-8."""
+def check_report(path: str | os.PathLike, estimator: Any) -> None:
+    """Check packages, classifier and file before anything is computed."""
+    check_installed()
+    check_is_fitted(estimator)
+    check_writable(path)
+
+
+def write_page(
+    path: str | os.PathLike, template: str, estimator: Any, **contents: Any
+) -> None:
+    """Write a report to a file as HTML in UTF-8.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+    template : str
+        Name of the template of this kind of report.
+    estimator : classifier
+        The classifier that the report is about.
+    **contents : dict
+        What the template shows.
+    """
     jinja2 = import_optional("jinja2", "report", "A report")
     environment = jinja2.Environment(
         # Names of classes and files may contain any characters.
@@ -137,13 +137,17 @@ def write_page(page: Page, path: str | os.PathLike) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    html = environment.get_template("report.html").render(
-        page=page,
+    html = environment.get_template(template).render(
+        contents,
+        estimator=estimator,
         kind_of=lambda block: type(block).__name__,
+        parameters=Table("Parameters", parameter_rows(estimator), n_texts=3),
+        versions=Table("Versions that wrote this report", version_rows(), n_texts=2),
         version=__version__,
         time=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
-    Path(path).write_text(html, encoding="utf-8", newline="")
+    with replacing(path) as temporary:
+        temporary.write_text(html, encoding="utf-8", newline="")
 
 
 def _safe(value: Any) -> Any:

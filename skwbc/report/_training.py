@@ -5,49 +5,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
-from skwbc._utils.files import replacing
 from skwbc._utils.lazy_arrays import select_rows, spread
-from skwbc._utils.sklearn_compat import HasMethods, validated
+from skwbc._utils.sklearn_compat import validated
 from skwbc.augmentation import ImageAugmenter
 from skwbc.ensemble._parts import has_networks, members_of, parts_of
 from skwbc.inspection._evaluation import METRICS, training_table
 from skwbc.inspection._label_issues import check_oof_proba
 from skwbc.inspection._predictions import Predictions
-from skwbc.report import _charts as charts, _facts as facts
-from skwbc.report._findings import (
-    class_findings,
-    doubted_labels,
-    duplicates,
-    fold_findings,
-)
-from skwbc.report._images import Gallery, contact_sheets
-from skwbc.report._page import (
-    Block,
-    Key,
-    Page,
-    Section,
-    Table,
-    Text,
-    check_installed,
-    write_page,
-)
-from skwbc.report._reproduce import reproduction, seed_sentence, training_snippet
+from skwbc.report import _charts as charts, _facts as facts, _findings as warn_of
+from skwbc.report._images import Gallery
+from skwbc.report._page import CONSTRAINTS, Block, Table, check_report, write_page
 
 # Maximum number of images that all members predict.
 _PREDICTED = 200
-
-
-@validated(
-    path=[str, os.PathLike],
-    estimator=[HasMethods(["fit", "predict_proba"])],
-    y=["array-like"],
-    names=["array-like", None],
-    groups=["array-like", None],
-    command=[str, None],
-    recipe_call=[str, None],
+_DISAGREEMENT = (
+    "On training images, which most members were trained on; members disagree more on "
+    "new images."
 )
+
+
+@validated(**CONSTRAINTS)
 def write_training_report(
     path: str | os.PathLike,
     estimator: Any,
@@ -121,102 +100,45 @@ def write_training_report(
     >>> clf.fit(X, y)  # doctest: +SKIP
     >>> write_training_report("training.html", clf, X, y)  # doctest: +SKIP
     """
-    check_installed()
-    check_is_fitted(estimator)
+    check_report(path, estimator)
     gallery = Gallery(X, y, names, estimator.classes_)
     check_consistent_length(gallery.X, groups)
     check_oof_proba(estimator, X=gallery.X)
-    page = _page(estimator, gallery, groups, command, recipe_call)
-    with replacing(path) as temporary:
-        write_page(page, temporary)
-
-
-def _page(
-    estimator: Any,
-    gallery: Gallery,
-    groups: Sequence[Any] | None,
-    command: str | None,
-    recipe_call: str | None,
-) -> Page:
-    splits, labels, codes = estimator.splits_, gallery.labels, gallery.codes
+    splits, codes = estimator.splits_, gallery.codes
     rows = np.flatnonzero(~np.isnan(estimator.oof_proba_).any(axis=1))
     judged = facts.Judged(gallery, Predictions(estimator.oof_proba_[rows]), rows)
-    scores = judged.scores()
-    pair_findings, pairs, compared = duplicates(gallery, splits)
-    label_findings, issues = doubted_labels(estimator, gallery)
-    keys = [
-        *facts.score_keys(judged, scores, "out-of-fold "),
-        facts.images_key(gallery),
-        Key("Classes", str(len(labels))),
-        Key("Members", str(len(estimator.estimators_)), "one per fold"),
-    ]
-    if groups is not None:
-        keys.append(Key("Groups", str(len(np.unique(groups))), "each in one fold"))
-    if estimator.scoring not in (None, "accuracy"):
-        score = f"{estimator.oof_score_:.3f}"
-        keys.insert(1, Key("Out-of-fold score", score, f"scoring={estimator.scoring}"))
-    unsure = facts.uncertain_cards(judged, "out-of-fold ")
-    data = [
-        facts.class_counts_table(gallery, splits),
-        *pairs,
-        *contact_sheets(gallery),
-    ]
-    held_out_note = Text(
-        "Each image was predicted by the members that were not trained on it. These "
-        "are scores of single members; the whole ensemble is usually better."
-    )
-    snippet = training_snippet(
-        recipe_call, tuple(gallery.X.shape), grouped=groups is not None
-    )
-    again = reproduction(
-        estimator, command=command, snippet=snippet, seed=seed_sentence(estimator)
-    )
-    return Page(
-        "Training report",
-        f"{len(codes)} images of {len(labels)} classes: {', '.join(labels)}",
-        keys,
-        [
-            *fold_findings(estimator, codes),
-            *pair_findings,
-            *class_findings(gallery, splits, grouped=groups is not None),
-            *label_findings,
-        ],
-        "members that are not better than guessing, optimistic scores, classes with "
-        f"few images, classes of very different size, {compared}, mostly contradicted "
-        "labels.",
-        [
-            Section("data", "Images", data),
-            Section("training", "Training", _training(estimator, gallery)),
-            Section(
-                "held-out",
-                "Held-out images",
-                [held_out_note, *charts.score_blocks(judged, scores)],
-            ),
-            Section("members", "Members", _members(estimator, judged)),
-            Section(
-                "doubts", "Uncertain predictions, doubtful labels", [unsure, *issues]
-            ),
-            Section("again", "How to train again", again),
-        ],
+    pair_findings, pairs, compared = warn_of.duplicates(gallery, splits)
+    label_findings, issues = warn_of.labels(estimator, gallery)
+    findings = [*warn_of.folds(estimator, codes), *pair_findings]
+    findings += warn_of.classes(gallery, splits, grouped=groups is not None)
+    write_page(
+        path,
+        "training.html",
+        estimator,
+        command=command,
+        recipe_call=recipe_call,
+        judged=judged,
+        accuracy_note=facts.accuracy_note(judged),
+        n_groups=0 if groups is None else len(np.unique(groups)),
+        findings=[*findings, *label_findings],
+        compared=compared,
+        images=facts.images(gallery, pairs, splits),
+        training=_training(estimator, gallery),
+        score_blocks=charts.score_blocks(judged),
+        members=_members(estimator, judged),
+        doubts=[facts.uncertain_cards(judged, "out-of-fold "), *issues],
     )
 
 
 def _fold_table(estimator: Any) -> Table:
     """Tabulate sizes, scores and training metrics of the folds."""
-    rows: list[dict[str, Any]] = [
-        {
-            "Fold": fold,
-            "Training images": len(train),
-            "Held out": len(held_out),
-            "Score": f"{score:.3f}",
-        }
-        for fold, ((train, held_out), score) in enumerate(
-            zip(estimator.splits_, estimator.fold_scores_, strict=True), start=1
-        )
-    ]
-    if any(estimator.n_restarts_):
-        for row, number in zip(rows, estimator.n_restarts_, strict=True):
-            row["Restarts"] = number
+    rows = []
+    for k, (train, held_out) in enumerate(estimator.splits_):
+        row: dict[str, Any] = {"Fold": k + 1, "Training images": len(train)}
+        row |= {"Held out": len(held_out), "Score": f"{estimator.fold_scores_[k]:.3f}"}
+        if any(estimator.n_restarts_):
+            row["Restarts"] = estimator.n_restarts_[k]
+        rows.append(row)
     scoring = estimator.scoring or "accuracy"
     name = getattr(scoring, "__name__", scoring)
     caption = f"Folds. The score is the {name} of the member on its held-out images"
@@ -245,15 +167,9 @@ def _members(estimator: Any, judged: facts.Judged) -> list[Block]:
     if len(members_of(estimator)) > 1:
         some = spread(len(judged.gallery.names), _PREDICTED)
         members = estimator.predict_proba_members(select_rows(judged.gallery.X, some))
-        blocks.append(
-            charts.disagreement(
-                members,
-                "On training images, which most members were trained on; members "
-                "disagree more on new images.",
-            )
-        )
+        blocks.append(charts.disagreement(members, _DISAGREEMENT))
     if has_networks(estimator):
         unsure = facts.least_sure(judged, facts.SHOWN)
         note = "All members but one were trained on the image."
         blocks.append(charts.activation_maps(estimator, judged, unsure, note))
-    return blocks or [Text("The only member does not contain a network to explain.")]
+    return blocks or ["The only member does not contain a network to explain."]
