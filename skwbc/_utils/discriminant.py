@@ -6,10 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from skwbc._utils.sklearn_compat import check_sample_weight
@@ -83,25 +80,10 @@ class BalancedDiscriminant(ClassifierMixin, BaseEstimator):
         means /= totals[:, None]
         # On small matrices several threads only wait for each other.
         with threadpool_limits(1, user_api="blas"):
-            covariance = _shrunk_covariance(X - means[codes], weights, n_classes)
+            covariance = _covariance(X - means[codes], weights, n_classes)
             self.coef_ = np.linalg.solve(covariance, means.T).T
         self.intercept_ = -0.5 * (self.coef_ * means).sum(axis=1)
         return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the scores of the classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The samples.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-        """
-        scores = self._scores(X)
-        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probabilities of the classes.
@@ -129,8 +111,8 @@ class BalancedDiscriminant(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
         """
-        scores = self._scores(X)
-        return self.classes_[scores.argmax(axis=1)]
+        best = self._scores(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
@@ -138,10 +120,8 @@ class BalancedDiscriminant(ClassifierMixin, BaseEstimator):
         return X @ self.coef_.T + self.intercept_
 
 
-def _shrunk_covariance(
-    rest: np.ndarray, weights: np.ndarray, n_classes: int
-) -> np.ndarray:
-    """Return the covariance of samples less their means, by Ledoit and Wolf.
+def _covariance(rest: np.ndarray, weights: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the shrunk covariance of samples less their means, by Ledoit and Wolf.
 
     As `sklearn.covariance.ledoit_wolf`, which takes no weights.
     """

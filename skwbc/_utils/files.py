@@ -3,7 +3,6 @@
 import errno
 import os
 import secrets
-import shutil
 import stat
 import tempfile
 import time
@@ -108,8 +107,7 @@ def _copied(path: Path) -> Iterator[Path]:
         temporary = Path(folder) / _temporary_name(path)
         yield temporary
         try:
-            with open(temporary, "rb") as written, open(path, "wb") as target:
-                shutil.copyfileobj(written, target)
+            path.write_bytes(temporary.read_bytes())
         except OSError as error:
             raise _named(error, path) from error
 
@@ -299,6 +297,15 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+@contextmanager
+def listing(errors: list[str]) -> Iterator[None]:
+    """Append what is wrong with a file to a list, in place of raising an error."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        errors.append(reason(error))
 
 
 def one_spelling(name: str) -> str:

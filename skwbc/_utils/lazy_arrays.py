@@ -3,6 +3,7 @@
 import copy
 import mmap
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ class LazyArray:
     ----------
     n_rows : int
         Number of rows of the source.
+    row_shape : iterable of int
+        Shape of each.
 
     Attributes
     ----------
@@ -34,12 +37,8 @@ class LazyArray:
 
     dtype: np.dtype
 
-    def __init__(self, n_rows: int) -> None:
-        self._rows = np.arange(n_rows)
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        raise NotImplementedError
+    def __init__(self, n_rows: int, row_shape: Iterable[int]) -> None:
+        self._rows, self._row_shape = np.arange(n_rows), tuple(row_shape)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Return rows of the source, a new array of type `dtype`."""
@@ -112,14 +111,10 @@ class ArrayRows(LazyArray):
     """
 
     def __init__(self, array: np.ndarray, rows: Any) -> None:
-        super().__init__(len(array))
+        super().__init__(len(array), array.shape[1:])
         self._array = array
         self.dtype = array.dtype
         self._rows = self._rows[rows]
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return self._array.shape[1:]
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         return read_rows(self._array, rows)

@@ -35,9 +35,7 @@ def _escaped(character: str) -> str:
 def _replaced(text: str, keep: str, escape: Any) -> str:
     if text.isprintable():  # nearly always, and fast
         return text
-    return "".join(
-        escape(each) if _is_unsafe(each) and each not in keep else each for each in text
-    )
+    return "".join(escape(c) if _is_unsafe(c) and c not in keep else c for c in text)
 
 
 def shown(name: Any, keep: str = "") -> str:

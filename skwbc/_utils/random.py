@@ -10,9 +10,9 @@ def draw_seed(random_state) -> int:
 
     Parameters
     ----------
-    random_state : int, RandomState instance or None
-        An int is returned unchanged. A RandomState instance is advanced, as everywhere
-        in scikit-learn. None takes fresh entropy from the operating system, so that
+    random_state : int, RandomState or Generator instance, or None
+        An int is returned unchanged. An instance is advanced, as everywhere in
+        scikit-learn. None takes fresh entropy from the operating system, so that
         NumPy's global generator is neither read nor advanced.
 
     Returns
@@ -20,8 +20,8 @@ def draw_seed(random_state) -> int:
     int
         A seed from 0 to 2**31 - 1, or the int itself.
     """
-    if random_state is None:
-        return int(np.random.default_rng().integers(MAX_SEED))
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return int(np.random.default_rng(random_state).integers(MAX_SEED))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(MAX_SEED))
     return int(random_state)

@@ -35,9 +35,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def cached_rows(
-    images: np.ndarray,
-    compute: Callable[[np.ndarray], np.ndarray],
-    key: Hashable,
+    images: np.ndarray, compute: Callable[[np.ndarray], np.ndarray], key: Hashable
 ) -> np.ndarray:
     """Return one row per image; compute those that are not in the cache.
 

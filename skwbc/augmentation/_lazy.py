@@ -14,13 +14,9 @@ class _LazyImages(LazyArray):
     dtype = np.dtype(np.float32)
 
     def __init__(self, images: Any, plan: AugmentationPlan) -> None:
-        super().__init__(len(images))
+        super().__init__(len(images), images.shape[1:])
         self._images = images
         self._plan = plan
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return tuple(self._images.shape[1:])
 
 
 class StandardisedImages(_LazyImages):
@@ -147,9 +143,8 @@ class AugmentedImages(_LazyImages):
         return {**warps._asdict(), **colours._asdict()}
 
     def _draw_parameters(self, n: int, rng: Any) -> Draws:
-        return self._plan.draw(
-            np.random.default_rng(rng).random((n, AugmentationPlan.NUMBERS))
-        )
+        numbers = np.random.default_rng(rng).random((n, AugmentationPlan.NUMBERS))
+        return self._plan.draw(numbers)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         """Augment each image with its own generator, so that subsets agree."""

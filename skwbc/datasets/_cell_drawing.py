@@ -19,21 +19,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from skwbc.datasets._smear import (
-    AZURE,
-    EOSIN,
-    HAEMOGLOBIN,
-    NUCLEAR,
-    SHAPE_BITS,
-    Smear,
-    blob,
-    draw_discs,
-    draw_oval,
-    fixed,
-    inside,
-    noise,
-    open_window,
-)
+from skwbc.datasets import _smear as slide
+from skwbc.datasets._smear import AZURE, EOSIN, HAEMOGLOBIN, NUCLEAR, SHAPE_BITS
 
 # Optical density of a unit amount of each stain in red, green and blue.
 _OPTICAL_DENSITY = np.array(
@@ -127,7 +114,7 @@ def _open_smear(height, width, scale, rng):
     """Return a clean slide, finer than the image; `scale` is that of the image."""
     factor = 3 if max(height, width) <= 160 else 2 if max(height, width) <= 320 else 1
     stains = np.zeros((4, height * factor, width * factor), np.float32)
-    return Smear(rng, stains, scale * factor)
+    return slide.Smear(rng, stains, scale * factor)
 
 
 # --- the slide and what lies between the white cells -------------------------------
@@ -167,13 +154,13 @@ def _draw_red_cells(smear, whites):
 
 def _draw_red_cell(smear, centre, radius, pallor, amount):
     rng = smear.rng
-    window = open_window(smear, centre, radius * 1.35)
+    window = slide.open_window(smear, centre, radius * 1.35)
     aspect = 1 + abs(rng.normal(0, 0.13))
     if window is None:
         return
-    distance = blob(smear, window, radius, irregularity=0.02, aspect=aspect)
+    distance = slide.blob(smear, window, radius, irregularity=0.02, aspect=aspect)
     hollow = cv2.exp(-((distance / rng.uniform(0.4, 0.65)) ** 2))
-    thickness = amount * rng.uniform(0.85, 1.15) * inside(distance, 0.3 / radius)
+    thickness = amount * rng.uniform(0.85, 1.15) * slide.inside(distance, 0.3 / radius)
     thickness *= 1 - min(pallor * rng.uniform(0.7, 1.1), 0.95) * hollow
     smear.stains[HAEMOGLOBIN][window.area] += thickness * (0.85 + 0.15 * distance)
 
@@ -182,12 +169,12 @@ def _draw_platelets(smear, whites, n_platelets):
     rng = smear.rng
     for centre in rng.uniform(0, smear.size, (rng.poisson(n_platelets), 2)):
         radius = rng.uniform(0.5, 1.3)
-        window = open_window(smear, centre, radius * 1.6)
+        window = slide.open_window(smear, centre, radius * 1.6)
         if _gap(whites, centre) < radius:
             continue
-        distance = blob(smear, window, radius, irregularity=0.15)
-        speckle = 1 + 0.4 * noise(rng, window.shape, 0.25 * smear.scale)
-        body = inside(distance, 0.5) * speckle
+        distance = slide.blob(smear, window, radius, irregularity=0.15)
+        speckle = 1 + 0.4 * slide.noise(rng, window.shape, 0.25 * smear.scale)
+        body = slide.inside(distance, 0.5) * speckle
         smear.stains[NUCLEAR][window.area] += body * rng.uniform(0.25, 0.6)
         smear.stains[AZURE][window.area] += body * rng.uniform(0.1, 0.4)
 
@@ -210,8 +197,9 @@ def lobed_nucleus(rng, window, radius, *, counts, chances, size, spread, bridge)
     centres += window.centre - pull * centres.mean(axis=0)
     mask = np.zeros(window.shape, np.uint8)
     for centre in centres:
-        draw_oval(mask, centre, lobe * rng.uniform(0.8, 1.2, 2), rng.uniform(0, 180))
-    for start, stop in pairwise(fixed(centres)):
+        axes = lobe * rng.uniform(0.8, 1.2, 2)
+        slide.draw_oval(mask, centre, axes, rng.uniform(0, 180))
+    for start, stop in pairwise(slide.fixed(centres)):
         width = max(int(radius * rng.uniform(*bridge)), 1)
         cv2.line(mask, start.tolist(), stop.tolist(), 255, width, 8, SHAPE_BITS)
     return mask
@@ -229,7 +217,7 @@ def bent_nucleus(rng, window, radius):
     arc = arc @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]
     widths = width / 2 * (1 + 0.15 * np.sin(angles + rng.uniform(0, 6)))
     mask = np.zeros(window.shape, np.uint8)
-    draw_discs(mask, window.centre + bend * arc, widths, np.full(12, 255))
+    slide.draw_discs(mask, window.centre + bend * arc, widths, np.full(12, 255))
     return mask
 
 
@@ -238,7 +226,7 @@ def round_nucleus(rng, window, radius):
     mask = np.zeros(window.shape, np.uint8)
     shift = rng.normal(0, 0.06, 2) * radius
     axes = radius * rng.uniform(0.76, 0.92, 2)
-    draw_oval(mask, window.centre + shift, axes, rng.uniform(0, 180))
+    slide.draw_oval(mask, window.centre + shift, axes, rng.uniform(0, 180))
     return mask
 
 
@@ -248,15 +236,15 @@ def round_nucleus(rng, window, radius):
 def _draw_white_cell(smear, cell, centre, radius):
     """Draw a cell, and return its box in pixels of the smear."""
     rng = smear.rng
-    window = open_window(smear, centre, radius * 1.35)
+    window = slide.open_window(smear, centre, radius * 1.35)
     outline = cell.outline * rng.uniform(0.5, 1.3)
     aspect = 1 + abs(rng.normal(0, 0.1))
-    distance = blob(smear, window, radius, irregularity=outline, aspect=aspect)
-    body = inside(distance, 0.35 / radius)
+    distance = slide.blob(smear, window, radius, irregularity=outline, aspect=aspect)
+    body = slide.inside(distance, 0.35 / radius)
     nucleus = _nucleus_mask(smear, cell, window, radius, distance)
     layers = _cytoplasm(smear, cell, window, radius)
     granules = _granule_mask(smear, cell, window, radius)
-    texture = noise(rng, window.shape, 1.1 * smear.scale, octaves=3)
+    texture = slide.noise(rng, window.shape, 1.1 * smear.scale, octaves=3)
     chromatin = rng.uniform(*cell.chromatin) * nucleus
     chromatin *= np.maximum(1 + rng.uniform(*cell.lace) * texture, 0.45)
     layers *= 1 - 0.75 * nucleus
@@ -280,20 +268,20 @@ def _nucleus_mask(smear, cell, window, radius, distance):
     mask = cell.nucleus(rng, window, pixels)
     rows, columns = np.indices(window.shape, dtype=np.float32)
     warp = np.float32(pixels * rng.uniform(0.02, 0.07))
-    columns += warp * noise(rng, window.shape, pixels * 0.5)
-    rows += warp * noise(rng, window.shape, pixels * 0.5)
+    columns += warp * slide.noise(rng, window.shape, pixels * 0.5)
+    rows += warp * slide.noise(rng, window.shape, pixels * 0.5)
     mask = cv2.remap(mask, columns, rows, cv2.INTER_LINEAR)
     # Blurring and then cutting at one half rounds the joints of discs and bridges.
     mask = cv2.GaussianBlur(mask, (0, 0), pixels * 0.035).astype(np.float32) / 255
     mask = np.clip((mask - 0.5) * 3 + 0.5, 0, 1)
-    return mask * inside(distance * 1.04, 0.4 / radius)
+    return mask * slide.inside(distance * 1.04, 0.4 / radius)
 
 
 def _cytoplasm(smear, cell, window, radius):
     """Draw stain amounts over the window, mottled and pierced by vacuoles."""
     rng = smear.rng
     layers = np.zeros((3, *window.shape), np.float32)
-    mottle = 1 + 0.18 * noise(rng, window.shape, 2 * smear.scale, 3)
+    mottle = 1 + 0.18 * slide.noise(rng, window.shape, 2 * smear.scale, 3)
     layers[AZURE] = mottle * rng.uniform(*cell.azure)
     # A dense dye leaves less for the other to bind to.
     layers[EOSIN] = (2 - mottle) * rng.uniform(*cell.eosin)
@@ -302,7 +290,7 @@ def _cytoplasm(smear, cell, window, radius):
         mask = np.zeros(window.shape, np.float32)
         centres = _scatter(rng, window, radius * smear.scale, count)
         sizes = rng.uniform(0.25, 0.7, count) * smear.scale
-        draw_discs(mask, centres, sizes, rng.uniform(0.4, 0.9, count))
+        slide.draw_discs(mask, centres, sizes, rng.uniform(0.4, 0.9, count))
         layers *= 1 - cv2.GaussianBlur(mask, (0, 0), 0.1 * smear.scale)
     return layers
 
@@ -313,7 +301,7 @@ def _granule_mask(smear, cell, window, radius):
     count = rng.poisson(rng.uniform(*cell.granules) * np.pi * radius**2)
     centres = _scatter(rng, window, radius * smear.scale, count)
     sizes = rng.uniform(*cell.granule_radius) * rng.uniform(0.75, 1.25, count)
-    draw_discs(mask, centres, sizes * smear.scale, rng.uniform(0.4, 1.2, count))
+    slide.draw_discs(mask, centres, sizes * smear.scale, rng.uniform(0.4, 1.2, count))
     return mask
 
 
@@ -361,5 +349,5 @@ def _illumination(rng, height, width):
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     tilt = rng.normal(0, 0.035, 2).astype(np.float32)
     vignette = rng.uniform(0, 0.05)
-    uneven = 0.015 * noise(rng, (height, width), height / 3)
+    uneven = 0.015 * slide.noise(rng, (height, width), height / 3)
     return 1 + tilt[0] * x + tilt[1] * y - vignette * (x**2 + y**2) + uneven

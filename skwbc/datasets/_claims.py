@@ -68,9 +68,8 @@ def size_of(content: bytes) -> tuple[int, int]:
     if content[:2] == b"BM" and content[14:18] == b"\x0c\0\0\0":  # of OS/2
         return struct.unpack_from("<HH", content.ljust(22, b"\0"), 18)
     if content[:4] == b"\xffO\xffQ":  # JPEG 2000 without a container
-        right, lower, left, upper = struct.unpack_from(
-            ">4I", content.ljust(24, b"\0"), 8
-        )
+        sides = struct.unpack_from(">4I", content.ljust(24, b"\0"), 8)
+        right, lower, left, upper = sides
         return max(0, right - left), max(0, lower - upper)
     import imagesize  # It imports a client for HTTP, which takes 20 ms.
 
@@ -127,10 +126,8 @@ def _plain_png(content: bytes) -> bytes:
         stop = start + 8 + length
         if stop + 4 > len(view):
             break
-        if (
-            zlib.crc32(view[start + 4 : stop])
-            != struct.unpack_from(">I", view, stop)[0]
-        ):
+        (checksum,) = struct.unpack_from(">I", view, stop)
+        if zlib.crc32(view[start + 4 : stop]) != checksum:
             raise ValueError("it is damaged: a checksum is wrong")
         # The names of what is needed begin with a capital letter. eXIf has the
         # orientation.

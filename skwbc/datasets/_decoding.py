@@ -28,7 +28,7 @@ _PNM_HEAD = re.compile(rb"P[2356](?:(?:\s|#[^\n]*\n)+(\d{1,9})){3}")
 class Reading(NamedTuple):
     """Parameters of :func:`read_image`, checked. (0, 0) keeps the size of the file."""
 
-    size: tuple[int, int]
+    image_size: tuple[int, int]
     channels: tuple[int, ...] | str | None = None
     page: int | str | None = None
     max_pixels: int = MAX_PIXELS
@@ -43,13 +43,10 @@ class Reading(NamedTuple):
     ) -> Self:
         """Check the parameters of :func:`read_image`."""
         height, width = check_sides(image_size, "image_size", ("height", "width"))
-        if channels is not None and not isinstance(channels, str):
-            channels = tuple(channels)
-            is_right = channels and all(map(_is_number, channels))
-            is_right = is_right and len(set(channels)) == len(channels)
-        else:
-            is_right = channels in (None, "all")
-        if not is_right:
+        numbers = tuple(channels) if np.iterable(channels) else ()
+        is_choice = bool(numbers) and all(map(_is_number, numbers))
+        is_choice = is_choice and len(set(numbers)) == len(numbers)
+        if not (is_choice or channels is None or str(channels) == "all"):
             raise ValueError(
                 f"channels={channels!r}: expected different numbers from 0, such as "
                 "[0, 2, 3], or 'all'."
@@ -59,7 +56,8 @@ class Reading(NamedTuple):
                 f"page={page!r}: expected a number from 0, or 'max' for the brightest "
                 "value of each pixel."
             )
-        return cls((height, width), channels, page, max_pixels)
+        chosen: Any = numbers if is_choice else channels
+        return cls((height, width), chosen, page, max_pixels)
 
     @property
     def max_bytes(self) -> int:
@@ -196,8 +194,8 @@ def decode(path: str | os.PathLike, how: Reading) -> Decoded:
             )
         image = image[..., chosen]
     is_dim = bool(is_dim) and how.channels is None
-    height, width = image.shape[:2]
-    return Decoded(_resized(image, how.size), is_dim, _is_mask(image), (height, width))
+    sides = image.shape[:2]
+    return Decoded(_resized(image, how.image_size), is_dim, _is_mask(image), sides)
 
 
 def _is_mask(image: np.ndarray) -> bool:
@@ -244,9 +242,8 @@ def _by_opencv(
             f"{error}. Expected a whole {KINDS} file."
         ) from error
     # OpenCV scales text of 8 bits itself. `channels` keeps 16 bits as they are.
-    is_scaled = (
-        content[:2] in (b"P2", b"P3") if white < 255 else how.channels is not None
-    )
+    is_text = content[:2] in (b"P2", b"P3")
+    is_scaled = is_text if white < 255 else how.channels is not None
     if white != 255 and not is_scaled:
         image = np.rint(image * (255 / white)).clip(0, 255).astype(np.uint8)
     if how.channels is not None:
@@ -302,9 +299,8 @@ def read_raw(
     images : ndarray of shape (n_samples, height, width, channels), uint8
     names : list of str
     """
-    height, width, channels = check_sides(
-        image_shape, "image_shape", ("height", "width", "channels")
-    )
+    sides = "height", "width", "channels"
+    height, width, channels = check_sides(image_shape, "image_shape", sides)
     n_bytes = check_regular(path)
     if n_bytes > _MAX_RAW:
         raise ValueError(

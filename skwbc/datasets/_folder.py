@@ -10,21 +10,13 @@ import cv2
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, one_spelling, replacing
-from skwbc._utils.sklearn_compat import validate_params
+from skwbc._utils.sklearn_compat import validated
 from skwbc.datasets._decoding import KINDS, Reading
-from skwbc.datasets._image_files import (
-    SUFFIXES,
-    has_images,
-    image_files,
-    is_hidden,
-    other_images,
-)
-from skwbc.datasets._loading import COMMON, load_files, warn_of_odd_classes
+from skwbc.datasets._image_files import SUFFIXES, image_files, is_hidden, other_images
+from skwbc.datasets._loading import COMMON, choose, load_files, warn_of_odd_classes
 
 
-@validate_params(
-    {"path": [str, os.PathLike], **COMMON}, prefer_skip_nested_validation=True
-)
+@validated(path=[str, os.PathLike], **COMMON)
 def load_image_folder(
     path: str | os.PathLike,
     *,
@@ -105,31 +97,22 @@ def load_image_folder(
     """
     path = Path(path)
     how = Reading.checked(image_size, channels, page, max_pixels)
-    folders = _choose(path, classes)
-    files = [
-        (name, file) for name, folder in folders.items() for file in _images_of(folder)
-    ]
-    others = _left_out(folders.values())
+    folders = _class_folders(path)
+    names = choose(classes, folders, path, "folder for")
+    files = [(file, name) for name in names for file in _images_of(folders[name])]
+    others = _left_out([folders[name] for name in names])
     if n_beside := len(image_files(path)):
-        others = " and ".join(
-            filter(None, [others, f"images beside them ({n_beside})"])
-        )
+        others.append(f"images beside them ({n_beside})")
     if others:
         warnings.warn(
-            f"Left out in the class folders of {path}: {others}. Expected {KINDS} "
-            "files directly in the folder of their class. Convert or move them.",
+            f"Left out in the class folders of {path}: {' and '.join(others)}. "
+            f"Expected {KINDS} files directly in the folder of their class. Convert or "
+            "move them.",
             stacklevel=2,
         )
-    warn_of_odd_classes([*folders], path)
-    return load_files(
-        [file for _, file in files],
-        [name for name, _ in files],
-        how,
-        f"the folders in {path}",
-        on_error=on_error,
-        lazy=lazy,
-        return_X_y=return_X_y,
-    )
+    warn_of_odd_classes(names, path)
+    source = f"the folders in {path}"
+    return load_files(files, how, source, on_error, lazy, return_X_y)
 
 
 def class_names(path: str | os.PathLike) -> list[str]:
@@ -212,30 +195,31 @@ def _images_of(folder: Path) -> list[Path]:
         others = _left_out([folder])
         raise ValueError(
             f"The class folder {folder} has no image"
-            f"{f', only {others}' if others else ''}. Expected files directly in it "
-            f"whose names end in {', '.join(SUFFIXES)}."
+            f"{', only ' * bool(others)}{' and '.join(others)}. Expected files "
+            f"directly in it whose names end in {', '.join(SUFFIXES)}."
         )
     return files
 
 
-def _left_out(folders: Iterable[Path]) -> str:
+def _folders_in(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.is_dir() and not is_hidden(p.name))
+
+
+def _left_out(folders: Iterable[Path]) -> list[str]:
     """Describe images in class folders that are not read; empty if there are none."""
-    suffixes = []
+    suffixes: list[str] = []
     n_folders = 0
     for folder in folders:
         suffixes += [file.suffix.lower() for file in other_images(folder)]
-        n_folders += sum(
-            has_images(Path(entry))
-            for entry in os.scandir(folder)
-            if entry.is_dir() and not is_hidden(entry.name)
-        )
+        for inside in _folders_in(folder):
+            n_folders += bool(image_files(inside, recursive=True, on_error=None))
     descriptions = []
     if suffixes:
         kinds = ", ".join(sorted(set(suffixes)))
         descriptions.append(f"files in other formats ({len(suffixes)}: {kinds})")
     if n_folders:
         descriptions.append(f"sub-folders with images ({n_folders})")
-    return " and ".join(descriptions)
+    return descriptions
 
 
 def _class_folders(path: Path) -> dict[str, Path]:
@@ -245,9 +229,7 @@ def _class_folders(path: Path) -> dict[str, Path]:
             f"{path} {problem}. Expected a folder with one sub-folder per class."
         )
     folders: dict[str, Path] = {}
-    for folder in sorted(path.iterdir()):
-        if not folder.is_dir() or is_hidden(folder.name):
-            continue
+    for folder in _folders_in(path):
         name = one_spelling(folder.name)
         if name in folders:
             raise ValueError(
@@ -260,21 +242,3 @@ def _class_folders(path: Path) -> dict[str, Path]:
             f"{path} has no sub-folders. Expected one per class, with its images in it."
         )
     return folders
-
-
-def _choose(path: Path, classes: Sequence[str] | None) -> dict[str, Path]:
-    folders = _class_folders(path)
-    if classes is None:
-        return folders
-    names = [one_spelling(str(name)) for name in classes]
-    missing = [name for name in names if name not in folders]
-    if missing:
-        raise ValueError(
-            f"{path} has no folder for {missing}. Choose classes from {list(folders)}."
-        )
-    if not names or len(set(names)) < len(names):
-        raise ValueError(
-            f"classes={list(classes)}: expected at least one name and none twice. "
-            f"Choose from {list(folders)}."
-        )
-    return {name: folders[name] for name in sorted(names)}

@@ -1,15 +1,15 @@
 """Images to predict, from files and folders of any kind."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from skwbc._utils.files import MAX_PIXELS, reason
+from skwbc._utils.files import MAX_PIXELS, listing, reason
 from skwbc.datasets._decoding import Reading, decode, read_raw, warn_of_dim
-from skwbc.datasets._image_files import SUFFIXES, image_files, other_images
+from skwbc.datasets._image_files import SUFFIXES, check_alike, image_files, other_images
 
 
 class GatheredImages(NamedTuple):
@@ -70,26 +70,19 @@ def gather_images(
     filenames: list[str] = []
     errors: list[str] = []
     dim: list[str] = []
-    for path in map(Path, paths):
-        try:
-            files = files_in(path, errors)
-        except (OSError, ValueError) as error:
-            errors.append(reason(error))
-            continue
-        for file in files:
-            try:
-                if file.suffix.lower() == ".raw":
-                    stack, names = read_raw(file, image_shape)
-                else:
-                    decoded = decode(file, how)
-                    stack, names = decoded.image[np.newaxis], [str(file)]
-                    if decoded.is_dim:
-                        dim.append(str(file))
-                _check_kind(stack, image_shape, images, names[0])
-                images.extend(stack)
-                filenames.extend(names)
-            except (OSError, ValueError) as error:
-                errors.append(reason(error))
+    for file in files_in(paths, errors):
+        with listing(errors):
+            if file.suffix.lower() == ".raw":
+                stack, names = read_raw(file, image_shape)
+            else:
+                decoded = decode(file, how)
+                stack, names = decoded.image[np.newaxis], [str(file)]
+                if decoded.is_dim:
+                    dim.append(str(file))
+            dtype = images[0].dtype if images else stack.dtype
+            check_alike(stack, image_shape[2], dtype, names[0], "the model")
+            images.extend(stack)
+            filenames.extend(names)
     if dim:
         warn_of_dim(dim)
     dtype = images[0].dtype if images else np.dtype(np.uint8)
@@ -97,37 +90,29 @@ def gather_images(
     return GatheredImages(stacked, filenames, errors)
 
 
-def _check_kind(
-    stack: np.ndarray, shape: Sequence[int], others: Sequence[np.ndarray], name: str
-) -> None:
-    n_channels, expected = stack.shape[3], shape[2]
-    dtype = others[0].dtype if others else stack.dtype
-    if n_channels != expected or stack.dtype != dtype:
-        raise ValueError(
-            f"{name} has {n_channels} channel(s) of {stack.dtype}; expected {expected} "
-            f"of {dtype}."
-        )
+def files_in(paths: Iterable[str | os.PathLike], errors: list[str]) -> Iterator[Path]:
+    """Yield files, and those of folders; list images that are not read as errors."""
 
+    def note(error: OSError) -> None:
+        errors.append(reason(error))
 
-def files_in(path: Path, errors: list[str]) -> list[Path]:
-    """Return a file, or those of a folder; list images that are not read as errors."""
-    if not path.is_dir():
-        return [path]
-    n_errors = len(errors)
-    files = image_files(
-        path,
-        recursive=True,
-        suffixes=(*SUFFIXES, ".raw"),
-        on_error=lambda error: errors.append(reason(error)),
-    )
-    others = other_images(path, recursive=True)
-    others = [file for file in others if file.suffix.lower() != ".raw"]
-    if others:
-        kinds = ", ".join(sorted({file.suffix.lower() for file in others}))
-        errors.append(
-            f"{path} has {len(others)} images in formats that are not read ({kinds}): "
-            f"{others[0]}{', ...' * (len(others) > 1)}. Save them as TIFF or PNG."
-        )
-    if not files and len(errors) == n_errors:
-        raise ValueError(f"The folder {path} has no image in it or in its sub-folders.")
-    return files
+    for path in map(Path, paths):
+        # Unlike Path.is_dir, this raises no error for what may not be looked at.
+        if not os.path.isdir(path):
+            yield path
+            continue
+        n_errors = len(errors)
+        suffixes = (*SUFFIXES, ".raw")
+        files = image_files(path, recursive=True, suffixes=suffixes, on_error=note)
+        others = other_images(path, recursive=True)
+        others = [file for file in others if file.suffix.lower() != ".raw"]
+        if others:
+            kinds = ", ".join(sorted({file.suffix.lower() for file in others}))
+            errors.append(
+                f"{path} has {len(others)} images in formats that are not read "
+                f"({kinds}): {others[0]}{', ...' * (len(others) > 1)}. Save them as "
+                "TIFF or PNG."
+            )
+        if not files and len(errors) == n_errors:
+            errors.append(f"The folder {path} has no image in it or its sub-folders.")
+        yield from files

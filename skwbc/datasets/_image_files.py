@@ -1,8 +1,9 @@
 """Listing image files, and a lazy array of many."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,22 +77,18 @@ class ImageFiles(LazyArray):
         page: int | str | None = None,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        super().__init__(len(filenames))
         self._files = [os.fspath(file) for file in filenames]
         self._how = Reading.checked(image_size, channels, page, max_pixels)
-        self._n_channels = 3
+        n_channels = 3
         if self._how.channels is not None and self._files:
             first = decode(self._files[0], self._how).image
-            self._n_channels, self.dtype = first.shape[2], first.dtype
+            n_channels, self.dtype = first.shape[2], first.dtype
+        super().__init__(len(filenames), (*self._how.image_size, n_channels))
 
     @property
     def filenames(self) -> list[str]:
         """The files of the selected images."""
         return [self._files[row] for row in self._rows]
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return (*self._how.size, self._n_channels)
 
     def _fingerprint_parts(self) -> list[tuple[str, int, int]]:
         """Return names, sizes and times of the selected files."""
@@ -103,18 +100,21 @@ class ImageFiles(LazyArray):
         for row, place in zip(rows, out, strict=True):
             # The loader has already warned about dim images, once for all batches.
             image = decode(self._files[row], self._how).image
-            check_alike(image, place, self._files[row])
+            name = self._files[row]
+            check_alike(image, place.shape[2], place.dtype, name, "the first image")
             place[...] = image
         return out
 
 
-def check_alike(image: np.ndarray, first: np.ndarray, name: str | os.PathLike) -> None:
-    """Check that an image has the channels of the first one, in its type."""
-    if image.shape != first.shape or image.dtype != first.dtype:
+def check_alike(
+    image: np.ndarray, n_channels: int, dtype: Any, name: Any, what: str
+) -> None:
+    """Check that an image has the channels of what comes with it, in their type."""
+    if image.shape[-1] != n_channels or image.dtype != dtype:
         raise ValueError(
-            f"{name} has {image.shape[2]} channel(s) of {image.dtype}, the first image "
-            f"{first.shape[2]} of {first.dtype}. Choose channels that all have, such "
-            "as channels=[0], or sort out those of another kind."
+            f"{name} has {image.shape[-1]} channel(s) of {image.dtype}, {what} "
+            f"{n_channels} of {dtype}. Choose channels that all have, such as "
+            "channels=[0], or sort out those of another kind."
         )
 
 
@@ -123,12 +123,15 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _OF_SYSTEMS
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def image_files(
     folder: Path,
-    *,
     recursive: bool = False,
-    suffixes: Sequence[str] = SUFFIXES,
-    on_error: Callable[[OSError], None] | None = None,
+    suffixes: Collection[str] = SUFFIXES,
+    on_error: Callable[[OSError], None] | None = _raise,
 ) -> list[Path]:
     """List the image files of a folder, sorted, without hidden ones.
 
@@ -139,41 +142,18 @@ def image_files(
     recursive : bool, default=False
         Include all sub-folders, and follow links, but list each folder only once, and
         none above `folder`.
-    suffixes : sequence of str
+    suffixes : collection of str
         Suffixes of image files, in lower case.
-    on_error : callable, default=None
-        Called with the error for each folder that cannot be listed. By default the
-        error is raised.
+    on_error : callable
+        Called with the error for each folder that cannot be listed. By default it
+        raises the error; None ignores such folders.
 
     Returns
     -------
     list of Path
     """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    return sorted(_walk(folder, recursive, suffixes, on_error or fail))
-
-
-def other_images(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """List images in formats that are not read, without raising errors."""
-    return sorted(_walk(folder, recursive, _OTHER_SUFFIXES, lambda error: None))
-
-
-def has_images(folder: Path) -> bool:
-    """Return True if there is an image in a folder or below it."""
-    return any(True for _ in _walk(folder, True, SUFFIXES, lambda error: None))
-
-
-def _walk(
-    folder: Path,
-    recursive: bool,
-    suffixes: Collection[str],
-    on_error: Callable[[OSError], None],
-) -> Iterator[Path]:
     top = os.path.realpath(folder)
-    visited = {top}
+    visited, files = {top}, []
 
     def is_new(path: str) -> bool:
         # A link may lead to a folder above it, up to that of the whole machine.
@@ -184,12 +164,15 @@ def _walk(
         return new
 
     for parent, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if recursive and not is_hidden(name) and is_new(os.path.join(parent, name))
-        ]
+        inside = sorted(name for name in folders if recursive and not is_hidden(name))
+        folders[:] = [name for name in inside if is_new(os.path.join(parent, name))]
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
             if suffix in suffixes and not is_hidden(name):
-                yield Path(parent, name)
+                files.append(Path(parent, name))
+    return sorted(files)
+
+
+def other_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """List images in formats that are not read, without raising errors."""
+    return image_files(folder, recursive, _OTHER_SUFFIXES, on_error=None)

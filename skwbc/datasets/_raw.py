@@ -1,6 +1,7 @@
 """The article's files: images as bytes without a header, labels as digits."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -9,23 +10,17 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skwbc._utils.sklearn_compat import StrOptions, validate_params
+from skwbc._utils.sklearn_compat import StrOptions, validated
 from skwbc.datasets._decoding import read_raw
 
-_DESCR = """Raw images from {path}
-{count} images of shape {shape} (height, width, channels), {layout} on disk, uint8."""
 
-
-@validate_params(
-    {
-        "path": [str, os.PathLike],
-        "labels": [str, os.PathLike, None],
-        "image_shape": [tuple, list],
-        "layout": [StrOptions({"planar", "interleaved"})],
-        "target_names": ["array-like", Mapping, None],
-        "return_X_y": ["boolean"],
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    path=[str, os.PathLike],
+    labels=[str, os.PathLike, None],
+    image_shape=[tuple, list],
+    layout=[StrOptions({"planar", "interleaved"})],
+    target_names=["array-like", Mapping, None],
+    return_X_y=["boolean"],
 )
 def load_raw_images(
     path: str | os.PathLike,
@@ -116,27 +111,21 @@ def load_raw_images(
         target=target,
         target_names=None if target is None else np.unique(target).astype(str),
         filenames=filenames,
-        DESCR=_DESCR.format(
-            path=path, count=len(images), shape=images.shape[1:], layout=layout
-        ),
+        DESCR=f"Raw images from {path}\n{len(images)} images of shape "
+        f"{images.shape[1:]} (height, width, channels), {layout} on disk, uint8.",
     )
 
 
 def _check_names(target_names: Any) -> dict[int, str]:
     """Return a dict from digits to names."""
     # A pandas Series has keys, too.
-    if hasattr(target_names, "keys"):
-        names = dict(target_names)
-    else:
-        names = dict(enumerate(target_names))
+    has_keys = hasattr(target_names, "keys")
+    names = dict(target_names if has_keys else enumerate(target_names))
     words = [name.strip() if isinstance(name, str) else "" for name in names.values()]
-    if (
-        # Sets have no order.
-        isinstance(target_names, set | frozenset)
-        or not all(isinstance(digit, Integral) for digit in names)
-        or not all(words)
-        or len(set(words)) < len(words)
-    ):
+    are_digits = all(isinstance(digit, Integral) for digit in names)
+    are_names = all(words) and len(set(words)) == len(words)
+    # Sets have no order.
+    if isinstance(target_names, set | frozenset) or not (are_digits and are_names):
         raise ValueError(
             f"target_names={target_names!r}: expected a different name (str) for each "
             "digit. Give a list of names for the digits from 0, or a dict such as "
@@ -147,17 +136,13 @@ def _check_names(target_names: Any) -> dict[int, str]:
 
 def _read_labels(path: Path, n_images: int, images_path: Path) -> np.ndarray:
     text = path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
-    labels = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        for character in line:
-            if character.isspace() or character == ",":
-                continue
-            if character not in "0123456789":
-                raise ValueError(
-                    f"{path}, line {number}: {character!r} is not a label. Labels are "
-                    "digits from 0 to 9, one per image."
-                )
-            labels.append(int(character))
+    if wrong := re.search(r"[^0-9,\s]", text):
+        number = text.count("\n", 0, wrong.start()) + 1
+        raise ValueError(
+            f"{path}, line {number}: {wrong[0]!r} is not a label. Labels are digits "
+            "from 0 to 9, one per image."
+        )
+    labels = [*map(int, re.findall("[0-9]", text))]
     if len(labels) != n_images:
         raise ValueError(
             f"{path} has {len(labels)} labels, but {images_path} has {n_images} "

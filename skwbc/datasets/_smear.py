@@ -56,11 +56,8 @@ def open_window(smear, centre, radius):
     left, right = max(int(x - reach), 0), min(int(x + reach) + 1, columns)
     if top >= bottom or left >= right:
         return None
-    return Window(
-        (slice(top, bottom), slice(left, right)),
-        np.array([x - left, y - top]),
-        (bottom - top, right - left),
-    )
+    area = slice(top, bottom), slice(left, right)
+    return Window(area, np.array([x - left, y - top]), (bottom - top, right - left))
 
 
 def blob(smear, window, radius, *, irregularity=0.05, aspect=1.0):
@@ -77,9 +74,8 @@ def blob(smear, window, radius, *, irregularity=0.05, aspect=1.0):
     turn = rng.uniform(0, np.pi)
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     stretch = np.float32(np.sqrt(aspect))
-    distance, angle = cv2.cartToPolar(
-        (x * cos + y * sin) / stretch, (y * cos - x * sin) * stretch
-    )
+    along, across = (x * cos + y * sin) / stretch, (y * cos - x * sin) * stretch
+    distance, angle = cv2.cartToPolar(along, across)
     angles = np.linspace(0, 2 * np.pi, 512, endpoint=False)
     orders = np.arange(2, 7)[:, None]
     heights = rng.normal(0, irregularity, (5, 1)) * 2 / orders

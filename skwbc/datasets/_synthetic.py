@@ -8,33 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from skwbc._utils.sklearn_compat import Interval, validate_params
-from skwbc.datasets._cell_drawing import (
-    EOSIN,
-    NUCLEAR,
-    CellType,
-    bent_nucleus,
-    lobed_nucleus,
-    render_cell,
-    render_field,
-    round_nucleus,
-)
+from skwbc._utils.random import draw_seed
+from skwbc._utils.sklearn_compat import Interval, validated
+from skwbc.datasets import _cell_drawing as draw
+from skwbc.datasets._cell_drawing import CellType
 from skwbc.datasets._decoding import check_sides
+from skwbc.datasets._smear import EOSIN, NUCLEAR
 
-_SMALLEST_SIDE = 16
-_RANDOM_STATE = [
-    Interval(Integral, 0, None, closed="left"),
-    np.random.RandomState,
-    np.random.Generator,
-    None,
-]
+_RANDOM_STATE = ["random_state", np.random.Generator]
 
 # The ranges overlap on purpose, as real classes do in size, stain and granules.
 _CELL_TYPES = {
     "neutrophil": CellType(
         diameter=(11.5, 15.5),
         nucleus=partial(
-            lobed_nucleus, counts=[2, 3, 4, 5], chances=[0.12, 0.36, 0.36, 0.16],
+            draw.lobed_nucleus, counts=[2, 3, 4, 5], chances=[0.12, 0.36, 0.36, 0.16],
             size=0.4, spread=(0.42, 0.58), bridge=(0.08, 0.3),
         ),
         chromatin=(0.8, 1.3), lace=(0.08, 0.2), azure=(0.03, 0.2), eosin=(0.2, 0.5),
@@ -44,7 +32,7 @@ _CELL_TYPES = {
     "eosinophil": CellType(
         diameter=(11.5, 16.0),
         nucleus=partial(
-            lobed_nucleus, counts=[1, 2, 3], chances=[0.06, 0.76, 0.18],
+            draw.lobed_nucleus, counts=[1, 2, 3], chances=[0.06, 0.76, 0.18],
             size=0.4, spread=(0.42, 0.55), bridge=(0.1, 0.45),
         ),
         chromatin=(0.7, 1.15), lace=(0.08, 0.2), azure=(0.03, 0.2), eosin=(0.3, 0.6),
@@ -52,20 +40,20 @@ _CELL_TYPES = {
         granule_stains={EOSIN: 0.75}, over_nucleus=0.2,
     ),
     "monocyte": CellType(
-        diameter=(13.0, 18.5), nucleus=bent_nucleus,
+        diameter=(13.0, 18.5), nucleus=draw.bent_nucleus,
         chromatin=(0.6, 1.05), lace=(0.15, 0.32), azure=(0.25, 0.6), eosin=(0.05, 0.35),
         outline=0.08, vacuoles=6, granules=(0, 0.6), granule_radius=(0.1, 0.18),
         granule_stains={EOSIN: 0.2, NUCLEAR: 0.1},
     ),
     "lymphocyte": CellType(
-        diameter=(8.0, 12.5), nucleus=round_nucleus,
+        diameter=(8.0, 12.5), nucleus=draw.round_nucleus,
         chromatin=(0.85, 1.3), lace=(0.08, 0.2), azure=(0.4, 0.9), eosin=(0.0, 0.12),
         outline=0.06,
     ),
     "basophil": CellType(
         diameter=(10.0, 14.5),
         nucleus=partial(
-            lobed_nucleus, counts=[2, 3], chances=[0.6, 0.4],
+            draw.lobed_nucleus, counts=[2, 3], chances=[0.6, 0.4],
             size=0.46, spread=(0.35, 0.5), bridge=(0.4, 0.7),
         ),
         chromatin=(0.4, 0.75), lace=(0.08, 0.2), azure=(0.1, 0.35), eosin=(0.1, 0.35),
@@ -75,14 +63,11 @@ _CELL_TYPES = {
 }  # fmt: skip
 
 
-@validate_params(
-    {
-        "n_per_class": [Interval(Integral, 1, None, closed="left"), Mapping],
-        "classes": ["array-like"],
-        "image_size": ["array-like"],
-        "random_state": _RANDOM_STATE,
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_per_class=[Interval(Integral, 1, None, closed="left"), Mapping],
+    classes=["array-like"],
+    image_size=["array-like"],
+    random_state=_RANDOM_STATE,
 )
 def make_blood_cells(
     n_per_class: int | Mapping[str, int] = 30,
@@ -142,33 +127,28 @@ def make_blood_cells(
     """
     names = _check_classes(classes)
     counts = _check_counts(n_per_class, names)
-    height, width = check_sides(
-        image_size, "image_size", ("height", "width"), _SMALLEST_SIDE
-    )
+    height, width = check_sides(image_size, "image_size", ("height", "width"), 16)
 
-    seed = _entropy(random_state)
+    seed = draw_seed(random_state)
     labels = np.repeat(names, [counts[name] for name in names])
     target = _generator(seed).permutation(labels)
     images = np.empty((len(target), height, width, 3), np.uint8)
     for name in names:
         for i, place in enumerate(np.flatnonzero(target == name)):
             rng = _generator(seed, list(_CELL_TYPES).index(name), i)
-            images[place] = render_cell(_CELL_TYPES[name], height, width, rng)
+            images[place] = draw.render_cell(_CELL_TYPES[name], height, width, rng)
 
     return images, target
 
 
-@validate_params(
-    {
-        "n_fields": [Interval(Integral, 1, None, closed="left")],
-        "n_cells": [Interval(Integral, 0, None, closed="left")],
-        "classes": ["array-like"],
-        "field_size": ["array-like"],
-        "pixels_per_micrometre": [Interval(Real, 1, 100, closed="both")],
-        "touching": [Interval(Real, 0, 1, closed="both")],
-        "random_state": _RANDOM_STATE,
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    n_fields=[Interval(Integral, 1, None, closed="left")],
+    n_cells=[Interval(Integral, 0, None, closed="left")],
+    classes=["array-like"],
+    field_size=["array-like"],
+    pixels_per_micrometre=[Interval(Real, 1, 100, closed="both")],
+    touching=[Interval(Real, 0, 1, closed="both")],
+    random_state=_RANDOM_STATE,
 )
 def make_blood_smear(
     n_fields: int = 1,
@@ -228,30 +208,18 @@ def make_blood_smear(
     """
     names = _check_classes(classes)
     height, width = check_sides(field_size, "field_size", ("height", "width"), 64)
-    seed = _entropy(random_state)
+    seed = draw_seed(random_state)
     fields = np.empty((n_fields, height, width, 3), np.uint8)
     boxes, labels = [], []
+    how = touching, height, width, pixels_per_micrometre
     for i in range(n_fields):
         rng = _generator(seed, len(_CELL_TYPES), i)
         drawn = rng.choice(names, n_cells)
         cells = [_CELL_TYPES[name] for name in drawn]
-        fields[i], places = render_field(
-            cells, touching, height, width, pixels_per_micrometre, rng
-        )
+        fields[i], places = draw.render_field(cells, *how, rng)
         boxes.append(np.reshape([*places.values()], (-1, 4)).astype(int))
         labels.append(drawn[[*places]])
     return fields, boxes, labels
-
-
-def _entropy(random_state):
-    """Return one integer that seeds everything."""
-    if random_state is None:
-        return np.random.SeedSequence().entropy
-    if isinstance(random_state, np.random.RandomState):
-        return int(random_state.randint(2**32, dtype=np.uint64))
-    if isinstance(random_state, np.random.Generator):
-        return int(random_state.integers(2**63))
-    return int(random_state)
 
 
 def _generator(seed, *key):

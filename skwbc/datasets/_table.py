@@ -11,21 +11,18 @@ import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS, one_spelling
 from skwbc._utils.names import from_table
-from skwbc._utils.sklearn_compat import HasMethods, validate_params
+from skwbc._utils.sklearn_compat import HasMethods, validated
 from skwbc.datasets._decoding import Reading
 from skwbc.datasets._image_files import image_files
-from skwbc.datasets._loading import COMMON, load_files
+from skwbc.datasets._loading import COMMON, choose, load_files
 
 
-@validate_params(
-    {
-        "table": [str, os.PathLike, HasMethods(["__getitem__", "keys"])],
-        "image": [str],
-        "label": [str],
-        "root": [str, os.PathLike, None],
-        **COMMON,
-    },
-    prefer_skip_nested_validation=True,
+@validated(
+    table=[str, os.PathLike, HasMethods(["__getitem__", "keys"])],
+    image=[str],
+    label=[str],
+    root=[str, os.PathLike, None],
+    **COMMON,
 )
 def load_image_table(
     table: Any,
@@ -113,12 +110,8 @@ def load_image_table(
             "out.",
             stacklevel=2,
         )
-    if classes is not None:
-        chosen = [one_spelling(str(each)) for each in classes]
-        if absent := [each for each in chosen if each not in labels]:
-            there = sorted({labels[k] for k in kept})
-            raise ValueError(f"{source} has no label {absent}. Choose from {there}.")
-        kept = [k for k in kept if labels[k] in chosen]
+    chosen = set(choose(classes, {labels[k] for k in kept}, source, "label"))
+    kept = [k for k in kept if labels[k] in chosen]
     measured = [k for k in kept if _is_measurement(labels[k])]
     _refuse_rows(measured, labels, f"{source}: labels have to be classes, not numbers")
     unnamed = [k for k in kept if not names[k]]
@@ -130,16 +123,9 @@ def load_image_table(
     first: dict[Path, int] = {}
     twice = [k for k in kept if first.setdefault(files[k], k) != k]
     _refuse_rows(twice, names, f"{source} has files twice")
-    return load_files(
-        [files[k] for k in kept],
-        [labels[k] for k in kept],
-        how,
-        source,
-        on_error=on_error,
-        lazy=lazy,
-        return_X_y=return_X_y,
-        columns={name: values[kept] for name, values in others.items()},
-    )
+    labelled = [(files[k], labels[k]) for k in kept]
+    further = {name: values[kept] for name, values in others.items()}
+    return load_files(labelled, how, source, on_error, lazy, return_X_y, further)
 
 
 def read_table(path: str | os.PathLike) -> dict[str, list[str]]:

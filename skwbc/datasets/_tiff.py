@@ -61,12 +61,9 @@ class _Tags(io.FileIO):
 
     def pixels(self, offset: int, count: int) -> bytes:
         """Read a strip or tile."""
-        size = os.fstat(self.fileno()).st_size
-        _expect(
-            offset > 0 and count > 0 and offset + count <= size,
-            f"a strip or tile should be at bytes {offset:,} to {offset + count:,} of "
-            f"{size:,}",
-        )
+        size, end = os.fstat(self.fileno()).st_size, offset + count
+        why = f"a strip or tile should be at bytes {offset:,} to {end:,} of {size:,}"
+        _expect(offset > 0 and count > 0 and end <= size, why)
         self.seek(offset)
         return super().read(count)
 
@@ -201,6 +198,7 @@ class _Image:
         kind = key.dtype.kind if key.dtype is not None else ""
         n_bytes = int(np.prod(key.shaped)) * (key.dtype.itemsize if kind else 0)
         colours = (_WHITE_IS_0, _GREY, _RGB, _PALETTE, _CMYK, _YCBCR)
+        is_whole = kind in ("b", "u") and self._bits <= 16
         why = ""
         if height * width > how.max_pixels:
             raise _Refused(how.too_large(width, height))
@@ -212,14 +210,11 @@ class _Image:
                 f"has colours of the kind {name} in {depth} plane(s); grey, palettes, "
                 "RGB, CMYK and YCbCr in one plane are read"
             )
-        elif not (
-            (kind in ("b", "u") and self._bits <= 16) or (kind == "f" and how.channels)
-        ):
+        elif not (is_whole or (kind == "f" and how.channels)):
+            fractions = ", and fractions as they are by channels='all'"
             why = (
                 f"has values of {self._bits} bits ({key.dtype}). Whole numbers from 0 "
-                "of 1 to 16 bits are read"
-                + ", and fractions as they are by channels='all'"
-                * (kind == "f")
+                f"of 1 to 16 bits are read{fractions * (kind == 'f')}"
             )
         elif n_bytes > how.max_bytes:
             why = f"takes {n_bytes:,} bytes, more than 8 per pixel of max_pixels"
@@ -261,17 +256,13 @@ class _Image:
         return np.concatenate([*stored[:, 0]], axis=-1)
 
     def _decoded(self, page: Any) -> np.ndarray:
-        _expect(
-            (page.shaped, page.dtype) == (self._key.shaped, self._key.dtype),
-            "its pages are of different sizes",
-        )
+        is_alike = (page.shaped, page.dtype) == (self._key.shaped, self._key.dtype)
+        _expect(is_alike, "its pages are of different sizes")
         offsets, counts = page.dataoffsets, page.databytecounts
         n_expected = int(np.prod(page.chunked))
-        _expect(
-            len(offsets) == len(counts) == n_expected,
-            f"it has {min(len(offsets), len(counts))} strips or tiles, expected "
-            f"{n_expected}",
-        )
+        n, is_whole = min(len(offsets), len(counts)), len(offsets) == len(counts)
+        is_whole = is_whole and n == n_expected
+        _expect(is_whole, f"it has {n} strips or tiles, expected {n_expected}")
         rows, columns = page.shaped[2:4]
         tile = (page.tilelength, page.tilewidth)
         chunk = int(np.prod(tile)) or min(page.rowsperstrip, rows) * columns

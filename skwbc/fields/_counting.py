@@ -30,12 +30,7 @@ _CROP, _SMALL_CROP, _MIDDLE, _SMALL = 1.8, 3.5, 0.15, 300
 
 
 def find_in_each(
-    fields: Any,
-    errors: list[str],
-    *,
-    diameter: float | None = None,
-    min_score: float = MIN_SCORE,
-    max_pixels: int = MAX_PIXELS,
+    fields: Any, errors: list[str], *, max_pixels: int = MAX_PIXELS, **settings: Any
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, list[dict[str, Any]]]]:
     """Find the cells of fields, one field at a time.
 
@@ -54,9 +49,7 @@ def find_in_each(
     """
     check_number("max_pixels", max_pixels, 1)
     for field, image in each_field(list_fields(fields, errors), errors, max_pixels):
-        boxes, scores = find_cells(
-            image, diameter=diameter, min_score=min_score, return_scores=True
-        )
+        boxes, scores = find_cells(image, return_scores=True, **settings)
         if _is_crop(image, boxes):
             errors.append(
                 f"{field.name} looks like the image of one cell, not like a field; "

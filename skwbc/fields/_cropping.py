@@ -22,34 +22,22 @@ class _CellsOfFields(LazyArray):
     def __init__(
         self, fields: Sequence[Any], boxes: Sequence[Any], margin: float, size: tuple
     ) -> None:
-        super().__init__(sum(map(len, boxes)))
-        self._fields, self._margin, self._row_size = fields, margin, size
+        super().__init__(sum(map(len, boxes)), (*size, 3))
+        self._fields, self._margin, self._size = fields, margin, size
         self._owners = np.repeat(np.arange(len(boxes)), [*map(len, boxes)])
         self._boxes = np.concatenate([np.reshape(each, (-1, 4)) for each in boxes])
-
-    @property
-    def _row_shape(self) -> tuple[int, ...]:
-        return (*self._row_size, 3)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         out = np.empty((len(rows), *self._row_shape), np.uint8)
         for owner in np.unique(self._owners[rows]):
             mask = self._owners[rows] == owner
-            out[mask] = cut(
-                read_field(self._fields[owner]),
-                self._boxes[rows[mask]],
-                self._margin,
-                self._row_size,
-            )
+            field = read_field(self._fields[owner])
+            out[mask] = cut(field, self._boxes[rows[mask]], self._margin, self._size)
         return out
 
 
 def crop_cells(
-    image: Any,
-    boxes: Any,
-    *,
-    margin: float = MARGIN,
-    size: Sequence[int] = SIZE,
+    image: Any, boxes: Any, *, margin: float = MARGIN, size: Sequence[int] = SIZE
 ) -> Any:
     """Cut cells out of a field, as the images that classifiers take.
 
@@ -122,15 +110,13 @@ def cut(
         corner = (box[:2] + box[2:] - side) // 2
         # Real surroundings are better than repeated ones, if the field is large enough.
         room = np.array([width, height]) - side
-        x, y = np.where(
-            room >= 0, np.clip(corner, 0, np.maximum(room, 0)), corner
-        ).tolist()
+        inside = np.clip(corner, 0, np.maximum(room, 0))
+        x, y = np.where(room >= 0, inside, corner).tolist()
         left, top = max(-x, 0), max(-y, 0)
         right, bottom = max(x + side - width, 0), max(y + side - height, 0)
         part = image[y + top : y + side - bottom, x + left : x + side - right]
-        square = cv2.copyMakeBorder(
-            part, top, bottom, left, right, cv2.BORDER_REPLICATE
-        )
+        sides = top, bottom, left, right
+        square = cv2.copyMakeBorder(part, *sides, cv2.BORDER_REPLICATE)
         how = cv2.INTER_AREA if side > max(size) else cv2.INTER_LINEAR
         cell[...] = cv2.resize(square, size[::-1], interpolation=how)
     return cells

@@ -47,9 +47,8 @@ def draw_boxes(
     copy = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     thick = max(2, max(size) // 350)
     for cell in cells:
-        x, y, right, bottom = (
-            round(cell[side] * zoom) for side in ("xmin", "ymin", "xmax", "ymax")
-        )
+        sides = (cell[side] for side in ("xmin", "ymin", "xmax", "ymax"))
+        x, y, right, bottom = (round(side * zoom) for side in sides)
         label = cell.get("predicted")
         mark, colour = "", _COLOURS[0]
         if label is not None:

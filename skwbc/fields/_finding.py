@@ -121,8 +121,8 @@ def _light(image: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (6, 3)
-        Coefficients of 1, x, x², y, xy and y², with x and y from -1 to 1.
+    ndarray of shape (3, 3, 3)
+        Coefficients by the powers of y and of x, which go from -1 to 1, and by channel.
     """
     step = max(1, max(image.shape[:2]) // 160)
     some = image[::step, ::step]
@@ -147,21 +147,17 @@ def _light(image: np.ndarray) -> np.ndarray:
         # Cells cover places that are darker than the surface.
         spread = 1.5 * np.median(np.abs(rest)) + 1e-3
         weights = np.where(rest < 0, 1 / (1 + (rest / spread) ** 2) ** 2, 1.0)
-    return surface
+    light = np.zeros((3, 3, 3))
+    light[[0, 0, 0, 1, 1, 2], [0, 1, 2, 0, 1, 0]] = surface
+    return light
 
 
 def _surface(light: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return log10 of the background of a field in a size."""
-    x = np.linspace(-1, 1, width)[:, np.newaxis]
-    y = np.linspace(-1, 1, height)[:, np.newaxis]
-    by_power_of_y = [
-        light[0] + x * light[1] + x * x * light[2],
-        light[3] + x * light[4],
-        np.broadcast_to(light[5], (width, 3)),
-    ]
-    columns = np.stack(by_power_of_y).reshape(3, -1).astype(np.float32)
-    rows = np.hstack([np.ones_like(y), y, y * y]).astype(np.float32)
-    return (rows @ columns).reshape(height, width, 3)
+    sides = np.linspace(-1, 1, width), np.linspace(-1, 1, height)
+    x, y = (np.vander(side, 3, increasing=True) for side in sides)
+    columns = np.einsum("jic,wi->jwc", light, x).reshape(3, -1).astype(np.float32)
+    return (y.astype(np.float32) @ columns).reshape(height, width, 3)
 
 
 def _at(
@@ -174,9 +170,8 @@ def _at(
     density = cv2.LUT(small, _DENSITY)
     density += _surface(light, height, width)
     np.clip(density, -0.2, 1.5, out=density)
-    padded = cv2.copyMakeBorder(
-        density, 0, -height % _BLOCK, 0, -width % _BLOCK, cv2.BORDER_CONSTANT
-    )
+    padding = 0, -height % _BLOCK, 0, -width % _BLOCK
+    padded = cv2.copyMakeBorder(density, *padding, cv2.BORDER_CONSTANT)
     heat, *sides = _network(padded)
     peaks = (heat == cv2.dilate(heat, np.ones((3, 3)))) & (heat >= min_score)
     rows, columns = np.nonzero(peaks)
@@ -191,12 +186,8 @@ def _network(density: np.ndarray) -> np.ndarray:
     """Return score, and distances to the sides of the box, in cells of four pixels."""
     if not hasattr(_of_thread, "network"):
         # OpenCV's networks are for one thread each.
-        content = (
-            Path(__file__).with_name("weights").joinpath("cells.onnx").read_bytes()
-        )
-        _of_thread.network = cv2.dnn.readNetFromONNX(
-            np.frombuffer(content, np.uint8), cv2.dnn.ENGINE_CLASSIC
-        )
+        content = np.fromfile(Path(__file__).with_name("weights") / "cells.onnx", "u1")
+        _of_thread.network = cv2.dnn.readNetFromONNX(content, cv2.dnn.ENGINE_CLASSIC)
     _of_thread.network.setInput(cv2.dnn.blobFromImage(density))
     return _of_thread.network.forward()[0]
 
@@ -209,9 +200,8 @@ def _not_platelets(boxes: np.ndarray) -> np.ndarray:
     # Half of the area of all belongs to larger ones, so many platelets do not count.
     areas = sides.prod(axis=1)[order].cumsum()
     middle = np.searchsorted(areas, areas[-1:] / 2)
-    return (sides.min(axis=1) > 0) & (
-        sizes >= _PLATELET * sizes[order][middle].max(initial=0)
-    )
+    typical = sizes[order][middle].max(initial=0)
+    return (sides.min(axis=1) > 0) & (sizes >= _PLATELET * typical)
 
 
 def _one_per_cell(

@@ -6,12 +6,11 @@ scikit-learn is not imported here, because a model in ONNX predicts without it.
 import os
 from collections.abc import Iterator, Sequence
 from numbers import Real
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skwbc._utils.files import MAX_PIXELS, reason
+from skwbc._utils.files import MAX_PIXELS, listing
 from skwbc.datasets._decoding import Reading, decode
 from skwbc.datasets._gather import files_in
 
@@ -27,17 +26,6 @@ def check_number(name: str, value: Any, low: float, high: float = np.inf) -> Non
         raise ValueError(
             f"{name}={value!r}: expected a number from {low:g}"
             + (f" to {high:g}." if high < np.inf else " up.")
-        )
-
-
-class _Whole(Reading):
-    """Read a field in its own size."""
-
-    def too_large(self, width: int, height: int) -> str:
-        """Return what to say of a whole slide, behind its name."""
-        return (
-            f"has {width:,} x {height:,} pixels, more than max_pixels="
-            f"{self.max_pixels:,}. {_EXPORT}"
         )
 
 
@@ -57,13 +45,14 @@ def read_field(image: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         If it is not an RGB image of 8 bits, has no colours or too many pixels, or the
         file is damaged.
     """
-    name, how = "The field", _Whole((0, 0), max_pixels=max_pixels)
+    name, how = "The field", Reading((0, 0), max_pixels=max_pixels)
     if isinstance(image, str | os.PathLike):
         name = os.fspath(image)
         try:
             image = decode(image, how).image
         except ValueError as error:
-            if name.lower().endswith(_WHOLE_SLIDES):
+            is_slide = name.lower().endswith(_WHOLE_SLIDES)
+            if is_slide or "max_pixels" in str(error):
                 raise ValueError(f"{error} {_EXPORT}") from None
             raise
     image = np.asarray(image)
@@ -75,7 +64,7 @@ def read_field(image: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         )
     height, width = image.shape[:2]
     if height * width > max_pixels:
-        raise ValueError(f"{name} {how.too_large(width, height)}")
+        raise ValueError(f"{name} {how.too_large(width, height)} {_EXPORT}")
     if min(height, width) < _SMALLEST_SIDE:
         raise ValueError(
             f"{name} has {width} x {height} pixels; expected a field with sides of at "
@@ -107,16 +96,13 @@ def list_fields(fields: Any, errors: list[str]) -> list[Field]:
     """
     if isinstance(fields, str | os.PathLike) or getattr(fields, "ndim", 0) == 3:
         fields = [fields]
-    found = []
+    sources = []
     for number, each in enumerate(fields):
         if not isinstance(each, str | os.PathLike):
-            found.append(Field(f"field {number}", each))
+            sources.append(Field(f"field {number}", each))
             continue
-        try:
-            found += [Field(str(file), file) for file in files_in(Path(each), errors)]
-        except (OSError, ValueError) as error:
-            errors.append(reason(error))
-    return found
+        sources += [Field(str(file), file) for file in files_in([each], errors)]
+    return sources
 
 
 def each_field(
@@ -124,7 +110,5 @@ def each_field(
 ) -> Iterator[tuple[Field, np.ndarray]]:
     """Yield fields with their pixels, one at a time; list those that cannot be read."""
     for field in fields:
-        try:
+        with listing(errors):
             yield field, read_field(field.source, max_pixels=max_pixels)
-        except (OSError, ValueError) as error:
-            errors.append(reason(error))

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-LEVEL = 0.95
 _DRAWS, _STEPS = 1000, 200
 # In all, added to each row of counts, so that no confusion is impossible.
 _PRIOR = 1.0
@@ -11,8 +10,8 @@ _SOME = 0.3
 
 
 def adjusted_shares(
-    counts: np.ndarray, confusion: np.ndarray, level: float = LEVEL
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    counts: np.ndarray, confusion: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Estimate the true shares of classes from counts of predictions.
 
     Parameters
@@ -21,13 +20,11 @@ def adjusted_shares(
         Number of cells predicted as each class, not all 0.
     confusion : ndarray of shape (n_classes, n_classes), int
         Held-out cells by true class (rows) and predicted class.
-    level : float, default=0.95
-        The level of the intervals.
 
     Returns
     -------
     shares, low, high : ndarray of shape (n_classes,), float
-        Most probable shares, and the ends of their intervals.
+        Most probable shares, and the ends of their 95 % intervals.
 
     Notes
     -----
@@ -51,7 +48,7 @@ def adjusted_shares(
     prior = _PRIOR * (np.eye(n) + 1 / n) / 2
     rows = [rng.dirichlet(row, _DRAWS) for row in confusion + prior]
     drawn = _invert(rng.dirichlet(counts + _SOME, _DRAWS), np.stack(rows, axis=1))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     rates = (confusion + prior) / (confusion + prior).sum(axis=1, keepdims=True)
     shares = _invert(counts[np.newaxis] / counts.sum(), rates[np.newaxis])[0]
     return shares, np.minimum(low, shares), np.maximum(high, shares)
