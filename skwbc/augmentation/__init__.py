@@ -3,16 +3,6 @@
 Nothing in this folder needs Keras.
 """
 
-from skwbc.augmentation._augmenter import ImageAugmenter
-from skwbc.augmentation._colour_statistics import ColourStatistics
-from skwbc.augmentation._flatten import FlattenImages
-from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
-from skwbc.augmentation._plan import AugmentationPlan as AugmentationPlan
+import lazy_loader
 
-__all__ = [
-    "AugmentedImages",
-    "ColourStatistics",
-    "FlattenImages",
-    "ImageAugmenter",
-    "StandardisedImages",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -272,7 +272,6 @@ def compare_appearance(appearance: dict[str, Any], X: Any) -> str:
             word = "without colour"
         if k == red and abs(own[k] + mean[k]) < std[k] < abs(mean[k]):
             word += ", as if red and blue were exchanged"
-        phrases.append(
-            f"{word} ({name} {own[k]:.2f}, in training {mean[k]:.2f} ± {std[k]:.2f})"
-        )
+        usual = f"in training {mean[k]:.2f} ± {std[k]:.2f}"
+        phrases.append(f"{word} ({name} {own[k]:.2f}, {usual})")
     return "; ".join(phrases)

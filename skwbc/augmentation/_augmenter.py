@@ -1,8 +1,10 @@
 """The transformer that augments and standardises images."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -11,22 +13,18 @@ from skwbc._utils.lazy_arrays import is_lazy
 from skwbc._utils.random import draw_seed
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
 from skwbc.augmentation._affine import BORDERS
-from skwbc.augmentation._appearance import check_scale, describe_appearance, look
-from skwbc.augmentation._images import (
-    ImageTransformer,
-    check_images,
-    float_batches,
-    value_range,
-    white_level,
-)
+from skwbc.augmentation._appearance import check_scale, describe_appearance
+from skwbc.augmentation._images import ImageTransformer, check_images, value_range
 from skwbc.augmentation._lazy import AugmentedImages, StandardisedImages
 from skwbc.augmentation._plan import AugmentationPlan
 from skwbc.augmentation._standardise import fit_whitening, moments
 
+_POSITIVE = Interval(Real, 0, None, closed="neither")
 # Attributes that only some options need.
 _LEARNT = ("white_level_", "mean_", "std_", "zca_components_", "zca_scale_")
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ImageAugmenter(ImageTransformer):
     """Augment images while a classifier is fitted, and always standardise them.
 
@@ -171,17 +169,38 @@ class ImageAugmenter(ImageTransformer):
     """
 
     __module__ = "skwbc"  # where pickles look for it
+    _preserves_dtype = ("float32",)
 
-    # Earlier versions did not store it.
-    _appearance: dict[str, Any] | None = None
+    featurewise_center: bool = False
+    samplewise_center: bool = False
+    featurewise_std_normalization: bool = False
+    samplewise_std_normalization: bool = False
+    zca_whitening: bool = False
+    zca_epsilon: float = 1e-6
+    rotation_range: float = 0
+    width_shift_range: float | Sequence[float] = 0.0
+    height_shift_range: float | Sequence[float] = 0.0
+    brightness_range: Sequence[float] | None = None
+    shear_range: float = 0.0
+    zoom_range: float | Sequence[float] = 0.0
+    channel_shift_range: float = 0.0
+    fill_mode: str = "nearest"
+    cval: float = 0.0
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rescale: float | str | None = None
+    preprocessing_function: Callable[[np.ndarray], Any] | None = None
+    data_format: str = "channels_last"
+    stain_jitter: float | Sequence[float] = 0.0
+    random_state: int | np.random.RandomState | None = None
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict] = {
         "featurewise_center": ["boolean"],
         "samplewise_center": ["boolean"],
         "featurewise_std_normalization": ["boolean"],
         "samplewise_std_normalization": ["boolean"],
         "zca_whitening": ["boolean"],
-        "zca_epsilon": [Interval(Real, 0, None, closed="neither")],
+        "zca_epsilon": [_POSITIVE],
         "rotation_range": [Interval(Real, 0, 360, closed="both")],
         "width_shift_range": [Interval(Real, 0, None, closed="left"), "array-like"],
         "height_shift_range": [Interval(Real, 0, None, closed="left"), "array-like"],
@@ -193,65 +212,12 @@ class ImageAugmenter(ImageTransformer):
         "cval": [Interval(Real, None, None, closed="neither")],
         "horizontal_flip": ["boolean"],
         "vertical_flip": ["boolean"],
-        "rescale": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-            None,
-        ],
+        "rescale": [_POSITIVE, StrOptions({"auto"}), None],
         "preprocessing_function": [callable, None],
         "data_format": [StrOptions({"channels_last", "channels_first"})],
         "stain_jitter": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "random_state": ["random_state"],
     }
-
-    def __init__(
-        self,
-        *,
-        featurewise_center=False,
-        samplewise_center=False,
-        featurewise_std_normalization=False,
-        samplewise_std_normalization=False,
-        zca_whitening=False,
-        zca_epsilon=1e-6,
-        rotation_range=0,
-        width_shift_range=0.0,
-        height_shift_range=0.0,
-        brightness_range=None,
-        shear_range=0.0,
-        zoom_range=0.0,
-        channel_shift_range=0.0,
-        fill_mode="nearest",
-        cval=0.0,
-        horizontal_flip=False,
-        vertical_flip=False,
-        rescale=None,
-        preprocessing_function=None,
-        data_format="channels_last",
-        stain_jitter=0.0,
-        random_state=None,
-    ):
-        self.featurewise_center = featurewise_center
-        self.samplewise_center = samplewise_center
-        self.featurewise_std_normalization = featurewise_std_normalization
-        self.samplewise_std_normalization = samplewise_std_normalization
-        self.zca_whitening = zca_whitening
-        self.zca_epsilon = zca_epsilon
-        self.rotation_range = rotation_range
-        self.width_shift_range = width_shift_range
-        self.height_shift_range = height_shift_range
-        self.brightness_range = brightness_range
-        self.shear_range = shear_range
-        self.zoom_range = zoom_range
-        self.channel_shift_range = channel_shift_range
-        self.fill_mode = fill_mode
-        self.cval = cval
-        self.horizontal_flip = horizontal_flip
-        self.vertical_flip = vertical_flip
-        self.rescale = rescale
-        self.preprocessing_function = preprocessing_function
-        self.data_format = data_format
-        self.stain_jitter = stain_jitter
-        self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -297,19 +263,15 @@ class ImageAugmenter(ImageTransformer):
                 f"{self.data_format})."
             )
         if is_auto:
-            low, high = value_range(X, owner)
-            options["rescale"] = None if low < 0 else 1 / white_level(X.dtype, high)
+            low, white = value_range(X, owner)
+            options["rescale"] = None if low < 0 else 1 / white
             plan = AugmentationPlan(options, shape)
         learnt = self._learn(X, plan)
-        channels_last = self.data_format == "channels_last"
-        store_fitted(
-            self,
-            drop=_LEARNT,
-            _appearance=describe_appearance(X) if channels_last else None,
-            _plan=AugmentationPlan(options, shape, learnt, owner),
-            image_shape_=shape,
-            **{f"{name}_": value for name, value in learnt.items()},
-        )
+        plan = AugmentationPlan(options, shape, learnt, owner)
+        look = describe_appearance(X) if self.data_format == "channels_last" else None
+        fitted = {f"{name}_": value for name, value in learnt.items()}
+        fitted |= {"image_shape_": shape, "_appearance": look}
+        store_fitted(self, drop=_LEARNT, _plan=plan, **fitted)
         return self
 
     def transform(self, X: Any) -> "np.ndarray | StandardisedImages":
@@ -366,13 +328,8 @@ class ImageAugmenter(ImageTransformer):
 
     def _spaces(self, X: Any) -> list[np.ndarray]:
         """Describe how images look (see ``ensemble/_together.py``)."""
-        if self._appearance is None:
-            return []
-        owner = type(self).__name__
-        X = check_images(X, owner, image_shape=self.image_shape_)
-        batches = float_batches(X, owner)
-        described = [look(images, self._appearance["white"]) for images in batches]
-        return list(map(np.concatenate, zip(*described, strict=True)))
+        look = self._appearance
+        return [] if look is None else self._looks(X, look["white"])
 
     @property
     def _transform_key(self) -> tuple | None:
@@ -382,11 +339,6 @@ class ImageAugmenter(ImageTransformer):
             return None
         return settings, self.data_format, self.image_shape_
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
     def _learn(self, X: Any, plan: AugmentationPlan) -> dict[str, Any]:
         """Check pixel values as far as needed; return what the plan needs of them."""
         owner = type(self).__name__
@@ -394,7 +346,7 @@ class ImageAugmenter(ImageTransformer):
         needs_white = any(plan.colour.stain) or plan.colour.brightness != (1.0, 1.0)
         # Floats are read in any case, because of NaN and infinity.
         if needs_white or X.dtype.kind == "f":
-            low, high = value_range(X, owner)
+            low, white = value_range(X, owner)
         if needs_white:
             if low < 0:
                 raise ValueError(
@@ -402,7 +354,7 @@ class ImageAugmenter(ImageTransformer):
                     f"black, upwards; X has values down to {low:.3g}. Pass images that "
                     f"are not centred yet; {owner} centres them after changing colours."
                 )
-            learnt["white_level"] = white_level(X.dtype, high)
+            learnt["white_level"] = white
         divide = self.featurewise_std_normalization
         if self.zca_whitening and divide:
             warnings.warn(

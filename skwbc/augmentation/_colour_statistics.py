@@ -10,15 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.row_cache import cached_rows
 from skwbc._utils.sklearn_compat import Interval, fit_context
-from skwbc.augmentation._appearance import check_scale, describe_appearance
+from skwbc.augmentation._appearance import check_scale
 from skwbc.augmentation._colour import optical_densities
-from skwbc.augmentation._images import (
-    ImageTransformer,
-    check_images,
-    float_batches,
-    value_range,
-    white_level,
-)
+from skwbc.augmentation._images import ImageTransformer, check_images, float_batches
 
 _CHANNELS = (
     *("red", "green", "blue"),
@@ -29,6 +23,7 @@ _PERCENTILES = (5, 25, 50, 75, 95)
 _STATISTICS = ("mean", "std", "skewness", *(f"p{p}" for p in _PERCENTILES))
 # Hues above this are cyan up to rounding. No other hue of uint8 comes that close to 1.
 _NEARLY_CYAN = np.float32(1 - 1e-4)
+_POSITIVE = Interval(Real, 0, None, closed="neither")
 
 
 class ColourStatistics(ImageTransformer):
@@ -80,12 +75,8 @@ class ColourStatistics(ImageTransformer):
 
     __module__ = "skwbc"  # where pickles look for it
 
-    _parameter_constraints: dict = {
-        "radius": [Interval(Real, 0, None, closed="neither"), None],
-    }
+    _parameter_constraints: dict = {"radius": [_POSITIVE, None]}
     _gives_arrays = True
-    # Earlier versions did not store it.
-    _appearance: dict[str, Any] | None = None
 
     def __init__(self, radius: float | None = 0.8) -> None:
         self.radius = radius
@@ -119,14 +110,7 @@ class ColourStatistics(ImageTransformer):
                 f"radius={self.radius} leaves no pixel of images of {shape[0]} x "
                 f"{shape[1]} pixels. Choose a larger one."
             )
-        _, high = value_range(X, type(self).__name__)
-        white = white_level(X.dtype, high)
-        store_fitted(
-            self,
-            white_level_=white,
-            image_shape_=shape,
-            _appearance=describe_appearance(X, white),
-        )
+        store_fitted(self, **self._look_at(X))
         return self
 
     def transform(self, X: Any) -> np.ndarray:

@@ -38,6 +38,7 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
     __module__ = "skwbc"  # where pickles look for it
 
     _gives_arrays = True
+    _preserves_dtype = ("float64", "float32")
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Remember the shape of the images.
@@ -112,8 +113,3 @@ class FlattenImages(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
                 f"{X.shape}."
             )
         return X.reshape(-1, *self.image_shape_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skwbc._utils.lazy_arrays import positions_of, read_rows
 from skwbc._utils.sklearn_compat import num_samples
 from skwbc._utils.versions import Stamped
-from skwbc.augmentation._appearance import WHITES
+from skwbc.augmentation._appearance import WHITES, describe_appearance, look
 
 _FILES = (
     " To read the files of a table call skwbc.datasets.load_image_table(table, "
@@ -20,13 +20,10 @@ _FILES = (
 )
 # Bytes of float32 images in a batch that statistics are computed from.
 _AT_A_TIME = 2**22
+# Names of the axes, and how to add that of the channels.
 _AXES = {
-    "channels_last": "height, width, channels",
-    "channels_first": "channels, height, width",
-}
-_HOW_TO_ADD_CHANNELS = {
-    "channels_last": "X[..., np.newaxis]",
-    "channels_first": "X[:, np.newaxis]",
+    "channels_last": ("height, width, channels", "X[..., np.newaxis]"),
+    "channels_first": ("channels, height, width", "X[:, np.newaxis]"),
 }
 
 
@@ -34,7 +31,10 @@ class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
     """Base class of transformers of images, which have four axes."""
 
     image_shape_: tuple[int, ...]
+    # Earlier versions did not store it.
+    _appearance: dict[str, Any] | None = None
     _takes_lazy_arrays = True
+    _preserves_dtype: tuple[str, ...] = ("float64",)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, and transform the images of the fit.
@@ -63,12 +63,25 @@ class ImageTransformer(Stamped, TransformerMixin, BaseEstimator):
         owner, shape = type(self).__name__, self.image_shape_
         return check_images(X, owner, image_shape=shape, data_format=data_format)
 
+    def _look_at(self, X: Any) -> dict[str, Any]:
+        """Return the shape, the white and the appearance of checked images."""
+        _, white = value_range(X, type(self).__name__)
+        appearance, shape = describe_appearance(X, white), tuple(X.shape[1:])
+        return {"image_shape_": shape, "white_level_": white, "_appearance": appearance}
+
+    def _looks(self, X: Any, white: float) -> list[np.ndarray]:
+        """Describe how images look (see ``ensemble/_together.py``)."""
+        batches = float_batches(self._check(X), type(self).__name__)
+        looks = [look(images, white) for images in batches]
+        return list(map(np.concatenate, zip(*looks, strict=True)))
+
     def _transform_to_train(self, X: Any) -> Any:
         return self.transform(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = [*self._preserves_dtype]
         return tags
 
 
@@ -104,9 +117,8 @@ def check_images(
         If shape or data type are not those of images, or there is no image.
     """
     X = _as_array(X, owner)
-    axes = _AXES[data_format]
+    axes, how = _AXES[data_format]
     if len(X.shape) != 4:
-        how = _HOW_TO_ADD_CHANNELS[data_format]
         hint = f" For grey images without a channel axis pass {how}."
         if image_shape and 1 not in image_shape and X.shape[1:] == image_shape[1:]:
             hint = " For a single image pass X[np.newaxis]."
@@ -210,15 +222,15 @@ def value_range(X: Any, owner: str) -> tuple[float, float]:
 
     Returns
     -------
-    low, high : float
-        The range of the type for uint8 and bool, otherwise of all values.
+    low, white : float
+        The lowest value, and that of white. 0 and the highest value of the type for
+        uint8 and bool.
     """
-    if X.dtype == np.uint8:
-        return 0.0, 255.0
-    if X.dtype == bool:
-        return 0.0, 1.0
+    if X.dtype in (np.uint8, bool):
+        return 0.0, white_level(X.dtype, 1.0)
     ranges = [(images.min(), images.max()) for images in float_batches(X, owner)]
-    return float(min(low for low, _ in ranges)), float(max(high for _, high in ranges))
+    lows, highs = np.transpose(ranges)
+    return float(lows.min()), white_level(X.dtype, float(highs.max()))
 
 
 def white_level(dtype: np.dtype, high: float) -> float:

@@ -142,11 +142,7 @@ def moments(
 
 
 def fit_whitening(
-    X: Any,
-    standardisation: Standardisation,
-    mean: np.ndarray,
-    epsilon: float,
-    owner: str,
+    X: Any, steps: Standardisation, mean: np.ndarray, epsilon: float, owner: str
 ) -> Whitening:
     """Compute the directions in which images vary, and how much.
 
@@ -154,7 +150,7 @@ def fit_whitening(
     ----------
     X : array-like of shape (n_samples, ...)
         Small images: all of them are held as float64.
-    standardisation : Standardisation
+    steps : Standardisation
         Prepares them.
     mean : ndarray
         Subtracted from each prepared image.
@@ -171,7 +167,7 @@ def fit_whitening(
     rows = np.empty((num_samples(X), int(np.prod(X.shape[1:]))))
     start = 0
     for images in float_batches(X, owner):
-        standardisation.prepare(images)
+        steps.prepare(images)
         images -= mean
         rows[start : start + len(images)] = images.reshape(len(images), -1)
         start += len(images)

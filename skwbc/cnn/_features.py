@@ -18,14 +18,8 @@ from skwbc._utils.fitting import store_fitted
 from skwbc._utils.lazy_arrays import PREDICTION_BATCH
 from skwbc._utils.row_cache import cached_rows
 from skwbc._utils.sklearn_compat import Interval, StrOptions, fit_context
-from skwbc.augmentation._appearance import check_scale, describe_appearance, look
-from skwbc.augmentation._images import (
-    ImageTransformer,
-    check_images,
-    float_batches,
-    value_range,
-    white_level,
-)
+from skwbc.augmentation._appearance import check_scale
+from skwbc.augmentation._images import ImageTransformer, check_images, float_batches
 from skwbc.cnn._frozen import Encoder, KerasEncoder, find_encoder
 from skwbc.cnn._networks import find_builder
 from skwbc.cnn._views import KINDS, views_of
@@ -176,16 +170,12 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         )
         if is_shipped and size is None:
             size = _standard_size(shape)
-        _, high = value_range(X, owner)
-        white = white_level(X.dtype, high)
         # Values of a fit are set on a copy first, as the trial may fail.
         draft = copy.copy(self)
         fitted: dict[str, Any] = {
-            "image_shape_": shape,
-            "white_level_": white,
+            **self._look_at(X),
             "_encoder": encoder,
             "_input_shape": _input_shape(encoder, shape, size),
-            "_appearance": describe_appearance(X, white),
             "_centres": is_shipped and self.preprocessing is None,
         }
         store_fitted(draft, **fitted)
@@ -303,10 +293,8 @@ class NetworkFeatures(ClassNamePrefixFeaturesOutMixin, ImageTransformer):
         """Describe what is seen, and how images look (``ensemble/_together.py``)."""
         maps = self.transform(X).astype(np.float64)
         lengths = np.linalg.norm(maps, axis=1, keepdims=True)
-        batches = float_batches(self._check(X), type(self).__name__)
-        looks = [look(images, self.white_level_) for images in batches]
-        tables = map(np.concatenate, zip(*looks, strict=True))
-        return [maps / np.maximum(lengths, SHORTEST), *tables]
+        looks = self._looks(X, self.white_level_)
+        return [maps / np.maximum(lengths, SHORTEST), *looks]
 
     def _network_with(self, coef: np.ndarray) -> Any:
         """Return a network that ends in linear scores; None for an ONNX file."""

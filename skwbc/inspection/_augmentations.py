@@ -9,21 +9,12 @@ from sklearn.base import clone
 from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.augmentation import AugmentedImages, ImageAugmenter
 from skwbc.augmentation._images import check_images, pixel_range
+from skwbc.augmentation._standardise import Standardisation
 from skwbc.inspection._plots import POSITIVE, new_grid, show_image
 from skwbc.inspection._samples import scale_pixels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_NOT_RANDOM = {
-    "featurewise_center": False,
-    "samplewise_center": False,
-    "featurewise_std_normalization": False,
-    "samplewise_std_normalization": False,
-    "zca_whitening": False,
-    "rescale": None,
-    "preprocessing_function": None,
-}
 
 
 @validated(
@@ -83,29 +74,24 @@ def plot_augmentations(
     >>> augmenter = ImageAugmenter(rotation_range=180, stain_jitter=0.1)
     >>> figure = plot_augmentations(augmenter, X)  # doctest: +SKIP
     """
-    random_only = clone(augmenter).set_params(**_NOT_RANDOM)
-    augmented = random_only.fit_transform(X)
+    augmented = clone(augmenter).fit_transform(X)
     if not isinstance(augmented, AugmentedImages):
         raise ValueError(
             f"No option of {augmenter} is random, so every draw equals the original. "
             "Set a random option such as rotation_range, horizontal_flip or "
             "stain_jitter."
         )
-    data_format = random_only.data_format
-    original = np.asarray(
-        check_images(X, "plot_augmentations", data_format=data_format)
-    )
-    rng = np.random.default_rng(random_state)
+    augmented._plan.standardisation = Standardisation()  # Only what is random.
+    data_format = augmenter.data_format
+    images = check_images(X, "plot_augmentations", data_format=data_format)
+    original, rng = np.asarray(images), np.random.default_rng(random_state)
     rows = np.arange(len(original))
     columns = {"original": original.astype(np.float32)}
     for draw in range(1, n_draws + 1):
         columns[f"draw {draw}"] = augmented.draw(rows, rng)
     value_range = pixel_range(original)
-    figure, grid = new_grid(
-        len(original),
-        n_draws + 1,
-        figsize=(1.3 * (n_draws + 1), 1.3 * len(original) + 0.3),
-    )
+    size = (1.3 * (n_draws + 1), 1.3 * len(original) + 0.3)
+    figure, grid = new_grid(len(original), n_draws + 1, figsize=size)
     for axes_of_column, (title, images) in zip(grid.T, columns.items(), strict=True):
         axes_of_column[0].set_title(title, fontsize=9)
         if data_format == "channels_first":
