@@ -22,7 +22,7 @@ Only what a class itself defines counts: a subclass may predict differently.
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,17 +214,36 @@ def key_of(step: Any) -> Any:
 
 
 def _spaces_of_step(step: Any, X: Any) -> list[Any]:
-    if "_spaces" in vars(type(step)):
-        spaces = step._spaces(X)
-        suffice = getattr(step, "_spaces_suffice", False)
-        return [*map(Sufficient, spaces)] if suffice else spaces
-    if type(step) is not FeatureUnion:
+    return spaces_of(step, X, _own_spaces, lambda part, X: part.transform(X))
+
+
+def _own_spaces(step: Any, X: Any) -> list[Any]:
+    if "_spaces" not in vars(type(step)):
         return []
+    spaces = step._spaces(X)
+    suffice = getattr(step, "_spaces_suffice", False)
+    return [*map(Sufficient, spaces)] if suffice else spaces
+
+
+def spaces_of(step: Any, X: Any, own: Callable, transform: Callable) -> list[Any]:
+    """Return the spaces of a step of a pipeline, or of the parts of a union.
+
+    Parameters
+    ----------
+    step : transformer
+        The fitted step.
+    X : array-like or value of a graph
+        Its input.
+    own, transform : callable
+        Called with a transformer and its input: return its spaces, and its output.
+    """
+    if type(step) is not FeatureUnion:
+        return own(step, X)
     spaces = []
     for part in transformers_of(step):
-        of_part = _spaces_of_step(part, X)
+        of_part = spaces_of(part, X, own, transform)
         if not of_part and key_of(part) is not None:
-            of_part = [part.transform(X)]
+            of_part = [transform(part, X)]
         spaces += of_part
     return spaces
 

@@ -25,7 +25,7 @@ from skwbc.cnn._frozen import KerasEncoder
 from skwbc.cnn._views import View, views_of
 from skwbc.ensemble import SoftVotingClassifier
 from skwbc.ensemble._parts import steps_of, transformers_of
-from skwbc.ensemble._together import Answer, key_of
+from skwbc.ensemble._together import Answer, spaces_of
 from skwbc.ensemble._typicality import (
     LEAST_RATIO,
     N_NEIGHBOURS,
@@ -33,15 +33,10 @@ from skwbc.ensemble._typicality import (
     Sufficient,
     sufficient,
 )
-from skwbc.export._graph import OPSET, Value
-from skwbc.export._images import (
-    describe_colours,
-    describe_look,
-    flatten,
-    standardise,
-)
+from skwbc.export._graph import OPSET, Value, join
+from skwbc.export._images import describe_colours, describe_look, flatten, standardise
 
-_ML_OPSET = 3
+_OPSETS = {"": OPSET, "ai.onnx.ml": 3}
 
 
 @singledispatch
@@ -67,10 +62,8 @@ def _join(union: FeatureUnion, X: Value) -> Value:
         raise ValueError(
             "a FeatureUnion with transformer_weights cannot be written as ONNX."
         )
-    first, *others = (
-        transform(each, X).cast(np.float64) for each in transformers_of(union)
-    )
-    return first.apply("Concat", *others, axis=1)
+    parts = (transform(each, X).cast(np.float64) for each in transformers_of(union))
+    return join("Concat", parts, axis=1)
 
 
 @transform.register(NetworkFeatures)
@@ -87,11 +80,9 @@ def _describe(features: NetworkFeatures, X: Value) -> Value:
 def _add_features(features: NetworkFeatures, X: Value) -> Value:
     if len(features._parts) == 1:
         return _see(features, X)
-    channels = [
-        _see(features, X.apply("Gather", np.arange(part.start, part.stop), axis=3))
-        for part in features._parts
-    ]
-    return channels[0].apply("Concat", *channels[1:], axis=1)
+    places = [np.arange(part.start, part.stop) for part in features._parts]
+    channels = [_see(features, X.apply("Gather", each, axis=3)) for each in places]
+    return join("Concat", channels, axis=1)
 
 
 def _see(features: NetworkFeatures, X: Value) -> Value:
@@ -138,14 +129,14 @@ def _pipeline(pipeline: Pipeline, X: Value) -> Answer:
     *others, last = steps_of(pipeline)
     spaces = []
     for step in others:
-        spaces += _spaces(step, X)
+        spaces += spaces_of(step, X, _spaces, transform)
         X = transform(step, X)
     proba, of_last = classify(last, X)
     return Answer(proba, spaces + of_last)
 
 
 def _spaces(step: Any, X: Value) -> list[Any]:
-    """Return the spaces that `answer_together` has of a step of a pipeline."""
+    """Return the spaces that `answer_together` has of a transformer."""
     if isinstance(step, ImageAugmenter) and step._appearance is not None:
         return describe_look(X, step.image_shape_, step._appearance["white"])
     if isinstance(step, NetworkFeatures):
@@ -154,15 +145,7 @@ def _spaces(step: Any, X: Value) -> list[Any]:
         directions = maps / lengths.apply("Max", SHORTEST)
         look = describe_look(X, step.image_shape_, step.white_level_)
         return [Sufficient(each) for each in (directions, *look)]
-    if not isinstance(step, FeatureUnion):
-        return []
-    spaces = []
-    for part in transformers_of(step):
-        of_part = _spaces(part, X)
-        if not of_part and key_of(part) is not None:
-            of_part = [transform(part, X)]
-        spaces += of_part
-    return spaces
+    return []
 
 
 @classify.register(BalancedDiscriminant)
@@ -175,11 +158,9 @@ def _discriminant(classifier: BalancedDiscriminant, X: Value) -> Answer:
 def _vote(vote: SoftVotingClassifier, X: Value) -> Answer:
     classes = vote.classes_
     probas, spaces = zip(*(classify(each, X) for each in vote.estimators_), strict=True)
-    members = [
-        align(proba, each.classes_, classes)
-        for proba, each in zip(probas, vote.estimators_, strict=True)
-    ]
-    has_class = np.array([np.isin(classes, each.classes_) for each in vote.estimators_])
+    labels = [each.classes_ for each in vote.estimators_]
+    members = [align(*pair, classes) for pair in zip(probas, labels, strict=True)]
+    has_class = np.array([np.isin(classes, each) for each in labels])
     proba = average(members, has_class, vote._weights)
     # As `join_spaces` does.
     joined = dict.fromkeys(each for some in spaces for each in some)
@@ -190,12 +171,8 @@ def _vote(vote: SoftVotingClassifier, X: Value) -> Answer:
 def _network(cnn: CNNClassifier, X: Value) -> Answer:
     shape = cnn.image_shape_
     network = cnn._network_with_maps()
-    outputs = _run_network(
-        network,
-        X.cast(np.float32),
-        shape,
-        views_of(cnn.test_time_augmentation, shape),
-    )
+    views = views_of(cnn.test_time_augmentation, shape)
+    outputs = _run_network(network, X.cast(np.float32), shape, views)
     n_columns, n_outputs = network.output_shape[1], cnn.model_.output_shape[1]
     n_maps = n_columns - n_outputs
     proba = outputs.apply("Slice", [n_maps], [n_columns], [1])
@@ -213,37 +190,26 @@ def _network(cnn: CNNClassifier, X: Value) -> Answer:
 def typicality(typical: dict[str, Any], spaces: Sequence[Sequence[Value]]) -> Value:
     """Add the p-values that ``p_values`` computes, of shape (n,)."""
     counts, n_compared = [], 0
-    for references, own, of_member in zip(
-        typical["references"], typical["held_out"], spaces, strict=True
-    ):
+    of_members = zip(typical["references"], typical["held_out"], spaces, strict=True)
+    for references, own, of_member in of_members:
         if not references:
             continue
-        ratios = [
-            d
-            for pair in zip(references, sufficient(of_member), strict=True)
-            for d in _distances(*pair)
-        ]
-        first, *others = (
-            ratio.apply("Max", LEAST_RATIO).apply("Log") / each
-            for ratio, each in zip(ratios, typical["spread"], strict=True)
-        )
-        score = first.apply("Max", *others) - ROUNDING
+        pairs = zip(references, sufficient(of_member), strict=True)
+        ratios = [ratio for pair in pairs for ratio in _distances(*pair)]
+        with_spread = zip(ratios, typical["spread"], strict=True)
+        scores = (d.apply("Max", LEAST_RATIO).apply("Log") / s for d, s in with_spread)
+        score = join("Max", scores) - ROUNDING
         is_less = score.apply("LessOrEqual", own[np.newaxis], dtype=bool)
         counts.append(is_less.cast(np.float64).sum(1))
         n_compared += len(own)
-    first, *others = counts
     n = typical["n_samples"]
-    p = (first.apply("Sum", *others) * (n / n_compared) + 1) / (n + 1)
+    p = (join("Sum", counts) * (n / n_compared) + 1) / (n + 1)
     return p.reshape(-1)
 
 
 def _distances(reference: dict[str, np.ndarray], space: Value) -> list[Value]:
-    places, points, unit = (
-        space.cast(np.float64),
-        reference["points"],
-        reference["unit"],
-    )
-    left_over = []
+    places, left_over = space.cast(np.float64), []
+    points, unit = reference["points"], reference["unit"]
     if "components" in reference:
         x = (places - reference["mean"]) / reference["scale"]
         places = x @ _double(space, reference["components"].T)
@@ -272,16 +238,14 @@ def align(proba: Value, classes: np.ndarray, all_classes: np.ndarray) -> Value:
     return proba @ np.eye(len(all_classes))[places]
 
 
-def average(
-    members: Sequence[Value], has_class: np.ndarray, weights: np.ndarray
-) -> Value:
+def average(members: Sequence[Value], known: np.ndarray, weights: np.ndarray) -> Value:
     """Average each class over the members that have it, as ``average_members`` does.
 
     Parameters
     ----------
     members : sequence of Value
         Probabilities of shape (n, n_classes), 0 for classes that a member lacks.
-    has_class : ndarray of shape (n_members, n_classes), bool
+    known : ndarray of shape (n_members, n_classes), bool
         Whether each member was trained on each class.
     weights : ndarray of shape (n_members,)
         Weights of the members.
@@ -290,13 +254,11 @@ def average(
     -------
     Value
     """
-    first, *others = (
-        member * weight for member, weight in zip(members, weights, strict=True)
-    )
-    votes = weights @ has_class
+    weighted = (m * weight for m, weight in zip(members, weights, strict=True))
+    votes = weights @ known
     # A class that no member has stays at zero.
-    mean = first.apply("Sum", *others) / np.where(votes, votes, 1.0)
-    return mean if has_class.all() else mean / mean.sum(1)
+    mean = join("Sum", weighted) / np.where(votes, votes, 1.0)
+    return mean if known.all() else mean / mean.sum(1)
 
 
 def _run_network(
@@ -304,24 +266,21 @@ def _run_network(
 ) -> Value:
     """Add a Keras network: the mean of its outputs over views of the images."""
     if views:
-        images = _in_all_views(views, images, shape)
+        images = _in_views(views, images, shape)
     outputs = images.graph.embed(_network_as_onnx(network, shape), images)
     if views:
         outputs = outputs.reshape(len(views), -1, network.output_shape[1]).mean(0)
     return outputs
 
 
-def _in_all_views(
-    views: Sequence[View], images: Value, image_shape: tuple[int, ...]
-) -> Value:
+def _in_views(views: Sequence[View], images: Value, shape: tuple[int, ...]) -> Value:
     """Stack the images in each view; a view only moves pixels to other places."""
-    height, width, n_channels = image_shape
+    height, width, n_channels = shape
     pixels = images.reshape(0, -1, n_channels)
     places = np.arange(height * width, dtype=np.int32).reshape(1, height, width)
-    first, *others = (
-        pixels.apply("Gather", view(places).ravel(), axis=1) for view in views
-    )
-    return first.apply("Concat", *others, axis=0).reshape(-1, *image_shape)
+    moved = [view(places).ravel() for view in views]
+    in_views = (pixels.apply("Gather", each, axis=1) for each in moved)
+    return join("Concat", in_views, axis=0).reshape(-1, *shape)
 
 
 def _network_as_onnx(network: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
@@ -364,18 +323,15 @@ def _by_skl2onnx(estimator: Any, X: Value) -> Value:
     n_features = estimator.n_features_in_
     classifies = is_classifier(estimator)
     options = {id(estimator): {"zipmap": False}} if classifies else None
+    settings: dict[str, Any] = {"options": options, "target_opset": _OPSETS}
     # Some converters do not support double precision.
     for dtype, tensor_type in (
         (np.float64, data_types.DoubleTensorType),
         (np.float32, data_types.FloatTensorType),
     ):
         try:
-            model = skl2onnx.to_onnx(
-                estimator,
-                initial_types=[("X", tensor_type([None, n_features]))],
-                options=options,
-                target_opset={"": OPSET, "ai.onnx.ml": _ML_OPSET},
-            )
+            types = [("X", tensor_type([None, n_features]))]
+            model = skl2onnx.to_onnx(estimator, initial_types=types, **settings)
         except Exception as error:
             # Converters raise errors of many classes.
             root = error.__cause__ or error

@@ -12,10 +12,8 @@ TYPICALITY = "typicality"
 # Increased when an older OnnxClassifier could not read the files.
 FORMAT = 1
 _LABEL_KINDS = "Uiubf"
-_KEYS = ("skwbc_format", "skwbc_version", "classes", "classes_dtype")
-_SCORES, _KNOWN = "held_out_true_proba", "known_classes"
-_N, _LOOK, _READING = "n_typicality_samples", "appearance", "reading"
-_SEEN, _SEALED, _CONFUSION = "training_images", "has_checksum", "confusion"
+# Files name the fingerprints so. Other details have the names of their fields.
+_SEEN, _SEALED = "training_images", "has_checksum"
 # No class has a longer name, and no image more channels.
 _MOST = 10_000
 
@@ -68,26 +66,19 @@ def encode(details: Details, version: str) -> dict[str, str]:
             f"class labels of type {type(classes[0]).__name__} cannot be written; "
             "expected strings or numbers."
         )
-    dtype = "object" if is_text else classes.dtype.str
-    values: list[Any] = [FORMAT, version, classes.tolist(), dtype]
-    metadata = dict(zip(_KEYS, values, strict=True))
-    if details.held_out_true_proba is not None:
-        metadata[_SCORES] = [each.tolist() for each in details.held_out_true_proba]
-    metadata[_SEALED] = True
-    metadata[_KNOWN] = details.known_classes.tolist()
-    if details.n_typicality_samples is not None:
-        metadata[_N] = details.n_typicality_samples
-    if details.appearance is not None:
-        metadata[_LOOK] = details.appearance
-    if details.reading is not None:
-        metadata[_READING] = details.reading
-    if details.fingerprints is not None:
-        metadata[_SEEN] = details.fingerprints.astype("<u8").tobytes().hex()
-    if details.confusion is not None:
-        metadata[_CONFUSION] = details.confusion.tolist()
+    values = details._asdict() | {
+        "skwbc_format": FORMAT,
+        "skwbc_version": version,
+        "classes_dtype": "object" if is_text else classes.dtype.str,
+        _SEALED: True,
+    }
+    if (prints := values.pop("fingerprints")) is not None:
+        values[_SEEN] = prints.astype("<u8").tobytes().hex()
+    options: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False}
     return {
-        key: json.dumps(value, ensure_ascii=False, allow_nan=False)
-        for key, value in metadata.items()
+        key: json.dumps(value, default=lambda array: array.tolist(), **options)
+        for key, value in values.items()
+        if value is not None
     }
 
 
@@ -127,12 +118,9 @@ class _Damage(ValueError):
 
 
 def _decoded(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Details:
-    names = (*_KEYS, _SCORES, _KNOWN, _N, _LOOK, _READING, _SEEN, _CONFUSION)
-    values = {
-        key: json.loads(metadata[key], parse_constant=_refuse)
-        for key in names
-        if key in metadata
-    }
+    names = {"skwbc_format", "skwbc_version", "classes_dtype", _SEEN, *Details._fields}
+    present = names & metadata.keys()
+    values = {key: json.loads(metadata[key], parse_constant=_refuse) for key in present}
     version = values.get("skwbc_format")
     if not isinstance(version, int):
         raise _Damage("its metadata do not give the version of the format")
@@ -143,55 +131,45 @@ def _decoded(metadata: Mapping[str, str], n_classes: int, n_members: int) -> Det
             f"formats up to {FORMAT}. Upgrade it: pip install --upgrade skwbc"
         )
     labels = values["classes"]
-    if (
-        not isinstance(labels, list)
-        or len(labels) != n_classes
-        or not all(isinstance(each, str | int | float) for each in labels)
-    ):
+    is_list = isinstance(labels, list) and len(labels) == n_classes
+    if not is_list or not all(isinstance(each, str | int | float) for each in labels):
         raise _Damage(f"its class names are not {n_classes} labels")
     classes = np.array(labels, dtype=_dtype(values.get("classes_dtype")))
     if len(np.unique(classes)) < n_classes:
         raise _Damage("its class names are not different labels")
-    scores = values.get(_SCORES)
-    if scores is not None:
+    if (scores := values.get("held_out_true_proba")) is not None:
         scores = [np.array(each, dtype=np.float64) for each in scores]
         if len(scores) != n_members or not all(map(_are_fractions, scores)):
             raise _Damage("its held-out probabilities do not match its members")
-    mask = np.array(values.get(_KNOWN, np.full((n_members, n_classes), True)))
-    if mask.dtype != bool or mask.shape != (n_members, n_classes):
+    everything = np.full((n_members, n_classes), True)
+    mask = np.array(values.get("known_classes", everything))
+    if mask.dtype != bool or mask.shape != everything.shape:
         raise _Damage("its known classes do not match its members")
-    n_samples = values.get(_N)
-    if not (
-        n_samples is None or (isinstance(n_samples, int) and 0 < n_samples < 2**53)
-    ):
+    n_samples = values.get("n_typicality_samples")
+    is_count = isinstance(n_samples, int) and 0 < n_samples < 2**53
+    if n_samples is not None and not is_count:
         raise _Damage("its number of training samples is not a positive number")
-    appearance = values.get(_LOOK)
-    if appearance is not None:
+    if (appearance := values.get("appearance")) is not None:
         white, *lists = (appearance[key] for key in ("white", "mean", "std"))
         numbers = np.array([[white] * len(lists[0]), *lists], dtype=float)
         if numbers.ndim != 2 or not np.isfinite(numbers).all() or not white > 0:
             raise _Damage("its description of the training images is damaged")
-    reading = values.get(_READING)
-    if reading is not None:
+    if (reading := values.get("reading")) is not None:
         channels, page = reading["channels"], reading["page"]
         chosen = channels if isinstance(channels, list) else []
-        if (
-            not (channels in (None, "all") or chosen)
-            or not all(type(each) is int and 0 <= each < _MOST for each in chosen)
-            or not (page in (None, "max") or type(page) is int)
-        ):
+        right = [k for k in chosen if type(k) is int and 0 <= k < _MOST]
+        is_choice = channels in (None, "all") or (chosen and right == chosen)
+        if not is_choice or not (page in (None, "max") or type(page) is int):
             raise _Damage("its channels are damaged")
     prints = values.get(_SEEN)
     prints = prints and np.frombuffer(bytes.fromhex(prints), "<u8")
-    counts = values.get(_CONFUSION)
-    if counts is not None:
+    if (counts := values.get("confusion")) is not None:
         counts = np.array(counts)
         shape = (n_classes, n_classes)
         if counts.dtype != int or counts.shape != shape or counts.min() < 0:
             raise _Damage("its confusion matrix is damaged")
-    return Details(
-        classes, scores, mask, n_samples, appearance, reading, prints, counts
-    )
+    details = classes, scores, mask, n_samples, appearance, reading, prints, counts
+    return Details(*details)
 
 
 def _refuse(constant: str) -> None:
@@ -206,11 +184,7 @@ def _dtype(name: Any) -> np.dtype:
     if name == "object":
         return np.dtype(object)
     # A name could ask for a huge array.
-    if (
-        isinstance(name, str)
-        and name.lstrip("<>|=")[:1] in tuple(_LABEL_KINDS)
-        and len(name) < 8
-        and (dtype := np.dtype(name)).itemsize <= 4 * _MOST
-    ):
+    is_kind = isinstance(name, str) and name.lstrip("<>|=")[:1] in [*_LABEL_KINDS]
+    if is_kind and len(name) < 8 and (dtype := np.dtype(name)).itemsize <= 4 * _MOST:
         return dtype
     raise _Damage(f"labels cannot have the type {str(name)[:40]!r}")

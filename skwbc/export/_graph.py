@@ -1,6 +1,6 @@
 """An ONNX graph that is built node by node."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,9 +64,8 @@ class Value:
             The first output.
         """
         inputs = [self, *map(self.graph.constant, others)]
-        name = self.graph.add_node(
-            operator, [each.name for each in inputs], n_outputs, attributes
-        )
+        names = [each.name for each in inputs]
+        name = self.graph.add_node(operator, names, n_outputs, attributes)
         return Value(self.graph, name, np.dtype(self.dtype if dtype is None else dtype))
 
     def _combine(self, operator: str, other: Any) -> "Value":
@@ -107,6 +106,12 @@ class Value:
     def reshape(self, *shape: int) -> "Value":
         """Change the shape; 0 keeps a length, and -1 stands for the rest."""
         return self.apply("Reshape", shape)
+
+
+def join(operator: str, values: Iterable[Value], **attributes: Any) -> Value:
+    """Add a node that takes any number of tensors."""
+    first, *others = values
+    return first.apply(operator, *others, **attributes)
 
 
 class Graph:
@@ -199,19 +204,13 @@ class Graph:
         """
         for name, (value, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [value.name], [name]))
-        graph = helper.make_graph(
-            self._nodes,
-            "skwbc",
-            [_info(each.name, each.dtype, shape) for each, shape in inputs.items()],
-            [_info(name, each.dtype, shape) for name, (each, shape) in outputs.items()],
-            list(self._constants.values()),
-        )
-        model = helper.make_model(
-            graph,
-            producer_name="skwbc",
-            ir_version=IR_VERSION,
-            opset_imports=[helper.make_opsetid(*each) for each in self._opsets.items()],
-        )
+        ins = [_info(each.name, each.dtype, shape) for each, shape in inputs.items()]
+        outs = [_info(name, each.dtype, of) for name, (each, of) in outputs.items()]
+        constants = list(self._constants.values())
+        graph = helper.make_graph(self._nodes, "skwbc", ins, outs, constants)
+        opsets = [helper.make_opsetid(*each) for each in self._opsets.items()]
+        versions = {"ir_version": IR_VERSION, "opset_imports": opsets}
+        model = helper.make_model(graph, producer_name="skwbc", **versions)
         helper.set_model_props(model, dict(metadata))
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -7,7 +7,7 @@ from skwbc.augmentation._appearance import TINY, cell_weights, has_colours, n_sc
 from skwbc.augmentation._colour import _UNMIX
 from skwbc.augmentation._colour_statistics import _NEARLY_CYAN, _PERCENTILES, _disc
 from skwbc.augmentation._standardise import _TINY
-from skwbc.export._graph import Value
+from skwbc.export._graph import Value, join
 
 _AXES = (1, 2, 3)
 # OpenCV adds it to divisors.
@@ -93,8 +93,7 @@ def describe_look(images: Value, shape: tuple[int, ...], white: float) -> list[V
         texture.append((within.apply("Max", 0.0) + TINY).apply("Log") * 0.5)
         values = means.apply("Slice", [0], [n_channels], [1])
     if texture:
-        first, *others = texture
-        spaces.append(first.apply("Concat", *others, axis=1))
+        spaces.append(join("Concat", texture, axis=1))
     return spaces
 
 
@@ -102,10 +101,8 @@ def _with_colours(values: Value, n_channels: int) -> Value:
     """Append the differences between each channel and the one before it."""
     if n_channels == 1:
         return values
-    channels = np.arange(n_channels)
-    before, after = (
-        values.apply("Gather", which, axis=1) for which in (channels[:-1], channels[1:])
-    )
+    before = values.apply("Gather", np.arange(n_channels - 1), axis=1)
+    after = values.apply("Gather", np.arange(1, n_channels), axis=1)
     return values.apply("Concat", after - before, axis=1)
 
 
@@ -126,15 +123,9 @@ def _hsv(rgb: Value) -> Value:
         return condition.apply("Where", value, other, dtype=np.float32)
 
     # Cut at cyan: 180 is red.
-    hue = choose(
-        highest.apply("Equal", red, dtype=bool),
-        (green - blue) * sixth + 180,
-        choose(
-            highest.apply("Equal", green, dtype=bool),
-            (blue - red) * sixth + 300,
-            (red - green) * sixth + 60,
-        ),
-    )
+    is_red, is_green = (highest.apply("Equal", c, dtype=bool) for c in (red, green))
+    other = choose(is_green, (blue - red) * sixth + 300, (red - green) * sixth + 60)
+    hue = choose(is_red, (green - blue) * sixth + 180, other)
     hue = hue.apply("Mod", np.float32(360), fmod=1) * (1 / 360)
     is_cyan = hue.apply("Greater", _NEARLY_CYAN, dtype=bool)
     hue = choose(is_cyan, rgb.graph.constant(0, np.float32), hue)

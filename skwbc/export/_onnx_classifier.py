@@ -17,6 +17,10 @@ from skwbc.export._session import Session
 _AT_A_TIME = 64
 
 
+def _detail(name: str) -> property:
+    return property(lambda self: getattr(self._session.details, name))
+
+
 class OnnxClassifier(PredictsInChunks):
     """A fitted ensemble in an ONNX file, run by ONNX Runtime.
 
@@ -101,8 +105,7 @@ class OnnxClassifier(PredictsInChunks):
         """Shape of the images."""
         if len(self._session.shape) != 3:
             raise AttributeError(f"{self.path} takes rows of features, not images.")
-        height, width, channels = self._session.shape
-        return height, width, channels
+        return self._session.shape
 
     @property
     def n_features_in_(self) -> int:
@@ -267,14 +270,10 @@ class OnnxClassifier(PredictsInChunks):
         # Only scikit-learn calls this, so it has been imported.
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
 
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            transformer_tags=None,
-            regressor_tags=None,
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(two_d_array=len(self._session.shape) == 1),
-        )
+        tags = Tags("classifier", TargetTags(required=True))
+        tags.classifier_tags = ClassifierTags()
+        tags.input_tags = InputTags(two_d_array=len(self._session.shape) == 1)
+        return tags
 
     @property
     def _session(self) -> Session:
@@ -304,21 +303,10 @@ class OnnxClassifier(PredictsInChunks):
             return None
         return {"n_samples": n_samples, "watched": len(self._session.shape) == 3}
 
-    @property
-    def _appearance(self) -> dict[str, Any] | None:
-        return self._session.details.appearance
-
-    @property
-    def _reading(self) -> dict[str, Any] | None:
-        return self._session.details.reading
-
-    @property
-    def _fingerprints(self) -> np.ndarray | None:
-        return self._session.details.fingerprints
-
-    @property
-    def _confusion(self) -> np.ndarray | None:
-        return self._session.details.confusion
+    _appearance: Any = _detail("appearance")
+    _reading: Any = _detail("reading")
+    _fingerprints: Any = _detail("fingerprints")
+    _confusion: Any = _detail("confusion")
 
     def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         return ((members, p) for _, members, p in self._run(X))

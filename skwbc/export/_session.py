@@ -8,11 +8,8 @@ from skwbc._utils.onnx_sessions import first_line, open_session
 from skwbc.export._format import MEMBERS, PROBA, SAMPLES, TYPICALITY, decode
 from skwbc.export._wire import check_graph, is_sealed
 
-_DTYPES: dict[str, np.dtype] = {
-    "tensor(uint8)": np.dtype(np.uint8),
-    "tensor(float)": np.dtype(np.float32),
-    "tensor(double)": np.dtype(np.float64),
-}
+_NAMES = {"uint8": "uint8", "float": "float32", "double": "float64"}
+_DTYPES = {f"tensor({name})": np.dtype(dtype) for name, dtype in _NAMES.items()}
 # Networks compute in single precision.
 _ROUNDING = 1e-3
 _EXPECTED = "Expected a complete file written by `skwbc export`."
@@ -80,11 +77,8 @@ class Session:
             )
         samples = inputs[SAMPLES]
         self.shape: tuple[int, ...] = tuple(samples.shape[1:])
-        if (
-            samples.type not in _DTYPES
-            or len(self.shape) not in (1, 3)
-            or not all(isinstance(each, int) and each > 0 for each in self.shape)
-        ):
+        is_fixed = all(isinstance(each, int) and each > 0 for each in self.shape)
+        if samples.type not in _DTYPES or len(self.shape) not in (1, 3) or not is_fixed:
             raise ValueError(
                 f"it takes {samples.type} of shape {samples.shape}, which is neither "
                 "images nor rows of features"
@@ -117,28 +111,23 @@ class Session:
         typicality : ndarray of shape (n_samples,), float64, or None
         """
         try:
-            outputs: list[Any] = self._session.run(
-                self._outputs, {SAMPLES: np.ascontiguousarray(X)}
-            )
+            samples = {SAMPLES: np.ascontiguousarray(X)}
+            outputs = self._session.run(self._outputs, samples)
         except Exception as error:
             raise ValueError(
                 f"{self._name} failed during prediction: {first_line(error)}. "
                 f"{_EXPECTED}"
             ) from error
-        outputs = [np.asarray(each, np.float64) for each in outputs]
-        proba, member_proba, *others = outputs
-        p = others[0] if others else None
+        results = [np.asarray(each, np.float64) for each in outputs]
+        proba, member_proba, p, *_ = [*results, None]
         shape = len(X), len(self.details.classes)
+        are_p = p is None or (p.shape == (len(X),) and (abs(p - 0.5) <= 0.5).all())
         problem = ""
         if proba.shape != shape or member_proba.shape != (self.n_members, *shape):
             problem = f"probabilities of shape {proba.shape} for {len(X)} samples"
         elif any(map(_has_impossible, (proba, member_proba))):
-            problem = (
-                "probabilities that are not between 0 and 1, or do not add up to 1"
-            )
-        elif p is not None and not (
-            p.shape == (len(X),) and ((p >= 0) & (p <= 1)).all()
-        ):
+            problem = "probabilities not between 0 and 1, or that do not add up to 1"
+        elif not are_p:
             problem = "p-values that are not between 0 and 1, one for each sample"
         if problem:
             raise ValueError(f"{self._name} returned {problem}. Its file is damaged.")

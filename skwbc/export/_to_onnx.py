@@ -4,32 +4,18 @@ import os
 from typing import Any
 
 import numpy as np
-from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import replacing
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.version import __version__
-from skwbc.augmentation import ImageAugmenter
-from skwbc.augmentation._standardise import Standardisation
-from skwbc.ensemble import KFoldEnsembleClassifier, SoftVotingClassifier
+from skwbc.ensemble import KFoldEnsembleClassifier, _parts as parts
 from skwbc.ensemble._averaging import average_ensemble
-from skwbc.ensemble._parts import (
-    appearance_of,
-    expected_image_shape,
-    transformers_of,
-)
-from skwbc.export._format import (
-    MEMBERS,
-    PROBA,
-    SAMPLES,
-    TYPICALITY,
-    Details,
-    encode,
-)
+from skwbc.export import _format as form
 from skwbc.export._wire import seal
 
+Ensemble = KFoldEnsembleClassifier
 _NEEDED = ("onnx", "onnxruntime", "skl2onnx", "tf2onnx")
 # Largest allowed difference between probabilities of the ensemble and of its file.
 _TOLERANCE = 1e-5
@@ -117,74 +103,45 @@ def to_onnx(
         temporary.write_bytes(content)
 
 
-def _input(
-    ensemble: KFoldEnsembleClassifier, input_dtype: str
-) -> tuple[tuple[int, ...], np.dtype]:
+def _input(ensemble: Ensemble, input_dtype: str) -> tuple[tuple[int, ...], np.dtype]:
     """Return the shape and the type of a sample."""
     try:
-        shape = expected_image_shape(ensemble)
+        shape = parts.expected_image_shape(ensemble)
     except ValueError:
         if not hasattr(ensemble, "n_features_in_"):
             raise
         return (ensemble.n_features_in_,), np.dtype(np.float64)
-    levels = _white_levels(ensemble.estimators_[0])
-    if input_dtype == "uint8" and levels - {255}:
+    white = (parts.appearance_of(ensemble) or {}).get("white", 255)
+    if input_dtype == "uint8" and white != 255:
         raise ValueError(
-            f"The ensemble was trained on images in which white is {max(levels):g}; in "
+            f"The ensemble was trained on images in which white is {white:g}; in "
             "uint8 images it is 255. Set input_dtype='float32', or train the ensemble "
             "on uint8 images."
         )
     return shape, np.dtype(input_dtype)
 
 
-def _white_levels(estimator: Any) -> set[float]:
-    """Return the values of white for the estimators that get the original images."""
-    if isinstance(estimator, SoftVotingClassifier):
-        return set().union(*map(_white_levels, estimator.estimators_))
-    if isinstance(estimator, FeatureUnion):
-        return set().union(*map(_white_levels, transformers_of(estimator)))
-    if not isinstance(estimator, Pipeline):
-        level = getattr(estimator, "white_level_", None)
-        return set() if level is None else {level}
-    for _, step in estimator.steps:
-        levels = _white_levels(step)
-        # Steps after a standardisation get values on another scale.
-        if levels or _standardises(step):
-            return levels
-    return set()
-
-
-def _standardises(step: Any) -> bool:
-    if not isinstance(step, ImageAugmenter):
-        return False
-    return step._plan.standardisation.settings != Standardisation().settings
-
-
-def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.dtype):
+def _model(ensemble: Ensemble, shape: tuple[int, ...], dtype: np.dtype):
     # Imported here, so that skwbc.export can be imported without the extra.
     from skwbc.export._estimators import align, average, classify, typicality
-    from skwbc.export._graph import Graph, Value
+    from skwbc.export._graph import Graph, Value, join
 
     classes = ensemble.classes_
     typical = ensemble._typical_of_members(np.zeros((1, *shape), dtype))
+    own = ("held_out_true_proba", "reading", "fingerprints", "confusion")
+    details = form.Details(
+        classes=classes,
+        known_classes=ensemble.known_classes_,
+        n_typicality_samples=typical["n_samples"] if typical else None,
+        appearance=ensemble._appearance if len(shape) == 3 else None,
+        **{name: getattr(ensemble, f"_{name}", None) for name in own},
+    )
     try:
-        metadata = encode(
-            Details(
-                classes,
-                getattr(ensemble, "_held_out_true_proba", None),
-                ensemble.known_classes_,
-                typical["n_samples"] if typical else None,
-                ensemble._appearance if len(shape) == 3 else None,
-                getattr(ensemble, "_reading", None),
-                getattr(ensemble, "_fingerprints", None),
-                getattr(ensemble, "_confusion", None),
-            ),
-            __version__,
-        )
+        metadata = form.encode(details, __version__)
     except ValueError as error:
         raise ValueError(f"The ensemble cannot be written as ONNX: {error}") from error
     graph = Graph()
-    samples = Value(graph, SAMPLES, dtype)
+    samples = Value(graph, form.SAMPLES, dtype)
     members, spaces = [], []
     for number, member in enumerate(ensemble.estimators_, start=1):
         try:
@@ -196,22 +153,19 @@ def _model(ensemble: KFoldEnsembleClassifier, shape: tuple[int, ...], dtype: np.
         members.append(align(proba, member.classes_, classes))
         spaces.append(space)
     mean = average(members, ensemble.known_classes_, np.ones(len(members)))
-    first, *others = (member.apply("Unsqueeze", [0]) for member in members)
+    stacked = (member.apply("Unsqueeze", [0]) for member in members)
     n, k = "n", len(classes)
     outputs: dict[str, tuple[Value, tuple]] = {
-        PROBA: (mean, (n, k)),
-        MEMBERS: (first.apply("Concat", *others, axis=0), (len(members), n, k)),
+        form.PROBA: (mean, (n, k)),
+        form.MEMBERS: (join("Concat", stacked, axis=0), (len(members), n, k)),
     }
     if typical is not None:
-        outputs[TYPICALITY] = (typicality(typical, spaces), (n,))
+        outputs[form.TYPICALITY] = (typicality(typical, spaces), (n,))
     return graph.build({samples: (n, *shape)}, outputs, metadata)
 
 
 def _check_predictions(
-    ensemble: KFoldEnsembleClassifier,
-    content: bytes,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
+    ensemble: Ensemble, content: bytes, shape: tuple[int, ...], dtype: np.dtype
 ) -> None:
     """Compare predictions of the file with those of the ensemble.
 
@@ -227,7 +181,7 @@ def _check_predictions(
         X: Any = rng.integers(256, size=(_N_TEST_SAMPLES, *shape), dtype=np.uint8)
     else:
         # On the scale of the training images.
-        white = (appearance_of(ensemble) or {}).get("white", 1.0)
+        white = (parts.appearance_of(ensemble) or {}).get("white", 1.0)
         X = (rng.random((_N_TEST_SAMPLES, *shape)) * white).astype(dtype)
     chunks = list(ensemble._answer_in_chunks(X))
     expected_members = np.concatenate([members for members, _ in chunks], axis=1)

@@ -200,6 +200,8 @@ def test_images_of_floats(cells, new, tmp_path):
     clf = ensemble(ImageAugmenter(samplewise_center=True), cnn())
     clf.fit(cells.images / np.float32(255), cells.target)
     compare(clf, new / np.float32(255), tmp_path / "c.onnx", input_dtype="float32")
+    with pytest.raises(ValueError, match="white is 1.*input_dtype='float32'"):
+        to_onnx(clf, tmp_path / "b.onnx")
     # Colour statistics depend on the value of white, which differs in uint8 images.
     clf = ensemble(ColourStatistics(), StandardScaler(), linear())
     clf.fit(cells.images / 255, cells.target)
