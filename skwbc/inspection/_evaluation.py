@@ -4,12 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-)
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skwbc._utils.labels import encode_labels
@@ -83,17 +78,16 @@ def score_predictions(
     predictions : Predictions
         For the same samples.
     """
-    y, proba = classes[codes], predictions.proba
+    y, proba, overlap = classes[codes], predictions.proba, predictions.trained_on
     predicted = most_probable(classes, proba)
-    precision, recall, _, support = precision_recall_fscore_support(
-        y, predicted, labels=classes, zero_division=np.nan
-    )
+    how = {"labels": classes, "zero_division": np.nan}
+    precision, recall, _, support = precision_recall_fscore_support(y, predicted, **how)
     # Sums of members in single precision are off by more than scikit-learn allows.
     sums = proba.sum(axis=1, keepdims=True)
     whole = proba / np.where(np.abs(sums - 1) < 1e-9, 1, sums)
     return {
         "n_samples": len(y),
-        "accuracy": float(accuracy_score(y, predicted)),
+        "accuracy": float((y == predicted).mean()),
         "balanced_accuracy": float(np.mean(recall[support > 0])),
         "log_loss": float(log_loss(y, whole, labels=classes)),
         "classes": [str(label) for label in classes],
@@ -106,16 +100,12 @@ def score_predictions(
             for k, label in enumerate(classes)
         },
         "confusion_matrix": confusion_matrix(y, predicted, labels=classes).tolist(),
-        "typicality": _score_typicality(predictions, y == predicted),
-        "n_trained_on": None
-        if predictions.trained_on is None
-        else int(predictions.trained_on.sum()),
+        "typicality": _typicality(predictions, y == predicted),
+        "n_trained_on": None if overlap is None else int(overlap.sum()),
     }
 
 
-def _score_typicality(
-    predictions: Predictions, right: np.ndarray
-) -> dict[str, Any] | None:
+def _typicality(predictions: Predictions, right: np.ndarray) -> dict[str, Any] | None:
     if predictions.p is None:
         return None
     unlike = predictions.unlike
@@ -131,14 +121,13 @@ def _score_typicality(
 def class_table(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a row with recall, precision and predictions of each class."""
     labels = scores["classes"]
-    rows = []
+    columns, rows = [f"as {label}" for label in labels], []
     for label, counts in zip(labels, scores["confusion_matrix"], strict=True):
         of_class = scores["per_class"][label]
         row = {"true class": label, "images": of_class["support"]}
         for name in ("recall", "precision"):
             value = of_class[name]
             row[name] = "-" if value is None else f"{value:.3f}"
-        columns = [f"as {label}" for label in labels]
         rows.append(row | dict(zip(columns, counts, strict=True)))
     return rows
 
@@ -236,12 +225,9 @@ def _record_of(member: Any) -> TrainingRecord:
 
 def _boosting_record(boosting: Any) -> TrainingRecord:
     """Return the metrics of gradient boosting, without those before the first tree."""
-    if boosting.scoring == "loss":
-        # scikit-learn records the negative loss.
-        name, sign = "loss", -1.0
-    else:
-        name = boosting.scoring if isinstance(boosting.scoring, str) else "score"
-        sign = 1.0
+    name = boosting.scoring if isinstance(boosting.scoring, str) else "score"
+    # scikit-learn records the negative loss.
+    sign = -1.0 if name == "loss" else 1.0
     history = {name: sign * boosting.train_score_[1:]}
     if len(boosting.validation_score_):
         history[f"val_{name}"] = sign * boosting.validation_score_[1:]

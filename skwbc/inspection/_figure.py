@@ -17,7 +17,5 @@ class ShownFigure(Figure):
         stream = io.BytesIO()
         self.savefig(stream, format="png")
         data = base64.b64encode(stream.getvalue()).decode()
-        return (
-            f'<img style="max-width: 100%" alt="Figure" '
-            f'src="data:image/png;base64,{data}">'
-        )
+        source = f"data:image/png;base64,{data}"
+        return f'<img style="max-width: 100%" alt="Figure" src="{source}">'

@@ -111,9 +111,8 @@ def grad_cam(estimator: Any, X: Any, *, target: Any = None) -> np.ndarray:
             # Only the networks that were trained on a class can explain it.
             chosen = np.isin(labels, network.classes_)
             if chosen.any():
-                maps[rows][chosen] += weight * _maps_of(
-                    network, inputs[chosen], labels[chosen], X.shape[1:3]
-                )
+                some = network, inputs[chosen], labels[chosen]
+                maps[rows][chosen] += weight * _maps_of(*some, X.shape[1:3])
         if network is None:
             raise ValueError(
                 f"grad_cam explains Keras networks, but this "
@@ -172,17 +171,15 @@ def plot_grad_cam(
     X = check_images(X, "plot_grad_cam")
     check_consistent_length(X, y_true)
     images = read_rows(X, slice(None))
-    predicted = estimator.predict(images)
-    labels = predicted
+    labels = predicted = estimator.predict(images)
     if target is not None:
         labels = _check_target(target, estimator, len(images))
     maps = grad_cam(estimator, images, target=labels)
     truths = true_names(y_true, estimator.classes_, len(images))
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    figure, grid = new_grid(
-        rows, 2 * columns, figsize=(3.6 * columns + 0.4, 2.3 * rows)
-    )
+    size = (3.6 * columns + 0.4, 2.3 * rows)
+    figure, grid = new_grid(rows, 2 * columns, figsize=size)
     style = {"cmap": "inferno", "alpha": 0.5, "vmin": 0, "vmax": 1} | kwargs
     # Neighbouring axes are pairs of an image and its map.
     pairs = grid.reshape(-1, 2)
@@ -197,8 +194,7 @@ def plot_grad_cam(
         heatmap = covered.imshow(maps[k], **style)
         if maps[k].min() < 0.5 < maps[k].max():
             covered.contour(maps[k], levels=[0.5], colors="white", linewidths=1.0)
-        name = shown(labels[k])
-        covered.set_title(f"for {name}", fontsize=9, parse_math=False)
+        covered.set_title(f"for {shown(labels[k])}", fontsize=9, parse_math=False)
     bar = figure.colorbar(heatmap, ax=grid, shrink=0.8, aspect=40, pad=0.01)
     bar.set_label("support for the class", fontsize=9)
     return figure
@@ -217,9 +213,7 @@ def _check_target(target: Any, estimator: Any, n_samples: int) -> np.ndarray:
     return estimator.classes_[encode_labels(labels, estimator.classes_)]
 
 
-def _networks_in(
-    estimator: Any, images: Any, weight: float
-) -> Iterator[tuple[Any, Any, float]]:
+def _networks_in(estimator: Any, images: Any, weight: float) -> Iterator[tuple]:
     """Yield the networks of a fitted classifier, their inputs and their weights."""
     if isinstance(estimator, KFoldEnsembleClassifier):
         for member in estimator.estimators_:
@@ -284,12 +278,8 @@ def _frozen_networks(pipeline: Pipeline) -> Any:
 
 
 def _is_network(estimator: Any) -> bool:
-    # Checked first, because importing CNNClassifier loads Keras.
-    if not hasattr(estimator, "model_"):
-        return False
-    from skwbc.cnn import CNNClassifier
-
-    return isinstance(estimator, CNNClassifier)
+    # Importing CNNClassifier would load Keras.
+    return hasattr(estimator, "model_") and hasattr(estimator, "test_time_augmentation")
 
 
 def _maps_of(

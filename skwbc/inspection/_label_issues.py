@@ -131,7 +131,6 @@ def find_label_issues(
             "y are the training samples in the order in which the ensemble was fitted. "
             "If they are, the ensemble failed to learn these classes, and the issues "
             "mean little.",
-            UserWarning,
             stacklevel=2,
         )
     score = proba[np.arange(len(codes)), codes]
@@ -211,15 +210,10 @@ def plot_label_issues(
             f"issues has image {rows.max()}, but X has only {len(X)}. Pass the X that "
             "find_label_issues was called with."
         )
-    return draw_grid(
-        read_rows(X, rows),
-        np.array([list(row["probabilities"].values()) for row in issues]),
-        list(issues[0]["probabilities"]),
-        [_title(row) for row in issues],
-        [row["given"] for row in issues],
-        columns,
-        **kwargs,
-    )
+    proba = np.array([list(row["probabilities"].values()) for row in issues])
+    labels, y = list(issues[0]["probabilities"]), [row["given"] for row in issues]
+    titles, images = [*map(_title, issues)], read_rows(X, rows)
+    return draw_grid(images, proba, labels, titles, y, columns, **kwargs)
 
 
 def check_oof_proba(estimator: Any, **data: Any) -> np.ndarray:

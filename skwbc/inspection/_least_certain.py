@@ -93,12 +93,6 @@ def plot_least_certain(
         agreement = f"{agreeing[k]} of {len(members)} members"
         name = shown(os.path.basename(names[k]))
         titles.append(title | {"label": f"{name}\n{title['label']}\n{agreement}"})
-    return draw_grid(
-        read_rows(X, order),
-        proba[order],
-        labels,
-        titles,
-        [truths[k] for k in order],
-        columns,
-        **kwargs,
-    )
+    images, shown_truths = read_rows(X, order), [truths[k] for k in order]
+    how = labels, titles, shown_truths, columns
+    return draw_grid(images, proba[order], *how, **kwargs)

@@ -116,36 +116,30 @@ def find_near_duplicates(
     """
     X = check_images(X, "find_near_duplicates")
     names = sample_names(X, names)
-    masks = None if splits is None else [_as_masks(each, len(names)) for each in splits]
+    masks = [_as_masks(each, len(names)) for each in splits or ()]
     candidates = list(islice(_similar(_spectra(X), _CANDIDATE), _MOST_PAIRS + 1))
     if len(candidates) > _MOST_PAIRS:
         warnings.warn(
             f"More than {_MOST_PAIRS:,} pairs of images look alike; the search stopped "
             "there. Search in parts of the images.",
-            UserWarning,
             stacklevel=2,
         )
     candidates.sort(key=lambda pair: -pair[2])
-    pairs = [
-        pair
-        for pair in _looked_at_again(X, candidates[:_MOST_LOOKS])
-        # Rounding can make the correlation of a copy slightly smaller than 1.
-        if pair[2] >= threshold - 1e-4
-    ]
+    looked_at = _looked_at_again(X, candidates[:_MOST_LOOKS])
+    # Rounding can make the correlation of a copy slightly smaller than 1.
+    pairs = [pair for pair in looked_at if pair[2] >= threshold - 1e-4]
     pairs.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
+
+    def leaks(a: int, b: int) -> bool:
+        return any((t[a] and h[b]) or (t[b] and h[a]) for t, h in masks)
+
     return [
         {
             "first": first,
             "second": second,
             "images": (names[first], names[second]),
             "similarity": similarity,
-            "leaks": None
-            if masks is None
-            else any(
-                (train[first] and held_out[second])
-                or (train[second] and held_out[first])
-                for train, held_out in masks
-            ),
+            "leaks": None if splits is None else leaks(first, second),
         }
         for first, second, similarity in pairs
     ]
@@ -162,12 +156,10 @@ def _looked_at_again(
 
     for first, second, _ in pairs:
         whole = details(first)
-        inner = details(second)[_SLIDE:-_SLIDE, _SLIDE:-_SLIDE]
-        similarity = max(
-            float(cv2.matchTemplate(whole, np.ascontiguousarray(turned), _HOW).max())
-            for (turned,) in _orientations(inner[np.newaxis])
-        )
-        yield first, second, min(1.0, similarity)
+        inner = details(second)[np.newaxis, _SLIDE:-_SLIDE, _SLIDE:-_SLIDE]
+        turned = (np.ascontiguousarray(each) for (each,) in _orientations(inner))
+        scores = (cv2.matchTemplate(whole, each, _HOW).max() for each in turned)
+        yield first, second, min(1.0, float(max(scores)))
 
 
 def _details(image: np.ndarray) -> np.ndarray:

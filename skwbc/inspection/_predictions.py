@@ -145,28 +145,21 @@ def describe_predictions(
             "sample."
         )
     labels = [str(label) for label in estimator.classes_]
+    agreeing = count_agreeing(members, proba)
     rows = [
         {
             "image": str(name),
             "predicted": labels[row.argmax()],
             "probabilities": dict(zip(labels, row.tolist(), strict=True)),
-            "agreement": int(agreement),
-            "typicality": each,
-            "trained_on": on,
+            "agreement": int(agreeing[k]),
+            "typicality": None if p is None else float(p[k]),
+            "trained_on": None if overlap is None else bool(overlap[k]),
         }
-        for name, row, agreement, each, on in zip(
-            names,
-            proba,
-            count_agreeing(members, proba),
-            [None] * len(proba) if p is None else p.tolist(),
-            [None] * len(proba) if overlap is None else overlap.tolist(),
-            strict=True,
-        )
+        for k, (name, row) in enumerate(zip(names, proba, strict=True))
     ]
     if coverage is not None:
         sets = prediction_sets(estimator, [(members, p)], coverage)
-        for row, order, inside in zip(
-            rows, (-proba).argsort(axis=1), sets, strict=True
-        ):
+        orders = (-proba).argsort(axis=1)
+        for row, order, inside in zip(rows, orders, sets, strict=True):
             row["set"] = [labels[k] for k in order if inside[k]]
     return rows

@@ -34,10 +34,8 @@ def sample_names(X: Any, names: Sequence[Any] | None, default: str = "{}") -> li
     """
     n_samples = num_samples(X)
     if names is None:
-        if isinstance(X, ImageFiles):
-            names = X.filenames
-        else:
-            names = [default.format(position) for position in range(n_samples)]
+        numbered = [default.format(position) for position in range(n_samples)]
+        names = X.filenames if isinstance(X, ImageFiles) else numbered
     if len(names) != n_samples:
         raise ValueError(
             f"Got {len(names)} names for {n_samples} samples; expected one per sample."

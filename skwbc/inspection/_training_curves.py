@@ -110,24 +110,17 @@ class TrainingCurvesDisplay(Display):
             If matplotlib is not installed.
         """
         records = training_records(estimator)
-        metrics = [
-            name
-            for name in records[0].history
-            if not name.startswith("val_")
-            and all(name in record.history for record in records)
-        ]
+        names = set.intersection(*(set(record.history) for record in records))
+        metrics = sorted(name for name in names if not name.startswith("val_"))
         if metric not in metrics:
             raise ValueError(
                 f"metric={metric!r} was not recorded. Expected one of {metrics}; its "
                 "values on the held-out fold are plotted with it."
             )
-        display = cls(
-            [record.history[metric] for record in records],
-            [record.history.get(f"val_{metric}") for record in records],
-            [record.best for record in records],
-            metric=metric,
-            unit=records[0].unit,
-        )
+        train = [record.history[metric] for record in records]
+        held_out = [record.history.get(f"val_{metric}") for record in records]
+        best = [record.best for record in records]
+        display = cls(train, held_out, best, metric=metric, unit=records[0].unit)
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, *, ax: "Axes | None" = None, **kwargs: Any) -> Self:
@@ -170,14 +163,10 @@ class TrainingCurvesDisplay(Display):
                 style = line_style(kwargs, color=colour, **held_out)
                 line, kept = _plot_curve(ax, validation, style), validation
                 self.validation_lines_[-1] = line
-            ax.plot(
-                best, kept[best - 1], "o", ms=11, mfc="white", mec=line.get_color(),
-                mew=1.5, zorder=3,
-            )  # fmt: skip
-            ax.annotate(
-                str(fold + 1), (best, kept[best - 1]), ha="center", va="center",
-                fontsize=8, zorder=4,
-            )  # fmt: skip
+            ring: dict[str, Any] = {"ms": 11, "mfc": "white", "mew": 1.5, "zorder": 3}
+            ax.plot(best, kept[best - 1], "o", mec=line.get_color(), **ring)
+            text: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
+            ax.annotate(str(fold + 1), (best, kept[best - 1]), zorder=4, **text)
         ax.plot([], [], color="0.3", label="training", **training)
         if any(self.validation_lines_):
             ax.plot([], [], color="0.3", label="held-out fold", **held_out)
