@@ -33,6 +33,9 @@ from skwbc.inspection import plot_predictions
 
 X, y = make_blood_cells(30, image_size=(48, 48), random_state=0)
 X_test, y_test = make_blood_cells(4, image_size=(48, 48), random_state=1)
+# With your own images, and load_image_folder from skwbc.datasets:
+# cells, apart = load_image_folder("cells"), load_image_folder("apart")
+# X, y, X_test, y_test = cells.images, cells.target, apart.images, apart.target
 
 augmenter = ImageAugmenter(
     rescale=1 / 255,

@@ -31,6 +31,9 @@ from skwbc.uncertainty import expected_calibration_error
 
 X, y = make_blood_cells(30, image_size=(48, 48), random_state=0)
 X_test, y_test = make_blood_cells(200, image_size=(48, 48), random_state=1)
+# With your own images, and load_image_folder from skwbc.datasets:
+# cells, apart = load_image_folder("cells"), load_image_folder("apart")
+# X, y, X_test, y_test = cells.images, cells.target, apart.images, apart.target
 ensemble = KFoldEnsembleClassifier(
     make_pipeline(
         ColourStatistics(), StandardScaler(), LogisticRegression(C=100, max_iter=5000)

@@ -12,11 +12,14 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import entr
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skwbc._utils.labels import encode_labels
-from skwbc._utils.probabilities import lacks_probabilities
+from skwbc._utils.probabilities import (
+    entropies,
+    information_of,
+    lacks_probabilities,
+)
 from skwbc._utils.sklearn_compat import Interval, validated
 from skwbc.ensemble._averaging import average_members, first_choices
 
@@ -62,7 +65,7 @@ def predictive_entropy(proba_members: Any, *, known_classes: Any = None) -> np.n
     array([0.693])
     """
     proba, mask = check_members(proba_members, known_classes)
-    return entr(average_members(proba, mask)).sum(axis=1)
+    return entropies(average_members(proba, mask))
 
 
 def mutual_information(proba_members: Any, *, known_classes: Any = None) -> np.ndarray:
@@ -99,10 +102,7 @@ def mutual_information(proba_members: Any, *, known_classes: Any = None) -> np.n
     array([0.])
     """
     proba, mask = check_members(proba_members, known_classes)
-    entropy_of_mean = entr(average_members(proba, mask)).sum(axis=1)
-    mean_of_entropies = np.nanmean(entr(proba).sum(axis=2), axis=0)
-    # Rounding, and members that lack a class, can make it negative.
-    return np.maximum(entropy_of_mean - mean_of_entropies, 0.0)
+    return information_of(proba, average_members(proba, mask))
 
 
 def vote_disagreement(proba_members: Any) -> np.ndarray:

@@ -11,17 +11,24 @@ from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[1]
 _NOT_RUN = re.compile(r"<!--\s*not run:\s*(?P<reason>\S.*?)\s*-->\s*", re.DOTALL)
+_NEEDS = re.compile(r"<!--\s*needs:\s*(?P<package>\w+)(?P<images> images)?\s*-->\s*")
 _MADE = {"_build", "auto_examples", "generated"}
 
 
 @dataclass
 class Block:
-    """A fenced block: language, text, first line, and why it is not run, if so."""
+    """A fenced block: language, text, first line, and why it is not run, if so.
+
+    `needs` is a package without which it is not run; `images_only`, that it takes no
+    tables.
+    """
 
     language: str
     text: str
     line: int
     not_run: str | None = None
+    needs: str | None = None
+    images_only: bool = False
 
     @property
     def commands(self) -> list[list[str]]:
@@ -49,15 +56,20 @@ class Page:
 
 def read_page(path: Path) -> Page:
     page = Page(path)
-    not_run = None
-    # A "not run" mark applies only to the code block directly after it.
+    not_run = needs = None
+    # A mark applies only to the code block directly after it.
     for token in MarkdownIt("commonmark").parse(path.read_text(encoding="utf-8")):
         if token.type == "fence":
             assert token.map is not None
             words = token.info.split() or [""]
             line = token.map[0] + 2
-            page.blocks.append(Block(words[0], token.content, line, not_run))
-        mark = _NOT_RUN.fullmatch(token.content) if token.type == "html_block" else None
+            block = Block(words[0], token.content, line, not_run)
+            if needs:
+                block.needs, block.images_only = needs["package"], bool(needs["images"])
+            page.blocks.append(block)
+        is_mark = token.type == "html_block"
+        mark = _NOT_RUN.fullmatch(token.content) if is_mark else None
+        needs = _NEEDS.fullmatch(token.content) if is_mark else None
         not_run = mark["reason"] if mark else None
     return page
 

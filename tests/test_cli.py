@@ -176,7 +176,7 @@ def test_channels_are_remembered(tmp_path, capsys):
     train += ["--image-size", "16"]
     for options, message in (
         ([], "Choose one by page=0"),
-        (["--page", "0"], "4 channel(s) of 16 bits"),
+        (["--page", "0"], "4 channels of 16 bits"),
         (["--channels", "0,x"], "expected numbers from 0"),
         (["--channels", "4", "--page", "0"], "there is no channel 4"),
     ):
@@ -442,6 +442,53 @@ def test_predict(model, folder, tmp_path, capsys):
     code, out, _ = run(capsys, "predict", model, folder)
     assert code == 0
     assert out.count(" of 2") == 32
+
+
+@pytest.mark.filterwarnings("default:.* have no label:UserWarning")
+def test_sorted_by_doubt_and_labelled(model, onnx, folder, tmp_path, capsys):
+    """The table of doubtful images is one of labels, once it is filled in."""
+    table = tmp_path / "next.csv"
+    command = ["predict", model, folder, "--sort", "doubt", "--json", "--csv", table]
+    code, out, _ = run(capsys, *command)
+    assert code == 0
+    order = [row["image"] for row in json.loads(out)]
+    assert sorted(order) == sorted(map(str, folder.glob("*/*")))
+    _, same, _ = run(capsys, "predict", onnx, folder, "--sort", "doubt", "--json")
+    assert [row["image"] for row in json.loads(same)] == order
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == order
+    assert {row["label"] for row in rows} == {""}
+    for row in rows[4:]:
+        row["label"] = os.path.basename(os.path.dirname(row["file"]))
+    with open(table, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    code, _, err = run(
+        capsys, "train", folder, "--labels", table, "--model", tmp_path / "m.joblib",
+        "--recipe", "article", "--epochs", 1, "--folds", 2, "--image-size", 24,
+    )  # fmt: skip
+    assert code == 0, err
+    assert f"4 of {len(rows)} rows of {table} have no label and were left out" in err
+
+
+def test_explained_predictions(model, onnx, folder, tmp_path, capsys):
+    why = tmp_path / "why"
+    one = next((folder / "monocyte").iterdir())
+    code, out, _ = run(capsys, "predict", model, one, "--explain", why)
+    assert code == 0
+    assert "Predicted: 1 " in out
+    (picture,) = why.iterdir()
+    assert picture.name == f"0001_{one.stem}.png"
+    assert picture.read_bytes()[1:4] == b"PNG"
+    code, _, err = run(capsys, "predict", model, one, "--explain", why)
+    assert code == 2
+    assert "is not an empty folder" in err
+    code, _, err = run(capsys, "predict", onnx, one, "--explain", tmp_path / "no")
+    assert code == 2
+    assert "needs the joblib file" in err
+    assert not (tmp_path / "no").exists()
 
 
 def test_prediction_sets(model, folder, tmp_path, capsys):
@@ -871,7 +918,7 @@ WRONG_USE = [
     ([*GROUPED, "{raw}/c.raw"], "could not be read as comma-separated"),
     ([*GROUPED, "{raw}/labels.txt"], "expected one column 'filename'"),
     ([*GROUPED, "{raw}/other.csv"], "no group for 32 of 32 images: basophil/cell_"),
-    ([*GROUPED, "{raw}/one.csv"], "only 1 group(s); 5 folds need"),
+    ([*GROUPED, "{raw}/one.csv"], "only 1 group; 5 folds need"),
     ([*GROUPED, "{raw}/none.csv"], "'0001.png', 'A': expected class folder"),
     (["train", "{folder}", "--model", "m", "--report", "no/r.html"], "folder that"),
     (["train", "{folder}", "--model", "m", "--report", "r.txt"], "expected a .html"),

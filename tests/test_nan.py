@@ -329,7 +329,7 @@ def test_a_report_of_folds_that_stopped_at_different_epochs(cells, tmp_path):
     ensemble.estimators_[1].history_["loss"][3] = np.nan
     write_training_report(tmp_path / "r.html", ensemble, X, y)
     text = (tmp_path / "r.html").read_text()
-    assert "5 of 24 images were held out only by members whose training" in text
+    assert "5 of 24 images: held out only by members whose training" in text
     losses = [member.history_["loss"] for member in ensemble.estimators_]
     first, last = (
         np.mean([losses[0][0], losses[1][0]]),

@@ -297,3 +297,20 @@ def test_sample_weights_reach_the_classifiers_of_features(cells):
     )
     assert_allclose(ones, plain, atol=1e-6)
     assert np.abs(weighted - plain).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "meant"),
+    [
+        ("compact", "epochs", "estimator__network__cnn__epochs"),
+        ("article", "estimator__epochs", "estimator__cnn__epochs"),
+        ("features", "C", "estimator__linear__logistic__C"),
+        ("features", "randomstate", "random_state"),
+    ],
+)
+def test_a_wrong_name_of_a_parameter_is_answered_with_its_path(recipe, given, meant):
+    with pytest.raises(ValueError, match="has no parameter") as error:
+        make_cell_classifier(recipe).set_params(**{given: 1})
+    assert str(error.value) == (
+        f"KFoldEnsembleClassifier has no parameter {given!r}; expected {meant}."
+    )

@@ -55,6 +55,21 @@ def shown(name: Any, keep: str = "") -> str:
     return _replaced(str(name), keep, _escaped)
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as "1 image" or "1,200 images".
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    noun : str
+        The noun, or several words, for one.
+    plural : str, default=""
+        The same for other numbers; by default `noun` with an "s".
+    """
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
+
+
 def shown_json(text: str) -> str:
     r"""Return a JSON document with escapes of JSON, such as ``\u009b``."""
     return _replaced(text, "\n", lambda each: json.dumps(each)[1:-1])

@@ -45,3 +45,38 @@ def most_probable(classes: np.ndarray, proba: np.ndarray) -> np.ndarray:
             "check the warnings of fit, and fit again."
         )
     return classes[proba.argmax(axis=1)]
+
+
+def entropies(proba: np.ndarray) -> np.ndarray:
+    """Return the entropy of each row of class probabilities, in nats.
+
+    Parameters
+    ----------
+    proba : ndarray of shape (..., n_classes)
+        Probabilities. A row with NaN has the entropy NaN.
+
+    Returns
+    -------
+    ndarray of shape (...)
+    """
+    # Not -0.0 for a sure row.
+    return 0.0 - (proba * np.log(np.where(proba > 0, proba, 1.0))).sum(axis=-1)
+
+
+def information_of(members: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the mutual information of class and member.
+
+    Parameters
+    ----------
+    members : ndarray of shape (n_members, n_samples, n_classes)
+        Probabilities of each member.
+    mean : ndarray of shape (n_samples, n_classes)
+        Those of the ensemble.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+    """
+    information = entropies(mean) - np.nanmean(entropies(members), axis=0)
+    # Rounding, and members that lack a class, can make it negative.
+    return np.maximum(information, 0.0)

@@ -12,12 +12,12 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
 
-from skwbc._utils.files import MAX_PIXELS, reason
+from skwbc._utils.files import MAX_PIXELS, reason, replacing
 from skwbc._utils.names import shown
 from skwbc._utils.recipe_names import RecipeName
 from skwbc._utils.version import __version__
@@ -36,9 +36,11 @@ from skwbc.cli._data import (
 from skwbc.cli._fields import count, crop, warn_of_fields
 from skwbc.cli._files import (
     check_model,
+    check_new_folder,
     check_not_read,
     check_output,
     check_report,
+    leave_no_fonts,
     write_table,
 )
 from skwbc.cli._groups import GroupTable
@@ -55,6 +57,9 @@ from skwbc.cli._options import (
 
 if TYPE_CHECKING:
     from skwbc.inspection._predictions import Predictions
+
+# Images that `predict --sort doubt` chooses one by one; the rest are sorted.
+_N_DIVERSE = 100
 
 app = typer.Typer(
     name="skwbc",
@@ -353,6 +358,7 @@ def evaluate(
             cells.target,
             names=cells.filenames,
             command=context.obj,
+            model_file=model,
         )
     if as_json:
         display.print_json(scores)
@@ -380,6 +386,21 @@ def predict(
             "class for this fraction of images, such as 0.9.",
         ),
     ] = None,
+    sort: Annotated[
+        Literal["name", "doubt"],
+        typer.Option(
+            help="With doubt, the images come first whose labels would teach the model "
+            "most. The table of --csv gets an empty column for labels, which `train "
+            "--labels` takes once it is filled in."
+        ),
+    ] = "name",
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a picture of each image with the regions that speak for "
+            "its class (Grad-CAM), in the order of the table."
+        ),
+    ] = None,
     trust: Trust = False,
     max_pixels: MaxPixels = MAX_PIXELS,
     as_json: Json = False,
@@ -391,6 +412,9 @@ def predict(
     from skwbc.datasets._gather import gather_images
     from skwbc.inspection import _predictions as inspection
 
+    if explain is not None and is_onnx(model):
+        raise ValueError(f"--explain needs the joblib file that {model} was made of.")
+    check_new_folder("--explain", explain)
     ensemble, shape, n_members = loaded()
     cells = gather_images(
         images,
@@ -407,10 +431,16 @@ def predict(
     rows = inspection.describe_predictions(
         ensemble, predictions, cells.filenames, coverage=coverage
     )
+    order = [*range(len(rows))]
+    if sort == "doubt":
+        mask = ensemble.known_classes_
+        order = inspection.by_doubt(predictions, mask, _N_DIVERSE)[0].tolist()
+    rows = [rows[k] for k in order]
     try:
         if csv_file is not None:
-            shown = ({k: v for k, v in r.items() if k != "trained_on"} for r in rows)
-            write_table([*shown], csv_file)
+            write_table([_in_csv(row, sort == "doubt") for row in rows], csv_file)
+        if explain is not None:
+            _explain(ensemble, cells, order, explain)
     finally:
         if as_json:
             display.print_json(rows)
@@ -529,6 +559,24 @@ def _report_unlike(
             complain(f"{summary}.", "warning")
     if summary and not as_json:
         display.out.print(f"{summary}.")
+
+
+def _in_csv(row: Mapping[str, Any], to_label: bool) -> dict[str, Any]:
+    """Return a row of the table, with the columns of `train --labels` to fill in."""
+    row = {name: value for name, value in row.items() if name != "trained_on"}
+    return {"file": row.pop("image"), "label": "", **row} if to_label else row
+
+
+def _explain(ensemble: Any, cells: Any, order: Sequence[int], folder: Path) -> None:
+    """Write a picture of each image with its class activation map."""
+    leave_no_fonts()
+    from skwbc.inspection import plot_grad_cam
+
+    for number, k in enumerate(order, start=1):
+        figure = plot_grad_cam(ensemble, cells.images[k : k + 1])
+        file = folder / f"{number:04}_{Path(cells.filenames[k]).stem}.png"
+        with replacing(file) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
 
 
 def _listed(words: str | None) -> list[str] | None:

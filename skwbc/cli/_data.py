@@ -3,8 +3,8 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from skwbc._utils.files import distrust, one_spelling
 from skwbc._utils.names import from_table, shown
 from skwbc._utils.optional_imports import import_optional
+from skwbc._utils.silence import silent_stderr
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -289,24 +290,9 @@ def load_keras() -> None:
         # TensorFlow asks for its name, but predicts without it.
         tempfile.tempdir = os.sep
     try:
-        with _silent_stderr():
+        with silent_stderr():
             import skwbc.cnn  # noqa: F401
     finally:
         tempfile.tempdir = before
         if hidden:
             del modules["matplotlib"]
-
-
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Discard writes to stderr, also those of C++ code. Exceptions are not written."""
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)

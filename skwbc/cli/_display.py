@@ -5,6 +5,7 @@ import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -125,6 +126,10 @@ def show_predictions(
             *([" or ".join(row["set"]) or "none"] if with_sets else []),
         )
     out.print(table)
+    counts = Counter(row["predicted"] for row in rows).most_common()
+    out.print(f"Predicted: {', '.join(f'{n} {label}' for label, n in counts)}.")
+    if any(row["agreement"] < n_members for row in rows):
+        out.print(f"agree: how many of the {n_members} members put this class first.")
 
 
 def _typicality(p: float) -> Text | str:

@@ -7,8 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from skwbc._utils.files import MAX_PIXELS, replacing
+from skwbc._utils.names import counted
 from skwbc.cli._data import complain, load_model
-from skwbc.cli._files import check_output, check_report, write_table
+from skwbc.cli._files import (
+    check_new_folder,
+    check_output,
+    check_report,
+    write_table,
+)
 from skwbc.cli._options import SOME_FAILED, Json, MaxPixels, Model, Report, Trust
 
 Fields = Annotated[
@@ -57,7 +63,7 @@ def crop(
     from skwbc.fields._drawing import draw_boxes
 
     for option, folder in (("--out", out), ("--preview", preview)):
-        _check_new(option, folder)
+        check_new_folder(option, folder)
     errors: list[str] = []
     rows: list[dict[str, Any]] = []
     stems: set[str] = set()
@@ -82,7 +88,8 @@ def crop(
     if not rows:
         raise ValueError(nothing_found(n_fields, []))
     write_table(rows, out / _TABLE)
-    display.out.print(f"{len(rows)} cells of {n_fields} fields: {out}, {out / _TABLE}")
+    summary = f"{counted(len(rows), 'cell')} of {counted(n_fields, 'field')}"
+    display.out.print(f"{summary}: {out}, {out / _TABLE}")
     if errors:
         raise typer.Exit(SOME_FAILED)
 
@@ -120,8 +127,9 @@ def count(
         from skwbc.report import write_count_report
 
         write_count_report(
-            report, ensemble, result, fields, margin=margin, command=context.obj
-        )
+            report, ensemble, result, fields, margin=margin, command=context.obj,
+            model_file=model,
+        )  # fmt: skip
     if as_json:
         display.print_json(result)
     else:
@@ -143,17 +151,6 @@ def warn_of_fields(files: Sequence[str]) -> None:
             "skwbc count finds and classifies the cells of fields.",
             "warning",
         )
-
-
-def _check_new(option: str, folder: Path | None) -> None:
-    """Make a folder; refuse one with files, which could be mixed up with new ones."""
-    if folder is None:
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(
-            f"{option} {folder} exists and is not an empty folder; give a new one."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write_image(path: Path, image: Any) -> None:

@@ -68,6 +68,17 @@ def check_model(path: Path, others: Sequence[Path | None]) -> None:
     check_output("--model", path, others)
 
 
+def check_new_folder(option: str, folder: Path | None) -> None:
+    """Make a folder; refuse one with files, which could be mixed up with new ones."""
+    if folder is None:
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"{option} {folder} exists and is not an empty folder; give a new one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def check_report(path: Path | None, others: Sequence[Path | None]) -> None:
     """Check that a report can be made and written, before any work."""
     check_output("--report", path, others, (".html", ".htm"))

@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from skwbc._utils.files import one_spelling
-from skwbc._utils.names import from_table
+from skwbc._utils.names import counted, from_table
 from skwbc.cli._data import is_raw
 
 
@@ -81,9 +81,9 @@ class GroupTable:
         n_groups = len(set(groups))
         if n_groups < folds:
             raise ValueError(
-                f"{self._path} assigns these images to only {n_groups} group(s); "
-                f"{folds} folds need at least {folds} groups, since each group stays "
-                "in one fold. Use fewer --folds."
+                f"{self._path} assigns these images to only "
+                f"{counted(n_groups, 'group')}; {folds} folds need at least {folds} "
+                "groups, since each group stays in one fold. Use fewer --folds."
             )
         return groups
 

@@ -5,7 +5,10 @@ Importing it imports Keras and its backend, which takes some seconds.
 
 import os
 import sys
+from contextlib import nullcontext
 from multiprocessing import current_process
+
+from skwbc._utils.silence import silent_stderr
 
 # joblib and Dask limit the threads of their workers by OMP_NUM_THREADS. TensorFlow
 # ignores that variable and would start one thread per core in every worker. Its own
@@ -17,7 +20,13 @@ if current_process().name.startswith("LokyProcess"):
 if _threads.isdigit() and int(_threads) and "tensorflow" not in sys.modules:
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", _threads)
 
-from skwbc.cnn import _keras_compat as _keras_compat  # noqa: E402, imports Keras first
+# A notebook shows on red ground whatever TensorFlow says.
+_in_notebook = "ipykernel" in sys.modules and "tensorflow" not in sys.modules
+if _in_notebook:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with silent_stderr() if _in_notebook else nullcontext():
+    from skwbc.cnn import _keras_compat as _keras_compat  # imports Keras first
+
 from skwbc.cnn._architectures import (  # noqa: E402
     build_article_cnn,
     build_compact_cnn,

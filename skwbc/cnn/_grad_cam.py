@@ -98,6 +98,12 @@ def class_activation_maps(
     return np.stack(enlarged)
 
 
+def native_size(network: keras.Model, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the size of maps of images of a shape before they are enlarged."""
+    front = _halves_of(network)[0].front
+    return front.compute_output_shape([(1, *shape)])[1:3]
+
+
 def _map(halves: _Halves, images: np.ndarray, codes: np.ndarray) -> np.ndarray:
     inputs = keras.ops.convert_to_tensor(images)
     n_outputs = halves.back.output_shape[-1]

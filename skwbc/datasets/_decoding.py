@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
+from skwbc._utils.names import counted
 from skwbc.datasets._claims import check_regular, check_sides, checked, size_of
 from skwbc.datasets._tiff import FIRST_BYTES, in_8_bits, read_tiff
 
@@ -178,9 +179,9 @@ def decode(path: str | os.PathLike, how: Reading) -> Decoded:
         if n_channels != 1 and not is_rgb:
             raise ValueError(
                 f"{path} has {image.shape[1]} x {image.shape[0]} pixels with "
-                f"{n_channels} channel(s) of {bits} bits. Grey and RGB are read; "
-                f"choose others by channels={[*range(n_channels)][:4]} or channels="
-                "'all' (--channels)."
+                f"{counted(n_channels, 'channel')} of {bits} bits. Grey and RGB are "
+                f"read; choose others by channels={[*range(n_channels)][:4]} or "
+                "channels='all' (--channels)."
             )
         image = in_8_bits(image, bits)
         if n_channels == 1:
@@ -189,8 +190,8 @@ def decode(path: str | os.PathLike, how: Reading) -> Decoded:
         chosen = [int(each) for each in how.channels]
         if max(chosen) >= n_channels:
             raise ValueError(
-                f"{path} has {n_channels} channel(s); there is no channel {max(chosen)}"
-                ", counted from 0."
+                f"{path} has {counted(n_channels, 'channel')}; there is no channel "
+                f"{max(chosen)}, counted from 0."
             )
         image = image[..., chosen]
     is_dim = bool(is_dim) and how.channels is None

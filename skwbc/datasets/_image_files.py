@@ -9,6 +9,7 @@ import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
 from skwbc._utils.lazy_arrays import LazyArray
+from skwbc._utils.names import counted
 from skwbc.datasets._decoding import Reading, decode
 
 SUFFIXES = (
@@ -112,8 +113,8 @@ def check_alike(
     """Check that an image has the channels of what comes with it, in their type."""
     if image.shape[-1] != n_channels or image.dtype != dtype:
         raise ValueError(
-            f"{name} has {image.shape[-1]} channel(s) of {image.dtype}, {what} "
-            f"{n_channels} of {dtype}. Choose channels that all have, such as "
+            f"{name} has {counted(image.shape[-1], 'channel')} of {image.dtype}, "
+            f"{what} {n_channels} of {dtype}. Choose channels that all have, such as "
             "channels=[0], or sort out those of another kind."
         )
 

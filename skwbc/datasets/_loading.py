@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skwbc._utils.bunch import ShortBunch
 from skwbc._utils.files import listing, one_spelling
 from skwbc._utils.names import shown
 from skwbc._utils.sklearn_compat import Interval, StrOptions
@@ -103,7 +103,7 @@ def load_files(
     )
     further = {name: values[kept] for name, values in (columns or {}).items()}
     own = {"images": images, "target": target, "target_names": classes}
-    return Bunch(**further | own | {"filenames": filenames, "DESCR": descr})
+    return ShortBunch(**further | own | {"filenames": filenames, "DESCR": descr})
 
 
 def choose(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
+from skwbc._utils.bunch import ShortBunch
 from skwbc._utils.sklearn_compat import StrOptions, validated
 from skwbc.datasets._decoding import read_raw
 
@@ -106,7 +106,7 @@ def load_raw_images(
         target = np.array([names[digit] for digit in digits])
     if return_X_y:
         return images, target
-    return Bunch(
+    return ShortBunch(
         images=images,
         target=target,
         target_names=None if target is None else np.unique(target).astype(str),

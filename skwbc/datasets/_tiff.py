@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from skwbc._utils.names import counted
 from skwbc.datasets._claims import checked, size_of
 
 if TYPE_CHECKING:
@@ -168,14 +169,17 @@ class _Image:
         grid, kind = self._grid()
         number = page if isinstance(page, int) else 0
         is_there = number < len(grid)
-        _can_be_read(is_there, f"has {len(grid)} page(s); there is no page {number}.")
+        _can_be_read(
+            is_there, f"has {counted(len(grid), 'page')}; there is no page {number}."
+        )
         image = self._stacked(grid[number])
         height, width, n_channels = image.shape
         _can_be_read(
             page is not None or len(grid) == 1,
-            f"holds {len(grid)} {kind} of {width} x {height} pixels with {n_channels} "
-            f"channel(s) of {self._bits} bits. Choose one by page=0 to page="
-            f"{len(grid) - 1}, or the brightest of each pixel by page='max' (--page)."
+            f"holds {len(grid)} {kind} of {width} x {height} pixels with "
+            f"{counted(n_channels, 'channel')} of {self._bits} bits. Choose one by "
+            f"page=0 to page={len(grid) - 1}, or the brightest of each pixel by "
+            "page='max' (--page)."
             + " If they are channels, add channels='all'."
             * (kind == "pages"),
         )
@@ -207,8 +211,8 @@ class _Image:
         elif key.photometric not in colours or depth != 1:
             name = getattr(key.photometric, "name", key.photometric)
             why = (
-                f"has colours of the kind {name} in {depth} plane(s); grey, palettes, "
-                "RGB, CMYK and YCbCr in one plane are read"
+                f"has colours of the kind {name} in {counted(depth, 'plane')}; grey, "
+                "palettes, RGB, CMYK and YCbCr in one plane are read"
             )
         elif not (is_whole or (kind == "f" and how.channels)):
             fractions = ", and fractions as they are by channels='all'"

@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels, refuse_missing
 from skwbc._utils.lazy_arrays import without_tensors
+from skwbc._utils.parameters import NamesParameters
 from skwbc._utils.progress import report, subtask, task
 from skwbc._utils.random import MAX_SEED, seed_nested_estimators
 from skwbc._utils.sklearn_compat import (
@@ -72,6 +73,7 @@ from skwbc.ensemble._validation_set import HELD_OUT
 
 class KFoldEnsembleClassifier(
     Stamped,
+    NamesParameters,
     CallbackSupportMixin,
     KnowsTypicalSamples,
     MetaEstimatorMixin,

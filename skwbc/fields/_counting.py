@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from skwbc._utils.files import MAX_PIXELS
+from skwbc._utils.names import counted
 from skwbc.datasets._claims import size_of
 from skwbc.fields._cropping import MARGIN, cut
 from skwbc.fields._finding import MIN_SCORE, find_cells
@@ -169,10 +170,10 @@ def count_cells(
     >>> count = count_cells(load_model("m.joblib"), "fields")  # doctest: +SKIP
     >>> count.classes[0]["adjusted"], count.n_unlike  # doctest: +SKIP
     """
-    from sklearn.utils import Bunch
+    from skwbc._utils.bunch import ShortBunch
 
     settings = {"diameter": diameter, "min_score": min_score, "max_pixels": max_pixels}
-    return Bunch(**count(model, fields, margin=margin, **settings))
+    return ShortBunch(**count(model, fields, margin=margin, **settings))
 
 
 def count(
@@ -226,9 +227,9 @@ def nothing_found(n_fields: int, errors: Sequence[str]) -> str:
     if not n_fields:
         return " ".join([*errors, "No field was read."])
     return (
-        f"No cell was found in {n_fields} field(s). Expected stained nuclei of 20 "
-        "pixels or more; give the diameter of a white cell (diameter, --diameter), or "
-        "take less certain cells (min_score, --min-score)."
+        f"No cell was found in {counted(n_fields, 'field')}. Expected stained nuclei "
+        "of 20 pixels or more; give the diameter of a white cell (diameter, "
+        "--diameter), or take less certain cells (min_score, --min-score)."
     )
 
 

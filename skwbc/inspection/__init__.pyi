@@ -2,6 +2,7 @@ from ._augmentations import plot_augmentations as plot_augmentations
 from ._disagreement import MemberDisagreementDisplay as MemberDisagreementDisplay
 from ._evaluation import evaluate as evaluate
 from ._grad_cam import grad_cam as grad_cam, plot_grad_cam as plot_grad_cam
+from ._informative import most_informative as most_informative
 from ._label_issues import (
     find_label_issues as find_label_issues,
     plot_label_issues as plot_label_issues,

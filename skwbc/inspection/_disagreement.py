@@ -166,9 +166,8 @@ class MemberDisagreementDisplay(Display):
         n_members = len(self.disagreement)
         side = 2.2 + 0.45 * n_members
         ax = self._set_axes(ax, figsize=(side + 0.8, side))
-        # If all members agree, the matrix has one colour, that of 0.
-        top = max(float(self.disagreement.max()), 0.01)
-        style: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": top} | kwargs
+        # One scale for all matrices: little disagreement must not look like much.
+        style: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1} | kwargs
         self.im_ = ax.imshow(self.disagreement, **style)
         self.text_ = np.full(self.disagreement.shape, None, dtype=object)
         for row, column in np.ndindex(*self.disagreement.shape):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Number of images that are standardised and explained together.
 _AT_A_TIME = 4 * PREDICTION_BATCH
+# Maps of at most so many pixels a side have no outline: it would look exact.
+_COARSE = 4
 _CONTAINERS = (KFoldEnsembleClassifier, SoftVotingClassifier, Pipeline)
 
 
@@ -158,7 +160,8 @@ def plot_grad_cam(
     -------
     matplotlib.figure.Figure
         The figure, not managed by pyplot; ``figure.savefig(...)`` writes it. Bright
-        regions support the class; the contour is at half of the maximum.
+        regions support the class; the outline is at half of the maximum. Maps that the
+        network computes at 4 × 4 pixels or fewer have none.
 
     Raises
     ------
@@ -175,6 +178,13 @@ def plot_grad_cam(
     if target is not None:
         labels = _check_target(target, estimator, len(images))
     maps = grad_cam(estimator, images, target=labels)
+    # There is a network, so Keras is loaded.
+    from skwbc.cnn._grad_cam import native_size
+
+    sides = [
+        min(native_size(network.model_, inputs.shape[1:]))
+        for network, inputs, _ in _networks_in(estimator, images[:1], 1.0)
+    ]
     truths = true_names(y_true, estimator.classes_, len(images))
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
@@ -192,8 +202,11 @@ def plot_grad_cam(
         # The image is grey here, because its colours would look like those of the map.
         show_image(covered, image.mean(axis=-1, keepdims=True))
         heatmap = covered.imshow(maps[k], **style)
-        if maps[k].min() < 0.5 < maps[k].max():
-            covered.contour(maps[k], levels=[0.5], colors="white", linewidths=1.0)
+        # Without support at the border, so that outlines are closed.
+        inner = np.zeros_like(maps[k])
+        inner[1:-1, 1:-1] = maps[k][1:-1, 1:-1]
+        if min(sides) > _COARSE and inner.max() > 0.5:
+            covered.contour(inner, levels=[0.5], colors="white", linewidths=1.0)
         covered.set_title(f"for {shown(labels[k])}", fontsize=9, parse_math=False)
     bar = figure.colorbar(heatmap, ax=grid, shrink=0.8, aspect=40, pad=0.01)
     bar.set_label("support for the class", fontsize=9)

@@ -12,7 +12,8 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from skwbc._utils.labels import true_names
-from skwbc._utils.names import shown
+from skwbc._utils.lazy_arrays import read_rows
+from skwbc._utils.names import counted, shown
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.probabilities import most_probable
 from skwbc._utils.sklearn_compat import Interval, validated
@@ -35,6 +36,9 @@ POSITIVE = [Interval(Integral, 1, None, closed="left")]
     proba=["array-like"],
     y_true=["array-like", None],
     columns=POSITIVE,
+    # More in one figure take minutes, and no viewer shows it.
+    n_images=[Interval(Integral, 1, 200, closed="both")],
+    page=POSITIVE,
 )
 def plot_predictions(
     X: Any,
@@ -43,6 +47,8 @@ def plot_predictions(
     *,
     y_true: Any = None,
     columns: int = 4,
+    n_images: int = 24,
+    page: int = 1,
     **kwargs: Any,
 ) -> "Figure":
     """Plot images with a bar for the probability of each class.
@@ -63,6 +69,11 @@ def plot_predictions(
         True labels.
     columns : int, default=4
         Images per row.
+    n_images : int, default=24
+        Maximum number of images in the figure, at most 200.
+    page : int, default=1
+        Which of the figures to plot: page 2 begins with image `n_images`. With several
+        pages, the title of the figure says which images it shows.
     **kwargs : dict
         Keyword arguments passed to matplotlib's `imshow` for each image.
 
@@ -74,12 +85,19 @@ def plot_predictions(
     Raises
     ------
     ValueError
-        If the lengths differ, or probabilities are NaN.
+        If the lengths differ, probabilities are NaN, or there is no such page.
     ImportError
         If matplotlib is not installed.
     """
-    X, proba = np.asarray(X), np.asarray(proba)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    proba = np.asarray(proba)
     check_consistent_length(X, proba, y_true)
+    n_pages = max(1, math.ceil(len(proba) / n_images))
+    if page > n_pages:
+        raise ValueError(
+            f"There is no page {page}: with n_images={n_images}, {len(proba)} images "
+            f"have {counted(n_pages, 'page')}."
+        )
     if proba.shape[1] != len(classes):
         raise ValueError(
             f"proba has {proba.shape[1]} columns, but there are {len(classes)} classes."
@@ -88,7 +106,16 @@ def plot_predictions(
     truths = true_names(y_true, classes, len(X))
     predicted = most_probable(np.array(labels), proba)
     titles = list(map(title_of, predicted, truths))
-    return draw_grid(X, proba, labels, titles, truths, columns, **kwargs)
+    start = (page - 1) * n_images
+    rows = slice(start, min(start + n_images, len(proba)))
+    figure = draw_grid(
+        read_rows(X, rows), proba[rows], labels, titles[rows], truths[rows], columns,
+        **kwargs,
+    )  # fmt: skip
+    if n_pages > 1:
+        shares = f"images {start} to {rows.stop - 1} of {len(proba)}"
+        figure.suptitle(f"{shares} (page {page} of {n_pages})", fontsize=10)
+    return figure
 
 
 def draw_grid(

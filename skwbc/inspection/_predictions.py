@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skwbc._utils.probabilities import information_of
 from skwbc.ensemble._averaging import average_ensemble, count_agreeing
 from skwbc.ensemble._conformal import prediction_sets
 from skwbc.ensemble._overlap import trained_on
 from skwbc.ensemble._typicality import LEVEL, describe_unlike, is_beyond_chance
+
+# Doubts count as alike up to this part of the greatest one.
+_NOISE = 0.1
 
 
 class Predictions(NamedTuple):
@@ -163,3 +167,59 @@ def describe_predictions(
         for row, order, inside in zip(rows, orders, sets, strict=True):
             row["set"] = [labels[k] for k in order if inside[k]]
     return rows
+
+
+def by_doubt(
+    predictions: Predictions, known_classes: np.ndarray, n_diverse: int
+) -> tuple[np.ndarray, int]:
+    """Sort samples by what their labels would teach.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        With those of the members.
+    known_classes : ndarray of shape (n_members, n_classes), bool
+        The classes that each member was fitted on.
+    n_diverse : int
+        Number of samples that are chosen one by one, each beside those before it.
+
+    Returns
+    -------
+    order : ndarray of shape (n_samples,), int
+        Those to choose from, then those that the ensemble was trained on or that are
+        unlike the training samples.
+    n_new : int
+        Number of samples to choose from.
+    """
+    members, proba = predictions.members, predictions.proba
+    deviations = np.where(known_classes[:, np.newaxis], members - proba, 0.0)
+    information = information_of(members, proba)
+    # None, if it is not known, becomes False.
+    out = predictions.unlike | np.asarray(predictions.trained_on, bool)
+    order = np.lexsort([-information, out])
+    rows = order[: len(out) - int(out.sum())]
+    first = _diverse(
+        information[rows],
+        np.nan_to_num(deviations)[:, rows].transpose(1, 0, 2).reshape(len(rows), -1),
+        min(n_diverse, len(rows)),
+    )
+    rest = np.delete(np.arange(len(order)), first)
+    return order[np.concatenate([first, rest])], len(rows)
+
+
+def _diverse(information: np.ndarray, directions: np.ndarray, n: int) -> np.ndarray:
+    """Return positions of samples with much information in different directions."""
+    lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+    points = directions / np.maximum(lengths, 1e-12)
+    points *= np.sqrt(information)[:, np.newaxis]
+    left = information.copy()
+    noise = _NOISE * max(information.max(initial=0.0), 1e-12)
+    chosen = np.zeros(n, int)
+    columns = np.zeros((n, len(points)))
+    for k in range(n):
+        best = chosen[k] = left.argmax()
+        column = points @ points[best] - columns[:k].T @ columns[:k, best]
+        columns[k] = column / np.sqrt(max(left[best], 0.0) + noise)
+        left -= columns[k] ** 2
+        left[best] = -np.inf
+    return chosen

@@ -255,18 +255,22 @@ class ReliabilityDisplay(Display):
         ax.scatter(
             x, y, sizes, marker=self.line_.get_marker(), color=colour, alpha=0.5, lw=0
         )
-        # Numbers of a second display are above its points, so that both are readable.
-        offset = (-10, 7) if n_earlier % 2 else (5, -13)
-        for point, count in zip(zip(x, y, strict=True), counts, strict=True):
+        # Numbers are outside of the markers, on the side that no line to the diagonal
+        # crosses; those of a second display are to the left of its points.
+        side = -1 if n_earlier % 2 else 1
+        ground = {"boxstyle": "square,pad=0.05", "fc": ax.get_facecolor(), "lw": 0}
+        for column, row, count, size in zip(x, y, counts, sizes, strict=True):
+            up = 1 if row >= column else -1
             ax.annotate(
-                str(count), point, offset, textcoords="offset points", fontsize=8,
-                color=colour,
+                str(count), (column, row), (2 * side, up * (2 + np.sqrt(size) / 2)),
+                textcoords="offset points", fontsize=8, color=colour, bbox=ground,
+                ha="left" if side > 0 else "right", va="bottom" if up > 0 else "top",
             )  # fmt: skip
         ax.set(
             xlabel="highest probability (confidence)",
             ylabel="fraction of correct predictions",
             xlim=(0, 1.05),
-            ylim=(-0.08, 1.1),
+            ylim=(-0.12, 1.14),
         )
         ax.legend(loc="best", fontsize=8)
         return self

@@ -123,7 +123,7 @@ def confusion_matrix(judged: Judged) -> Drawn:
     display = ConfusionMatrixDisplay.from_predictions(
         judged.codes, judged.predicted, include_values=n <= _MANY_CLASSES, **style
     )
-    if max(map(len, labels)) * n > 40:
+    if max(map(len, labels)) * n > 36:
         axes.tick_params(axis="x", labelrotation=90)
     matrix = display.confusion_matrix
     words = f"Confusion matrix: {np.trace(matrix)} of {matrix.sum()} images right."
@@ -198,6 +198,9 @@ def _sheet(width: float = _WIDTH, height: float = _HEIGHT) -> tuple["Figure", An
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
+    # By default labels come so close to the border that a browser cuts them off.
+    layout: Any = figure.get_layout_engine()
+    layout.set(w_pad=0.1, h_pad=0.1)
     return figure, figure.subplots()
 
 

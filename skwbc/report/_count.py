@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skwbc._utils.names import counted
 from skwbc._utils.sklearn_compat import validated
 from skwbc.fields._counting import NOT_ADJUSTED, SIDES
 from skwbc.fields._cropping import MARGIN, cut
@@ -31,6 +32,7 @@ def write_count_report(
     *,
     margin: float = MARGIN,
     command: str | None = None,
+    model_file: str | os.PathLike | None = None,
 ) -> None:
     """Write a report of the cells that were counted in fields.
 
@@ -52,6 +54,8 @@ def write_count_report(
         The margin that they were counted with.
     command : str, default=None
         The command line that counted the cells, which the report shows.
+    model_file : str or path-like, default=None
+        The file that the model was loaded from, which the report shows.
 
     Raises
     ------
@@ -75,12 +79,13 @@ def write_count_report(
     cells, labels = count["cells"], [row["class"] for row in count["classes"]]
     doubtful = sorted(cells, key=_certainty)[:_CELLS]
     cards, pictures = _images(cells, doubtful, labels, fields, margin)
-    title = f"{len(cards)} of {len(cells)} cells"
+    title = f"{len(cards)} of {counted(len(cells), 'cell')}"
     html.write_page(
         path,
         "count.html",
         model,
         command=command,
+        model_file=model_file,
         count=count,
         findings=[*_findings(count)],
         table=_table(count, labels),
@@ -149,13 +154,15 @@ def _images(
                 for cell in own
             )
             source = jpeg_uri(picture, _LONGEST)
-            alt = f"Field {field.name} with {len(own)} boxes: {words}."
+            boxes = counted(len(own), "box", "boxes")
+            alt = f"Field {field.name} with {boxes}: {words}."
             name = os.path.basename(field.name)
             pictures[field.name] = html.Picture(name, source, alt, width, height, words)
     blocks = [pictures[name] for name in in_picture]
     if len(shown) > len(blocks):
-        rest = f"{len(shown) - len(blocks)} more fields with cells are not shown."
-        blocks.append(rest)
+        n_rest = len(shown) - len(blocks)
+        rest = counted(n_rest, "more field with cells is", "more fields with cells are")
+        blocks.append(f"{rest} not shown.")
     return [cards[k] for k in range(len(doubtful))], blocks
 
 

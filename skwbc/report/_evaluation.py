@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skwbc._utils.names import counted
 from skwbc._utils.sklearn_compat import validated
 from skwbc.ensemble._overlap import describe_overlap
 from skwbc.ensemble._parts import has_networks
@@ -32,6 +33,7 @@ def write_evaluation_report(
     *,
     names: Sequence[str] | None = None,
     command: str | None = None,
+    model_file: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Write a report of how well a classifier predicts labelled images.
 
@@ -58,6 +60,8 @@ def write_evaluation_report(
         that all files share is left out.
     command : str, default=None
         The command line that evaluated the classifier, which the report shows.
+    model_file : str or path-like, default=None
+        The file that the classifier was loaded from, which the report shows.
 
     Returns
     -------
@@ -109,6 +113,7 @@ def write_evaluation_report(
         "evaluation.html",
         estimator,
         command=command,
+        model_file=model_file,
         judged=judged,
         accuracy_note=facts.accuracy_note(judged),
         findings=[*findings, *warn_of.classes(gallery)],
@@ -142,7 +147,7 @@ def _unlike(estimator: Any, judged: facts.Judged) -> tuple[list[Finding], list[B
     difference = describe_difference(estimator, judged.gallery.X, predictions.unlike)
     text = f"{text} {difference}".rstrip()
     shown = positions[: facts.SHOWN]
-    title = f"{len(shown)} of {len(positions)} images"
+    title = f"{len(shown)} of {counted(len(positions), 'image')}"
     cards = facts.prediction_cards(title, judged, shown, _BY_TYPICALITY)
     if not predictions.is_beyond_chance:
         return [], [text, cards]
@@ -155,7 +160,7 @@ def _mistakes(judged: facts.Judged) -> list[Block]:
         return ["All predictions are correct.", unsure]
     title = f"Wrong predictions: {len(wrong)} of {len(judged.codes)}"
     shown = wrong[:_MOST_MISTAKES]
-    note = f"{len(shown)} are shown, the most confident first."
+    note = facts.shown_first(len(shown), len(wrong), "confident")
     return [facts.prediction_cards(title, judged, shown, note), unsure]
 
 

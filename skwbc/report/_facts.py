@@ -84,6 +84,14 @@ def images(gallery: Gallery, pairs: Sequence[Block], splits: Any = ()) -> list[B
     return [class_counts_table(gallery, splits), *pairs, *contact_sheets(gallery)]
 
 
+def shown_first(n_shown: int, n: int, quality: str) -> str:
+    """Say in which order images are shown, and how many; empty for one image."""
+    if n == 1:
+        return ""
+    text = f"The most {quality} first"
+    return f"{text}." if n_shown == n else f"{text}; {n_shown} of {n:,} are shown."
+
+
 def least_sure(judged: Judged, n: int) -> np.ndarray:
     """Return positions of the samples with the highest entropy, the highest first."""
     entropy = predictive_entropy(judged.proba[np.newaxis])

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from skwbc._utils.names import counted
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc.ensemble._members import accuracy, guessing_accuracy
 from skwbc.ensemble._parts import what_folds_chose
 from skwbc.inspection import find_label_issues, find_near_duplicates
-from skwbc.report._facts import SHOWN
+from skwbc.report._facts import SHOWN, shown_first
 from skwbc.report._images import Gallery
 from skwbc.report._page import Block, Card, Cards, Finding
 
@@ -106,7 +107,7 @@ def duplicates(
             label = gallery.labels[gallery.codes[row]]
             lines = [gallery.names[row], label, similarity, *across]
             cards.append(Card(source, ", ".join(lines), lines))
-    caption = f"Near-duplicate images: {_pairs(len(pairs)).lower()}"
+    caption = f"Near-duplicate images: {counted(len(pairs), 'pair')}"
     if len(pairs) > _SHOWN_PAIRS:
         caption += f"; the {_SHOWN_PAIRS} most similar are shown"
     findings = list(_pair_findings(pairs, gallery.codes, splits))
@@ -117,11 +118,11 @@ def _pair_findings(
     pairs: list[dict[str, Any]], codes: np.ndarray, splits: Sequence[Any] | None
 ) -> Iterator[Finding]:
     if leaks := sum(bool(pair["leaks"]) for pair in pairs):
-        yield Finding("pairs_across_folds", {"pairs": _pairs(leaks)})
+        yield Finding("pairs_across_folds", {"pairs": counted(leaks, "pair")})
     elif splits is None:
-        yield Finding("pairs", {"pairs": _pairs(len(pairs))})
+        yield Finding("pairs", {"pairs": counted(len(pairs), "pair")})
     if differ := sum(codes[pair["first"]] != codes[pair["second"]] for pair in pairs):
-        yield Finding("two_labels", {"pairs": _pairs(differ)})
+        yield Finding("two_labels", {"pairs": counted(differ, "pair")})
 
 
 def labels(estimator: Any, gallery: Gallery) -> tuple[list[Finding], list[Block]]:
@@ -142,8 +143,8 @@ def labels(estimator: Any, gallery: Gallery) -> tuple[list[Finding], list[Block]
     shown = issues[:SHOWN]
     note = (
         f"The out-of-fold probabilities contradict {len(issues)} of {len(rows)} labels "
-        "(confident learning). An expert has to decide whether these are wrong. "
-        f"{len(shown)} are shown, the most improbable labels first."
+        "(confident learning). An expert has to decide what is wrong. "
+        + shown_first(len(shown), len(issues), "improbable labels")
     )
     cards = gallery.cards(
         [row["index"] for row in shown],
@@ -169,10 +170,6 @@ def _fold_accuracies(estimator: Any, codes: np.ndarray) -> list[float]:
 def _smaller(counts: np.ndarray, least: int) -> list[int]:
     """Return the codes of the classes with fewer images than `least`."""
     return np.flatnonzero(counts < least).tolist()
-
-
-def _pairs(n: int) -> str:
-    return "One pair" if n == 1 else f"{n:,} pairs"
 
 
 def _listed(words: list[str], most: int = 8) -> str:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 from skwbc._utils.files import common_folder
 from skwbc._utils.labels import encode_labels
 from skwbc._utils.lazy_arrays import read_rows, spread
-from skwbc._utils.names import shown
+from skwbc._utils.names import counted, shown
 from skwbc.augmentation._images import check_images, pixel_range
 from skwbc.inspection._samples import sample_names, scale_pixels
 from skwbc.report._page import Block, Card, Cards
@@ -119,10 +119,11 @@ def contact_sheets(gallery: Gallery) -> list[Block]:
         rows = of_class[spread(len(of_class), per_class)]
         names = [f"{labels[k]}: {gallery.names[row]}" for row in rows]
         cards = [*map(Card, gallery.sources(rows, _SMALL_SIDE), names)]
-        title = f"{labels[k]}: {len(rows)} of {len(of_class)} images"
+        title = f"{labels[k]}: {len(rows)} of {counted(len(of_class), 'image')}"
         sheets.append(Cards(title, cards, small=True))
     if len(present) > _IN_TOTAL:
-        sheets.append(f"{len(present) - _IN_TOTAL} more classes are not shown.")
+        rest = counted(len(present) - _IN_TOTAL, "more class is", "more classes are")
+        sheets.append(f"{rest} not shown.")
     return sheets
 
 

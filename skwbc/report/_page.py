@@ -5,6 +5,7 @@ Each kind of report has its own template in ``templates/``, with its headings an
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 from sklearn.utils.validation import check_is_fitted
 
 from skwbc._utils.files import check_writable, replacing
-from skwbc._utils.names import shown
+from skwbc._utils.names import counted, shown
 from skwbc._utils.optional_imports import import_optional
 from skwbc._utils.sklearn_compat import HasMethods
 from skwbc._utils.version import __version__
-from skwbc.report._reproduce import parameter_rows, version_rows
+from skwbc.report._reproduce import loading_code, parameter_rows, version_rows
 
 
 class Table(NamedTuple):
@@ -76,6 +77,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "names": ["array-like", None],
     "groups": ["array-like", None],
     "command": [str, None],
+    "model_file": [str, os.PathLike, None],
     "recipe_call": [str, None],
 }
 # A string is a paragraph.
@@ -112,7 +114,12 @@ def check_report(path: str | os.PathLike, estimator: Any) -> None:
 
 
 def write_page(
-    path: str | os.PathLike, template: str, estimator: Any, **contents: Any
+    path: str | os.PathLike,
+    template: str,
+    estimator: Any,
+    *,
+    model_file: str | os.PathLike | None = None,
+    **contents: Any,
 ) -> None:
     """Write a report to a file as HTML in UTF-8.
 
@@ -124,6 +131,8 @@ def write_page(
         Name of the template of this kind of report.
     estimator : classifier
         The classifier that the report is about.
+    model_file : str or path-like, default=None
+        Its file, if known.
     **contents : dict
         What the template shows.
     """
@@ -137,9 +146,13 @@ def write_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"breakable": _breakable, "counted": counted}
+    module, load = loading_code(estimator, model_file)
     html = environment.get_template(template).render(
         contents,
         estimator=estimator,
+        module=module,
+        load=load,
         kind_of=lambda block: type(block).__name__,
         parameters=Table("Parameters", parameter_rows(estimator), n_texts=3),
         versions=Table("Versions that wrote this report", version_rows(), n_texts=2),
@@ -148,6 +161,13 @@ def write_page(
     )
     with replacing(path) as temporary:
         temporary.write_text(html, encoding="utf-8", newline="")
+
+
+def _breakable(name: str) -> Any:
+    """Let a long name be continued in the next line after "/" and "_"."""
+    parts = re.split("(?<=[/_])", shown(name, "\n\t"))
+    markupsafe = import_optional("markupsafe", "report", "A report")
+    return markupsafe.Markup("<wbr>").join(parts)
 
 
 def _safe(value: Any) -> Any:

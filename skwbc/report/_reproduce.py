@@ -78,3 +78,18 @@ def _text(value: Any) -> str:
     else:
         text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def loading_code(model: Any, model_file: str | os.PathLike | None) -> tuple[str, str]:
+    """Return the module with the function that loads a model, and its call.
+
+    Parameters
+    ----------
+    model : classifier
+        The model.
+    model_file : str, path-like or None
+        Its file, if known. A model in ONNX knows its own.
+    """
+    if type(model).__name__ == "OnnxClassifier":
+        return "skwbc.export", f"OnnxClassifier({os.fspath(model.path)!r})"
+    return "skwbc", f"load_model({os.fspath(model_file or 'm.joblib')!r})"

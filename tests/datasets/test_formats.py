@@ -300,7 +300,7 @@ REFUSED = {
     "half_floats.tif": (FLOATS, "16 bits (float16)"),
     "five.tif": (
         tiff(STACK[:5], photometric="minisblack", planarconfig="separate"),
-        "56 x 40 pixels with 5 channel(s) of 16 bits. Grey and RGB are read; choose",
+        "56 x 40 pixels with 5 channels of 16 bits. Grey and RGB are read; choose",
     ),
     "claims_4_gb.png": (png_that_claims(0xFFFFFFFF), "could not be decoded"),
     "no_rows.png": (

@@ -119,7 +119,7 @@ WRONG = {
         lambda: encoded((PICTURE / 255).astype("f4"), ".tif"),
         "values of 32 bits (float32). Whole numbers from 0 of 1 to 16 bits are read",
     ),
-    "pages.tif": (two_pages, "holds 2 pages of 24 x 16 pixels with 3 channel(s)"),
+    "pages.tif": (two_pages, "holds 2 pages of 24 x 16 pixels with 3 channels"),
     "huge.png": (huge, "20,000 x 20,000 pixels, more than max_pixels=100,000,000"),
 }
 

@@ -221,7 +221,7 @@ def test_nothing_to_count(model_file, tmp_path, capsys):
     for command in (["count", str(model_file)], ["crop", "--out", str(tmp_path / "o")]):
         assert cli.main([*command, str(empty)]) == 2
         error = capsys.readouterr().err
-        assert "No cell was found in 1 field(s)" in error
+        assert "No cell was found in 1 field" in error
         assert "--diameter" in error
 
 

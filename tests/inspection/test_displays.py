@@ -161,6 +161,24 @@ def test_reliability_by_hand():
     assert [text.get_text() for text in display.ax_.texts] == ["2", "2"]
 
 
+@pytest.mark.parametrize("n_right", [2, 20], ids=["below", "above"])
+def test_numbers_of_a_reliability_diagram_lie_outside_of_the_markers(n_right):
+    y = ["a"] * n_right + ["b"] * (20 - n_right)
+    axes = None
+    for _ in range(2):
+        display = ReliabilityDisplay.from_predictions(
+            y, [[0.7, 0.3]] * 20, classes=["a", "b"], ax=axes
+        )
+        axes = display.ax_
+        display.figure_.draw_without_rendering()
+        text, size = axes.texts[-1], axes.collections[-1].get_sizes()[0]
+        (point,) = axes.transData.transform(display.line_.get_xydata())
+        box = text.get_window_extent()
+        nearest = np.clip(point, box.min, box.max)
+        radius = np.sqrt(size) / 2 * display.figure_.dpi / 72
+        assert np.hypot(*(nearest - point)) > radius
+
+
 def test_two_classifiers_in_one_reliability_diagram(ensemble, iris):
     X, y = iris
     out_of_fold = ReliabilityDisplay.from_predictions(
@@ -197,6 +215,8 @@ def test_disagreement(ensemble, iris):
     np.testing.assert_array_equal(from_members.disagreement, display.disagreement)
     with pytest.raises(ValueError, match="n_members"):
         MemberDisagreementDisplay.from_predictions(ensemble.predict_proba(X))
+    # One scale for all, so that little disagreement does not look like much.
+    assert display.im_.get_clim() == (0, 1)
     # Members that always agree, and a plot without texts and colour bar.
     equal = MemberDisagreementDisplay(np.zeros((2, 2)), n_samples=3)
     equal.plot(include_values=False, colorbar=False)

@@ -114,6 +114,23 @@ def test_plot_of_predictions():
         plot_predictions(images, proba[:2], "abc")
 
 
+def test_plot_of_many_predictions():
+    images = np.random.default_rng(0).integers(256, size=(800, 8, 8, 3), dtype=np.uint8)
+    proba = np.full((800, 2), 0.5)
+    figure = plot_predictions(images, proba, "ab")
+    assert sum(bool(axes.images) for axes in figure.axes) == 24
+    assert figure.get_suptitle() == "images 0 to 23 of 800 (page 1 of 34)"
+    last = plot_predictions(images, proba, "ab", n_images=30, page=27)
+    assert last.get_suptitle() == "images 780 to 799 of 800 (page 27 of 27)"
+    np.testing.assert_allclose(last.axes[0].images[0].get_array(), images[780] / 255)
+    with pytest.raises(
+        ValueError, match="no page 35: with n_images=24, 800 images have"
+    ):
+        plot_predictions(images, proba, "ab", page=35)
+    with pytest.raises(ValueError, match="'n_images' parameter.*1, 200"):
+        plot_predictions(images, proba, "ab", n_images=800)
+
+
 def shown(figure):
     """Return the image on each axes of a figure."""
     return [axes.images[0].get_array() for axes in figure.axes]

@@ -248,6 +248,26 @@ def test_plot(blobs):
     assert figure._repr_html_().startswith("<img")
 
 
+@pytest.mark.parametrize(("side", "n_outlines"), [(24, 1), (8, 0)])
+def test_outlines_are_closed_and_left_out_for_coarse_maps(side, n_outlines):
+    """The maps have half as many pixels a side as the images."""
+    X = np.zeros((2, side, side, 3), np.uint8)
+    # Blobs in a corner.
+    X[0, : side // 4, : side // 4, 0] = X[1, -side // 4 :, -side // 4 :, 1] = 255
+    y = np.array(["red", "green"])
+    figure = plot_grad_cam(fitted(X, y), X, columns=1)
+    for axes in (figure.axes[1], figure.axes[3]):
+        outlines = [
+            part
+            for contour in axes.collections
+            for path in contour.get_paths()
+            for part in path.to_polygons(closed_only=False)
+        ]
+        assert len(outlines) == n_outlines
+        for part in outlines:
+            np.testing.assert_array_equal(part[0], part[-1])
+
+
 @pytest.mark.parametrize("views", [None, "dihedral"])
 def test_frozen_network_and_linear_classifiers(blobs, views):
     """The maps show the blobs, wherever the network's columns are in a union."""

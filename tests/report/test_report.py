@@ -1,5 +1,6 @@
 """Contents of reports, and their accessibility in any browser."""
 
+import base64
 import re
 import shutil
 import subprocess
@@ -34,7 +35,10 @@ HOSTILE = [
     "$\\frac$ & 単球\x1b\r\x07",
 ]
 RECIPE_CALL = "make_cell_classifier('compact', cv=2, epochs=1, random_state=0)"
-VOID = {"meta", "link", "img"}
+VOID = {"meta", "link", "img", "wbr"}
+
+
+_BREAK = " <wbr> "
 
 
 class Page(HTMLParser):
@@ -46,12 +50,14 @@ class Page(HTMLParser):
         self.html = path.read_text(encoding="utf-8")
         self.feed(self.html)
         self.close()
-        self.text = " ".join(" ".join(self.words).split())
+        self.text = " ".join(" ".join(self.words).replace(_BREAK, "").split())
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
+        if tag == "wbr":
+            self.words.append("<wbr>")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -92,7 +98,7 @@ def pages(networks, hostile, cells, tmp_path_factory):
     ensemble, X, y, names = hostile
     for kind, write, call in (
         ("training", write_training_report, {"recipe_call": RECIPE_CALL}),
-        ("evaluation", write_evaluation_report, {}),
+        ("evaluation", write_evaluation_report, {"model_file": "cells.joblib"}),
     ):
         path = folder / f"networks-{kind}.html"
         write(path, networks, cells.images, cells.target, command="skwbc 'a b'", **call)
@@ -172,6 +178,27 @@ def test_contents_of_an_evaluation_report(pages, hostile):
     assert all(label in page.text for label in HOSTILE[:2])
     assert HOSTILE[2].replace("\x1b\r\x07", r"\x1b\x0d\x07") in page.text
     assert "<b>3</style>\\udcff.png" in page.text
+
+
+def test_an_evaluation_names_the_file_of_the_model(pages):
+    assert "load_model('cells.joblib')" in Page(pages / "networks-evaluation.html").text
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_labels_of_axes_are_inside_of_the_figures(pages, name):
+    figures = re.findall(
+        r'src="data:image/svg\+xml;base64,([^"]+)"', (pages / name).read_text()
+    )
+    turned = r"font-size: ?([\d.]+)px|font: ([\d.]+)px"
+    n_labels = 0
+    for figure in map(base64.b64decode, figures):
+        place = r'transform="(?:translate\(|rotate\(-90 )([\d.]+)'
+        text = rf'<text style="([^"]*)"[^>]*{place}'
+        for style, x in re.findall(text, figure.decode()):
+            size = float(next(filter(None, re.search(turned, style).groups())))
+            n_labels += 1
+            assert float(x) > size
+    assert n_labels
 
 
 @pytest.mark.parametrize("kind", ["networks", "hostile"])
