@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint docs bench fuzz clean
+.PHONY: help demo test browser-test lint docs bench fuzz clean
 
 help:
 	@echo "make demo   set up, train on synthetic blood cells, show the results"
 	@echo "make test   set up, check style and types, run the tests"
+	@echo "make browser-test   set up with npm, try the pages of models in Chromium"
 	@echo "make lint   check style and types only"
 	@echo "make docs   set up, build the documentation, with its examples run (minutes)"
 	@echo "make bench  set up, time everything beside plain Keras (half an hour)"
@@ -19,6 +20,9 @@ demo: $(VENV)/.installed-demo
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+browser-test: $(VENV)/.installed-browser
+	$(BIN)/python -m pytest tests/export/test_page.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -49,6 +53,12 @@ $(VENV)/.installed-demo: $(BIN)/python pyproject.toml
 
 $(VENV)/.installed-test: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+# Also `make test` and `make docs` use what is there then.
+$(VENV)/.installed-browser: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[test,browser]'
+	npm install --no-save --prefix $(VENV)/npm onnxruntime-web@1.30.0 axe-core@4
 	touch $@
 
 $(VENV)/.installed-docs: $(BIN)/python pyproject.toml

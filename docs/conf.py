@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "public_api",
     "repository_links",
+    "browser_page",
     "offline",
 ]
 exclude_patterns = ["_build", "auto_examples/*.ipynb"]

@@ -33,7 +33,7 @@ def check_output(
         return
     fits = not suffixes or path.suffix.lower() in suffixes
     if not fits or path.is_dir() or not path.parent.is_dir():
-        kind = f"{suffixes[0]} file" if suffixes else "file"
+        kind = f"{' or '.join(suffixes)} file".lstrip()
         raise ValueError(f"{option} {path}: expected a {kind} in a folder that exists.")
     for other in filter(None, others):
         if _same(path, other):

@@ -17,7 +17,7 @@ SUFFIXES = (
     *(".webp", ".gif", ".jp2", ".pgm", ".ppm", ".jfif", ".jpe"),
 )
 # Suffixes of images in formats that are not read.
-_OTHER_SUFFIXES = {
+OTHER_SUFFIXES = {
     # Microscopes and scanners.
     *(".bif", ".czi", ".dv", ".ims", ".lif", ".lsm", ".mrxs", ".nd2", ".ndpi", ".oib"),
     *(".oif", ".qptiff", ".scn", ".stk", ".svs", ".vsi", ".zvi"),
@@ -28,7 +28,7 @@ _OTHER_SUFFIXES = {
     *(".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".ras", ".raw", ".sr", ".tga"),
 }
 # Previews and dustbins of network storage and of Windows among them.
-_OF_SYSTEMS = {
+OF_SYSTEMS = {
     *("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "lost+found"),
     "system volume information",
 }
@@ -121,7 +121,7 @@ def check_alike(
 
 def is_hidden(name: str) -> bool:
     """Return True for files and folders of systems, of storage, and of archives."""
-    return name.startswith(".") or name.lower() in _OF_SYSTEMS
+    return name.startswith(".") or name.lower() in OF_SYSTEMS
 
 
 def _raise(error: OSError) -> None:
@@ -176,4 +176,4 @@ def image_files(
 
 def other_images(folder: Path, *, recursive: bool = False) -> list[Path]:
     """List images in formats that are not read, without raising errors."""
-    return image_files(folder, recursive, _OTHER_SUFFIXES, on_error=None)
+    return image_files(folder, recursive, OTHER_SUFFIXES, on_error=None)

@@ -1,4 +1,4 @@
-"""Ensembles as ONNX files, which predict without Keras and TensorFlow."""
+"""Ensembles as ONNX files and web pages, which predict without TensorFlow."""
 
 import lazy_loader
 

@@ -103,6 +103,12 @@ def to_onnx(
         temporary.write_bytes(content)
 
 
+def input_dtype_of(ensemble: Ensemble) -> str:
+    """Return the type of the images of image files, as the command reads them."""
+    trained_on = (parts.appearance_of(ensemble) or {}).get("dtype", "uint8")
+    return "uint8" if trained_on == "uint8" else "float32"
+
+
 def _input(ensemble: Ensemble, input_dtype: str) -> tuple[tuple[int, ...], np.dtype]:
     """Return the shape and the type of a sample."""
     try:
