@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 
 import skwbc
 from skwbc import FlattenImages, KFoldEnsembleClassifier, cli, load_model
+from skwbc.cli import _training
 from skwbc.cli._groups import GroupTable
 from skwbc.datasets import (
     load_image_folder,
@@ -879,7 +881,7 @@ def test_a_model_predicts_where_nothing_can_be_written(model, folder):
 def test_demo(tmp_path, capsys):
     code, out, err = run(capsys, "demo", "--out", tmp_path / "d", "--epochs", 1)
     assert code == 0
-    assert "about 2 minutes" in err
+    assert "about a minute" in err
     assert "of 12 test cells right" in out
     assert "val_accuracy" in out
     assert out.count(" of 5") == 12
@@ -1024,3 +1026,23 @@ def test_interruptions_are_reported(onnx, folder, monkeypatch, capsys):
     monkeypatch.setattr("skwbc.inspection._predictions.describe_predictions", interrupt)
     code, out, err = run(capsys, "predict", onnx, folder)
     assert (code, out, err) == (130, "", "skwbc: error: interrupted.\n")
+
+
+def test_time_that_is_left(monkeypatch):
+    """Two folds of ten epochs, of two seconds each after the first one of ten."""
+    clock = iter([10, *range(12, 30, 2), 28, 38, *range(40, 58, 2), 56])
+    watch = SimpleNamespace(monotonic=lambda: next(clock))
+    monkeypatch.setattr(_training, "time", watch)
+    display = _training._Display()
+    texts = []
+    for fold in (1, 2):
+        display.listen("fold_started", fold=fold, n_folds=2)
+        for epoch in range(1, 11):
+            display.listen("epoch", epoch=epoch, epochs=10, logs={"loss": 1.0})
+            texts.append(display.tasks[0].fields["text"])
+        display.listen("fold_finished", fold=fold, n_folds=2, score=1.0)
+    assert display.tasks[0].completed == 2
+    assert texts[:2] == ["", "about 35 s left"]
+    assert texts[9] == "about 20 s left"
+    assert texts[10] == "about 25 s left"
+    assert texts[-1] == ""

@@ -406,9 +406,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify images, with class probabilities and the agreement of the members."""
+    from skwbc.cli import _display as display
+
     check_output("--csv", csv_file, [model, *images])
     loaded = start_loading(model, images, trust=trust)
-    from skwbc.cli import _display as display
     from skwbc.datasets._gather import gather_images
     from skwbc.inspection import _predictions as inspection
 
@@ -523,7 +524,7 @@ def run(arguments: Sequence[str]) -> int:
         with keeping_interrupts(), warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             code = app(
-                arguments,
+                arguments or ["--help"],
                 prog_name="skwbc",
                 standalone_mode=False,
                 # Shown in reports.
@@ -531,6 +532,8 @@ def run(arguments: Sequence[str]) -> int:
             )
         if code == INTERRUPTED:  # Typer returns this code instead of raising.
             raise KeyboardInterrupt
+        if not arguments:
+            return WRONG_USE
         return code if isinstance(code, int) else 0
     except typer.Abort as error:
         raise KeyboardInterrupt from error
@@ -538,9 +541,8 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         if isinstance(error, TyperException):
-            # If the message is empty, Typer has printed the help.
-            if message := error.format_message().rstrip("."):
-                complain(f"{message}. See skwbc --help.")
+            message = error.format_message().rstrip(".")
+            complain(f"{message}. See skwbc --help.")
         elif isinstance(error, ValueError | OSError | ImportError):
             complain(reason(error))
         elif isinstance(error, MemoryError):

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import Any
 
 from rich.progress import (
@@ -58,6 +58,8 @@ class _Display(Progress):
             console=err,
         )
         self._whole: Any = None
+        # Folds in several threads report at the same time.
+        self._one_at_a_time = Lock()
         # By number of the fold, and the number by thread.
         self._lines: dict[int, Any] = {}
         self._folds: dict[int, int] = {}
@@ -67,6 +69,10 @@ class _Display(Progress):
 
     def listen(self, event: str, **details: Any) -> None:
         """Show an event of :func:`skwbc._utils.progress.listening`."""
+        with self._one_at_a_time:
+            self._show(event, details)
+
+    def _show(self, event: str, details: dict[str, Any]) -> None:
         fold = details.get("fold", self._folds.get(get_ident()))
         if fold is None:  # A network without an ensemble.
             return
@@ -107,19 +113,19 @@ class _Display(Progress):
         self.update(self._whole, text=self._left())
 
     def _n_finished(self) -> int:
-        return sum(done == 1 for done in self._done.values())
+        return sum(share == 1 for share in self._done.values())
 
     def _left(self) -> str:
         """Return how long all folds will take from now on, once that can be told."""
-        now, done = time.monotonic(), sum(self._done.values())
+        now, n_done = time.monotonic(), sum(self._done.values())
         if self._first is None:
             # The first epoch includes the compilation.
-            self._first = (now, done)
+            self._first = (now, n_done)
         since, before = self._first
-        left = (self.tasks[self._whole].total or 0) - done
-        if done <= before or left <= 0:
+        left = (self.tasks[self._whole].total or 0) - n_done
+        if n_done <= before or left <= 0:
             return ""
-        seconds = (now - since) / (done - before) * left
+        seconds = (now - since) / (n_done - before) * left
         if seconds > 100:
             return f"about {seconds / 60:.0f} min left"
         return f"about {max(5, 5 * round(seconds / 5))} s left"

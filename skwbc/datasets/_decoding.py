@@ -287,7 +287,9 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return np.dstack([_resized(image[..., [k]], size) for k in range(n_channels)])
     image = np.ascontiguousarray(image)
     # OpenCV leaves out the axis of a single channel.
-    return cv2.resize(image, (width, height), interpolation=how).reshape(*size, -1)
+    # Of NumPy, whose error says that there is too little memory.
+    out = np.empty((*size, *image.shape[2:]), image.dtype)
+    return cv2.resize(image, (width, height), out, interpolation=how).reshape(*size, -1)
 
 
 def read_raw(

@@ -76,7 +76,7 @@ class OnnxClassifier(PredictsInChunks):
     """
 
     __module__ = "skwbc.export"  # where pickles look for it
-    # Whether it will predict so few images that preparing it would not pay.
+    # Set it to predict few images: preparing the graph would take longer.
     _few_images = False
 
     def __init__(
