@@ -28,7 +28,7 @@ from skwbc.inspection import grad_cam, plot_grad_cam
 SIZE = (96, 96)
 X, y = make_blood_cells(20, image_size=SIZE, random_state=0)
 X_test, y_test = make_blood_cells(10, image_size=SIZE, random_state=1)
-# With your own images, and load_image_folder from skwbc.datasets:
+# With your own images, up to the drawn patients (load_image_folder of skwbc.datasets):
 # cells, apart = load_image_folder("cells"), load_image_folder("apart")
 # X, y, X_test, y_test = cells.images, cells.target, apart.images, apart.target
 
