@@ -80,7 +80,7 @@ def gather_images(
                 if decoded.is_dim:
                     dim.append(str(file))
             dtype = images[0].dtype if images else stack.dtype
-            check_alike(stack, image_shape[2], dtype, names[0], "the model")
+            check_alike(stack, image_shape[2], dtype, names[0])
             images.extend(stack)
             filenames.extend(names)
     if dim:

@@ -108,14 +108,19 @@ class ImageFiles(LazyArray):
 
 
 def check_alike(
-    image: np.ndarray, n_channels: int, dtype: Any, name: Any, what: str
+    image: np.ndarray, n_channels: int, dtype: Any, name: Any, what: str = ""
 ) -> None:
-    """Check that an image has the channels of what comes with it, in their type."""
+    """Check that an image has the channels of what comes with it, in their type.
+
+    Those of a model, for which `what` is empty, cannot be chosen.
+    """
     if image.shape[-1] != n_channels or image.dtype != dtype:
+        its = f"{name} has {counted(image.shape[-1], 'channel')} of {image.dtype}"
+        if not what:
+            raise ValueError(f"{its}; expected {n_channels} of {dtype}.")
         raise ValueError(
-            f"{name} has {counted(image.shape[-1], 'channel')} of {image.dtype}, "
-            f"{what} {n_channels} of {dtype}. Choose channels that all have, such as "
-            "channels=[0], or sort out those of another kind."
+            f"{its}, {what} {n_channels} of {dtype}. Choose channels that all have, "
+            "such as channels=[0], or sort out those of another kind."
         )
 
 
