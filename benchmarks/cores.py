@@ -19,6 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from _common import describe_machine
 
 # Threads of each network (None: TensorFlow's choice), and n_jobs.
 ROWS = [(None, 1), (None, -1), (1, 1), (1, 2), (1, -1)]
@@ -34,6 +35,7 @@ def main() -> None:
     if arguments.fit is not None:
         fit(arguments.data, arguments.fit)
         return
+    print(describe_machine(), end="\n\n")
     seconds, digests = defaultdict(list), defaultdict(set)
     for _ in range(arguments.rounds):
         for row in ROWS:

@@ -4,9 +4,10 @@
     python benchmarks/growth.py
 
 For each number of images, a separate process trains the compact network for one epoch
-on synthetic cells of 100 x 100 pixels, in an array or in a memory map. Prints the
-seconds, the peak memory above that of a fit of 100 images, and the deviation from a
-straight line; docs/images/growth.png shows them.
+on synthetic cells of 100 x 100 pixels, in an array, a memory map, PNG or JPEG files.
+Prints the seconds, the peak memory above that of a fit of 100 images, and the deviation
+from a straight line; docs/images/growth.png shows them. The last lines are the speed
+with each source as a fraction of that with the array, for the largest number of images.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from _common import (
     run_again,
 )
 
-SOURCES = ("array", "memory map")
+SOURCES = ("array", "memory map", "PNG files", "JPEG files")
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
         "--counts", type=int, nargs="+",
         default=[100, 2_500, 5_000, 10_000, 20_000],
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -72,14 +73,23 @@ def main() -> None:
     for title, values in (("time", seconds), ("memory", peaks)):
         for source in SOURCES:
             print(f"{title}, {source}: {describe_line(counts, values[source])}")
+    for source in SOURCES[1:]:
+        ratio = seconds["array"][-1] / seconds[source][-1]
+        print(f"speed, {source} / array: {ratio:.2f}")
     draw(counts, seconds, peaks)
 
 
 def write(file: Path, count: int) -> None:
-    """Write `count` cells, a thousand of them different."""
+    """Write `count` cells, a thousand of them different, and two files of each."""
+    import cv2
+
     from skwbc.datasets import make_blood_cells
 
     cells, _ = make_blood_cells(334, random_state=0)
+    for number in range(count):
+        image = cells[number % len(cells), ..., ::-1]
+        for suffix in ("png", "jpeg"):
+            cv2.imwrite(str(file.with_name(f"{number:06}.{suffix}")), image)
     array = np.lib.format.open_memmap(file, "w+", np.uint8, (count, *cells.shape[1:]))
     for start in range(0, count, len(cells)):
         array[start : start + len(cells)] = cells[: count - start]
@@ -87,6 +97,7 @@ def write(file: Path, count: int) -> None:
 
 def run(source: str, count: int, file: str) -> tuple[float, float]:
     from skwbc import make_cell_classifier
+    from skwbc.datasets import ImageFiles
 
     images = np.load(file, mmap_mode="r")[:count]
     y = np.arange(count) % 3
@@ -99,6 +110,10 @@ def run(source: str, count: int, file: str) -> tuple[float, float]:
             np.lib.format.read_array_header_1_0(stream)
             flat = np.fromfile(stream, np.uint8, images.size)
         images = flat.reshape(images.shape)
+    elif source.endswith(" files"):
+        suffix = source.split()[0].lower()
+        files = sorted(Path(file).parent.glob(f"*.{suffix}"))[:count]
+        images = ImageFiles(files, images.shape[1:3])
     start = time.perf_counter()
     fit(make_cell_classifier, images, y)
     return time.perf_counter() - start, peak() - before

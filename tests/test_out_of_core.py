@@ -1,5 +1,8 @@
 """Images are read in batches: nothing in the package copies all of them at once."""
 
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -12,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skwbc import CNNClassifier, FlattenImages, ImageAugmenter, KFoldEnsembleClassifier
+from skwbc.cnn._batches import Batches
 from skwbc.datasets import (
     ImageFiles,
     load_image_folder,
@@ -167,3 +171,34 @@ class TestLazyFolder:
         gone.unlink()
         with pytest.raises(FileNotFoundError, match=gone.name):
             augmented.draw([0, 23], 0)
+
+
+def test_a_batch_is_read_while_the_network_trains_on_the_last_one(many, tmp_path):
+    X, y = many
+    started = threading.Event()
+
+    class Files(ImageFiles):
+        def _read(self, rows):
+            if 8 in rows:
+                started.set()
+            return super()._read(rows)
+
+    files = Files(save_image_folder(X[:16], y[:16], tmp_path), (76, 76))
+    batches = Batches(files, y[:16], None, size=8).in_order()
+    first = next(batches)
+    assert started.wait(timeout=30)
+    assert_array_equal(first.images, X[:8])
+    assert_array_equal(next(batches).images, X[8:16])
+    assert next(batches, None) is None
+
+
+def test_a_damaged_file_ends_the_training_and_the_reading(many, tmp_path):
+    X, y = many
+    files = ImageFiles(save_image_folder(X[:16], y[:16], tmp_path), (76, 76))
+    cnn = CNNClassifier(epochs=1, batch_size=4, model__filters=(4,), random_state=0)
+    damaged = Path(files.filenames[9])
+    damaged.write_bytes(damaged.read_bytes()[:99])
+    n_threads = threading.active_count()
+    with pytest.raises(ValueError, match=damaged.name):
+        cnn.fit(files, y[:16])
+    assert threading.active_count() <= n_threads

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,12 +54,25 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield all samples once, in their order."""
-        yield from self._cut(None, epoch=0)
+        yield from self._ahead(None, epoch=0)
 
     def shuffled(self, epoch: int) -> Iterator[Batch]:
         """Yield all samples once, in a random order that depends on `epoch`."""
         rng = np.random.default_rng((self.seed, epoch))
-        yield from self._cut(rng.permutation(len(self.targets)), epoch)
+        yield from self._ahead(rng.permutation(len(self.targets)), epoch)
+
+    def _ahead(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
+        """Read, decode and augment the next batch while the last one is used."""
+        batches = self._cut(order, epoch)
+        if len(self) == 1:
+            yield from batches
+            return
+        with ThreadPoolExecutor(1) as thread:
+            read = partial(copy_context().run, next, batches, None)
+            coming = thread.submit(read)
+            while batch := coming.result():
+                coming = thread.submit(read)
+                yield batch
 
     def _cut(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
         """Yield batches in an order; None is the given order, without copying."""
