@@ -29,8 +29,7 @@ from joblib import parallel_config
 from skwbc import KFoldEnsembleClassifier, make_cell_classifier
 from skwbc.datasets import ImageFiles, make_blood_cells
 
-# Workers, and tasks that each runs at the same time.
-ROWS = [(1, 1), (2, 1), (2, 3)]
+WORKERS = (1, 2)
 
 
 def main() -> None:
@@ -50,22 +49,22 @@ def main() -> None:
             cv2.imwrite(str(file), cell[..., ::-1])
         X = ImageFiles(files, cells.shape[1:3])
         for _ in range(arguments.rounds):
-            for row in ROWS:
-                took, probas[row] = fit(ensemble, X, y, *row)
-                seconds[row].append(took)
-    print("| workers | members at a time on each | seconds | ratio | same bits |")
-    print("|---|---|---|---|---|")
-    for row in ROWS:
-        ratio = np.median(np.divide(seconds[row], seconds[ROWS[0]]))
-        same = "yes" if np.array_equal(probas[row], probas[ROWS[0]]) else "no"
-        took = np.median(seconds[row])
-        print(f"| {row[0]} | {row[1]} | {took:.1f} | {ratio:.2f} | {same} |")
+            for n_workers in WORKERS:
+                took, probas[n_workers] = fit(ensemble, X, y, n_workers)
+                seconds[n_workers].append(took)
+    print("| workers | seconds | ratio | same bits |")
+    print("|---|---|---|---|")
+    for n_workers in WORKERS:
+        took = np.median(seconds[n_workers])
+        ratio = np.median(np.divide(seconds[n_workers], seconds[1]))
+        same = "yes" if np.array_equal(probas[n_workers], probas[1]) else "no"
+        print(f"| {n_workers} | {took:.1f} | {ratio:.2f} | {same} |")
 
 
-def fit(ensemble, X, y, n_workers: int, n_threads: int) -> tuple[float, np.ndarray]:
+def fit(ensemble, X, y, n_workers: int) -> tuple[float, np.ndarray]:
     with (
         LocalCluster(
-            n_workers=n_workers, threads_per_worker=n_threads, dashboard_address=":0"
+            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -3,13 +3,17 @@
 import copy
 import mmap
 import operator
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
 # Number of samples that a network predicts at a time. Chunks are whole batches.
 PREDICTION_BATCH = 64
+Batch = TypeVar("Batch")
 
 
 class LazyArray:
@@ -176,6 +180,34 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     if X.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
         X._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
     return out
+
+
+def read_ahead(batches: Iterator[Batch], n_batches: int) -> Iterator[Batch]:
+    """Read each batch in another thread while the caller uses the one before it.
+
+    Parameters
+    ----------
+    batches : iterator
+        Reads, decodes or augments a batch whenever it is asked for the next one.
+    n_batches : int
+        How many it has. With one nothing is gained, and no thread started.
+
+    Yields
+    ------
+    object
+        Each batch.
+    """
+    if n_batches < 2:
+        yield from batches
+        return
+    read = partial(copy_context().run, next, batches)
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(read)
+        for _ in range(n_batches - 1):
+            batch = coming.result()
+            coming = thread.submit(read)
+            yield batch
+        yield coming.result()
 
 
 def spread(n: int, at_most: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skwbc._utils.lazy_arrays import positions_of, read_rows
+from skwbc._utils.lazy_arrays import positions_of, read_ahead, read_rows
 from skwbc._utils.sklearn_compat import num_samples
 from skwbc._utils.versions import Stamped
 from skwbc.augmentation._appearance import WHITES, describe_appearance, look
@@ -202,12 +202,16 @@ def float_batches(X: Any, owner: str) -> Iterator[np.ndarray]:
     ndarray of shape (n, ...), float32
         New arrays, which the caller may change.
     """
-    size = max(1, _AT_A_TIME // (4 * int(np.prod(X.shape[1:]))))
-    for rows in gen_batches(num_samples(X), size):
+
+    def read(rows: slice) -> np.ndarray:
         images = read_rows(X, rows)
         out = np.empty(images.shape, np.float32)
         positions = positions_of(X, rows)
-        yield as_finite_float32(images, owner, positions=positions, out=out)
+        return as_finite_float32(images, owner, positions=positions, out=out)
+
+    size = max(1, _AT_A_TIME // (4 * int(np.prod(X.shape[1:]))))
+    slices = [*gen_batches(num_samples(X), size)]
+    yield from read_ahead(map(read, slices), len(slices))
 
 
 def value_range(X: Any, owner: str) -> tuple[float, float]:

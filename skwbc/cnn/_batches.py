@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from skwbc._utils.lazy_arrays import positions_of, read_rows
+from skwbc._utils.lazy_arrays import positions_of, read_ahead, read_rows
 from skwbc._utils.progress import raise_if_stopped
 from skwbc.augmentation import AugmentedImages
 from skwbc.augmentation._images import as_finite_float32
@@ -54,25 +51,13 @@ class Batches:
 
     def in_order(self) -> Iterator[Batch]:
         """Yield all samples once, in their order."""
-        yield from self._ahead(None, epoch=0)
+        yield from read_ahead(self._cut(None, epoch=0), len(self))
 
     def shuffled(self, epoch: int) -> Iterator[Batch]:
         """Yield all samples once, in a random order that depends on `epoch`."""
         rng = np.random.default_rng((self.seed, epoch))
-        yield from self._ahead(rng.permutation(len(self.targets)), epoch)
-
-    def _ahead(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
-        """Read, decode and augment the next batch while the last one is used."""
-        batches = self._cut(order, epoch)
-        if len(self) == 1:
-            yield from batches
-            return
-        with ThreadPoolExecutor(1) as thread:
-            read = partial(copy_context().run, next, batches, None)
-            coming = thread.submit(read)
-            while batch := coming.result():
-                coming = thread.submit(read)
-                yield batch
+        order = rng.permutation(len(self.targets))
+        yield from read_ahead(self._cut(order, epoch), len(self))
 
     def _cut(self, order: np.ndarray | None, epoch: int) -> Iterator[Batch]:
         """Yield batches in an order; None is the given order, without copying."""
