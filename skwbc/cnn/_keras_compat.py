@@ -31,8 +31,8 @@ if _writes:
     config._KERAS_DIR = _folder
 
 # seed_generator is a module and is changed for a while, so one network is built at a
-# time.
-_building = threading.RLock()
+# time; PyTorch has one generator, so one network is trained there at a time.
+_building, _training = threading.RLock(), threading.RLock()
 
 
 class _ThreadRandom:
@@ -83,8 +83,9 @@ def seeded_training(seed: int) -> Iterator[None]:
     """Derive the dropout masks in the block from `seed` on PyTorch as well.
 
     On PyTorch Keras' dropout draws from PyTorch's global generator, whatever the seed
-    of the layer. The generator's state is restored after the block. On other backends
-    the layers' own seeds are used and nothing is done here.
+    of the layer. The generator's state is restored after the block, which other
+    threads wait for. On other backends the layers' own seeds are used and nothing is
+    done here.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def seeded_training(seed: int) -> Iterator[None]:
         yield
         return
     torch: Any = import_module("torch")
-    with torch.random.fork_rng():
+    with _training, torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 

@@ -29,15 +29,16 @@ proba = clf.predict_proba(X)
 np.testing.assert_allclose(clf.predict_proba(X[:3]), proba[:3], atol=1e-5)
 assert grad_cam(clf, X[:3]).max(axis=(1, 2)).tolist() == [1, 1, 1]
 network = clf.estimators_[0].named_estimators_["network"]
-losses = network["cnn"].history_["loss"]
+losses = network["cnn"].history_["val_loss"]
 assert len(losses) == 9 and losses[-1] < losses[0]
-assert {"val_loss", "val_auc"} < set(network["cnn"].history_)
+assert {"auc", "val_auc"} < set(network["cnn"].history_)
 robust = keras.losses.CategoricalGeneralizedCrossEntropy()
 cnn = clone(network["cnn"]).set_params(loss=robust, metrics="accuracy", epochs=1)
 assert cnn.fit(X / 255, y).history_["loss"][0] < 1
 joblib.dump(clf, "clf.joblib")
 np.testing.assert_array_equal(joblib.load("clf.joblib").predict_proba(X), proba)
-np.save("proba.npy", clf.fit(X, y).predict_proba(X) - proba)
+clf.set_params(n_jobs=-1).fit(X, y)
+np.save("proba.npy", clf.predict_proba(X) - proba)
 """
 
 
@@ -52,5 +53,5 @@ def test_train_predict_and_store(backend, tmp_path):
         check=True,
         env={**os.environ, "KERAS_BACKEND": backend},
     )
-    # Equal seeds give equal networks on these backends, too.
-    assert np.abs(np.load(tmp_path / "proba.npy")).max() < 1e-4
+    # Equal seeds give equal networks on these backends, too, in any number of threads.
+    assert np.abs(np.load(tmp_path / "proba.npy")).max() < 1e-6
