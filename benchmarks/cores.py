@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from _common import describe_machine
+from sklearn.utils import Bunch
 
 # Threads of each network (None: TensorFlow's choice), and n_jobs.
 ROWS = [(None, 1), (None, -1), (1, 1), (1, 2), (1, -1)]
@@ -66,18 +67,23 @@ def in_a_process(data: Path, threads: int | None, n_jobs: int) -> list[str]:
     return run.stdout.split()[-3:]
 
 
-def fit(data: Path, n_jobs: int) -> None:
-    from skwbc import make_cell_classifier
+def load_cells(data: Path) -> tuple[Bunch, np.ndarray]:
+    """Return the cells of three types, and the positions of those to train on."""
     from skwbc.datasets import load_image_folder
 
     cells = load_image_folder(data / "bccd", image_size=(100, 100), classes=[*CELLS])
     rng = np.random.default_rng(0)
-    train = np.concatenate(
-        [
-            rng.permutation(np.flatnonzero(cells.target == name))[:n]
-            for name, n in CELLS.items()
-        ]
-    )
+    chosen = [
+        rng.permutation(np.flatnonzero(cells.target == name))[:n]
+        for name, n in CELLS.items()
+    ]
+    return cells, np.concatenate(chosen)
+
+
+def fit(data: Path, n_jobs: int) -> None:
+    from skwbc import make_cell_classifier
+
+    cells, train = load_cells(data)
     seconds = []
     for _ in range(2):
         model = make_cell_classifier(n_jobs=n_jobs, random_state=0)
