@@ -393,27 +393,20 @@ class KFoldEnsembleClassifier(
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
         # In advance: adding a subtask while joblib pickles the ensemble would fail.
         subtasks = [subtask(context, "fold") for _ in members]
-        calls = [
-            {
-                "member": member,
-                "X": X,
-                "y": y,
-                "split": split,
-                "params": params,
-                "watch": watch,
-                "route": not routing_enabled(),
-                "fold": fold,
-                "n_folds": len(members),
-                "n_restarts": self.n_restarts,
-                "restart_seed": restart_seed,
-                "owner": context and self,
-                "context": of_fold,
-            }
-            for fold, (member, split, restart_seed, of_fold) in enumerate(
-                zip(members, splits, restart_seeds, subtasks, strict=True),
-                start=1,
-            )
-        ]
+        shared = {
+            "X": X,
+            "y": y,
+            "params": params,
+            "watch": watch,
+            "route": not routing_enabled(),
+            "n_folds": len(members),
+            "n_restarts": self.n_restarts,
+            "owner": context and self,
+        }
+        own = ("fold", "member", "split", "restart_seed", "context")
+        numbers = range(1, len(members) + 1)
+        by_fold = zip(numbers, members, splits, restart_seeds, subtasks, strict=True)
+        calls = [shared | dict(zip(own, each, strict=True)) for each in by_fold]
         fits = resumable_fits(self.memory, calls)
         jobs = [delayed(fit)(**call) for fit, call in zip(fits, calls, strict=True)]
         folds: list[FittedFold] = []

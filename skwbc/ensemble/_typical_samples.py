@@ -56,6 +56,7 @@ class KnowsTypicalSamples(PredictsInChunks):
 
     def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         """Yield probabilities of the members, and p-values: always those of images."""
+        check_is_fitted(self)
         typical = self._typical
         has_p = typical is not None and (with_p or typical["watched"])
         for proba, spaces in answer_in_chunks(self, X):
@@ -63,8 +64,3 @@ class KnowsTypicalSamples(PredictsInChunks):
             if has_p and p is None:
                 p = np.full(proba.shape[1], np.nan)
             yield proba, p
-
-    def _watched_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
-        """Yield the same for a fitted ensemble; in the end warn of unlike images."""
-        check_is_fitted(self)
-        return super()._watched_chunks(X, with_p=with_p)
