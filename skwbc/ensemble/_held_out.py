@@ -108,8 +108,8 @@ def score_held_out(
     by_member = np.full((len(folds), len(y), len(classes)), np.nan)
     for out, proba, rows in zip(by_member, probas, held_out, strict=True):
         out[rows] = proba
-    known = find_known_classes([fold.member for fold in folds], classes)
-    oof_proba = average_members(by_member, known)
+    mask = find_known_classes([fold.member for fold in folds], classes)
+    oof_proba = average_members(by_member, mask)
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
