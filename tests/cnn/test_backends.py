@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 CODE = """
@@ -34,10 +33,12 @@ assert len(losses) == 9 and losses[-1] < losses[0]
 assert {"val_loss", "val_auc"} < set(network["cnn"].history_)
 robust = keras.losses.CategoricalGeneralizedCrossEntropy()
 cnn = clone(network["cnn"]).set_params(loss=robust, metrics="accuracy", epochs=1)
-assert cnn.fit(X / 255, y).history_["loss"][0] < 1
+first = cnn.fit(X / 255, y).predict_proba(X / 255)
+assert cnn.history_["loss"][0] < 1
+# Equal seeds give equal networks on these backends, too.
+np.testing.assert_allclose(cnn.fit(X / 255, y).predict_proba(X / 255), first, atol=1e-4)
 joblib.dump(clf, "clf.joblib")
 np.testing.assert_array_equal(joblib.load("clf.joblib").predict_proba(X), proba)
-np.save("proba.npy", clf.fit(X, y).predict_proba(X) - proba)
 """
 
 
@@ -52,5 +53,3 @@ def test_train_predict_and_store(backend, tmp_path):
         check=True,
         env={**os.environ, "KERAS_BACKEND": backend},
     )
-    # Equal seeds give equal networks on these backends, too.
-    assert np.abs(np.load(tmp_path / "proba.npy")).max() < 1e-4
