@@ -3,7 +3,7 @@
 Each page has its own namespace and a fresh folder with cells. Only slow operations are
 shortened: networks train for one epoch; unless a page sets them, images are 32 pixels
 wide and the recipes have two folds; at most 8 cells per class are drawn; members are
-fitted one after the other.
+fitted one after the other; a network is converted to ONNX only once.
 """
 
 import csv
@@ -80,6 +80,12 @@ def shortened():
             return draw_cells(few, **options)
 
         patch.setattr(datasets, "make_blood_cells", draw_few)
+        if find_spec("tf2onnx"):
+            from skwbc.export import _estimators
+
+            # All pages export the same frozen network.
+            convert = functools.cache(_estimators._network_as_onnx)
+            patch.setattr(_estimators, "_network_as_onnx", convert)
         with joblib.parallel_config(backend="sequential"):
             yield
 

@@ -37,7 +37,7 @@ from skwbc import KFoldEnsembleClassifier
 LINEAR = LogisticRegression(solver="newton-cholesky", tol=1e-10)
 MEMBERS = [
     LINEAR,
-    HistGradientBoostingClassifier(),
+    HistGradientBoostingClassifier(max_iter=9, learning_rate=0.5),
     make_pipeline(StandardScaler(), LINEAR),
 ]
 BINS = "gradient boosting computes the bins of features without sample weights"

@@ -304,7 +304,7 @@ def test_other_classifiers_of_images(member, new_cells):
 
 
 def test_too_few_training_images(tmp_path, capsys):
-    X, y = make_blood_cells(5, image_size=(16, 16), random_state=0)
+    X, y = make_blood_cells(5, image_size=SIDE, random_state=0)
     recipe = make_cell_classifier(cv=2, epochs=1, random_state=0).fit(X, y)
     assert recipe.typicality(np.zeros_like(X)).min() == 1 / 16
     recipe.predict(np.zeros_like(X))

@@ -125,7 +125,9 @@ def test_weights_of_samples_reach_the_steps_of_pipelines(iris):
 def test_only_classifiers_that_can_use_the_held_out_fold_get_it(iris, routing):
     """In a pipeline it is transformed by a scaler that was fitted without it."""
     X, y = iris
-    trees = HistGradientBoostingClassifier(early_stopping=True, max_iter=300)
+    trees = HistGradientBoostingClassifier(
+        early_stopping=True, max_iter=300, learning_rate=0.5
+    )
     watcher = make_pipeline(StandardScaler(), trees)
     member = SoftVotingClassifier([("trees", watcher), *PARTS])
     ensemble = KFoldEnsembleClassifier(member, cv=3, random_state=0)

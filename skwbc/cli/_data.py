@@ -75,17 +75,18 @@ def labelled_images(
     labels: Path | None,
     shape: tuple[int, int, int],
     *,
-    classes: list[str] | None = None,
-    names: list[str] | None = None,
+    classes: str | None = None,
+    names: str | None = None,
     model_classes: Sequence[Any] = (),
     columns: tuple[str, str] = ("file", "label"),
     **reading: Any,
 ) -> "Bunch":
     """Load labelled images, after :func:`check_labels`.
 
+    `classes` and `names`, those of the digits of a .raw file, are listed as A,B,C.
     With the classes of a model, labels become those of the model, and other class
-    folders are left out with a note. `names` are names for the digits of a .raw file,
-    `columns` those of files and labels in a table.
+    folders are left out with a note. `columns` are those of files and labels in a
+    table.
     """
     import numpy as np
 
@@ -96,7 +97,9 @@ def labelled_images(
     as_key = _key_of(model_classes)
     label_of = {as_key(str(label)): label for label in model_classes}
     if is_raw(data):
-        cells = load_raw_images(data, labels, image_shape=shape, target_names=names)
+        cells = load_raw_images(
+            data, labels, image_shape=shape, target_names=_listed(names)
+        )
         if label_of and not {*map(as_key, cells.target_names)} <= label_of.keys():
             raise ValueError(
                 f"{labels} has the classes {cells.target_names.tolist()}, but the "
@@ -104,7 +107,7 @@ def labelled_images(
                 "the digits 0, 1, 2 names; without it the digits are the classes."
             )
     else:
-        reading |= {"image_size": shape[:2], "classes": classes}
+        reading |= {"image_size": shape[:2], "classes": _listed(classes)}
         if label_of:
             if labels is None:
                 there = class_names(data)
@@ -126,6 +129,10 @@ def labelled_images(
     if label_of:
         cells.target = np.array([label_of[as_key(str(each))] for each in cells.target])
     return cells
+
+
+def _listed(words: str | None) -> list[str] | None:
+    return None if words is None else [word.strip() for word in words.split(",")]
 
 
 def _key_of(labels: Sequence[Any]) -> Callable[[str], str]:

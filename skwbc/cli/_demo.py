@@ -2,18 +2,29 @@
 
 import time
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from skwbc._utils.files import check_writable, replacing
 from skwbc._utils.optional_imports import import_optional
-from skwbc.cli import _display as display
+from skwbc.cli import _options as options
 from skwbc.cli._files import leave_no_fonts
-from skwbc.cli._training import load_keras_for_training, training
 
 _FIGURE = "predictions.png"
 
 
-def run_demo(out: Path, epochs: int | None, seed: int) -> None:
-    """Train on synthetic cells; write model, test cells and a figure into a folder."""
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for model and images.")] = Path(
+        "skwbc-demo"
+    ),
+    epochs: options.Epochs = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Train on synthetic blood cells and show the results (about a minute)."""
+    from skwbc.cli import _display as display
+    from skwbc.cli._training import load_keras_for_training, training
+
     # Report a missing package before the training, not after it.
     leave_no_fonts()
     import_optional("matplotlib", "plot", "The figure of the demo")

@@ -8,6 +8,7 @@ import typer
 
 from skwbc._utils.files import MAX_PIXELS, replacing
 from skwbc._utils.names import counted
+from skwbc.cli import _options as options
 from skwbc.cli._data import complain, load_model
 from skwbc.cli._files import (
     check_new_folder,
@@ -15,7 +16,6 @@ from skwbc.cli._files import (
     check_report,
     write_table,
 )
-from skwbc.cli._options import SOME_FAILED, Json, MaxPixels, Model, Report, Trust
 
 Fields = Annotated[
     list[Path], typer.Argument(help="Image files of whole fields, or folders of them.")
@@ -54,7 +54,7 @@ def crop(
     margin: Margin = 0.25,
     diameter: Diameter = None,
     min_score: MinScore = 0.3,
-    max_pixels: MaxPixels = MAX_PIXELS,
+    max_pixels: options.MaxPixels = MAX_PIXELS,
 ) -> None:
     """Find the cells of fields and write each as a PNG, ready to be sorted."""
     from skwbc.cli import _display as display
@@ -91,23 +91,23 @@ def crop(
     summary = f"{counted(len(rows), 'cell')} of {counted(n_fields, 'field')}"
     display.out.print(f"{summary}: {out}, {out / _TABLE}")
     if errors:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(options.SOME_FAILED)
 
 
 def count(
     context: typer.Context,
-    model: Model,
+    model: options.Model,
     fields: Fields,
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Also write each cell to this file.")
     ] = None,
-    report: Report = None,
+    report: options.Report = None,
     margin: Margin = 0.25,
     diameter: Diameter = None,
     min_score: MinScore = 0.3,
-    trust: Trust = False,
-    max_pixels: MaxPixels = MAX_PIXELS,
-    as_json: Json = False,
+    trust: options.Trust = False,
+    max_pixels: options.MaxPixels = MAX_PIXELS,
+    as_json: options.Json = False,
 ) -> None:
     """Find, classify and count the cells of fields: a differential count."""
     from skwbc.cli import _display as display
@@ -137,7 +137,7 @@ def count(
         if report is not None:
             display.out.print(f"Report: {report}")
     if result["errors"]:
-        raise typer.Exit(SOME_FAILED)
+        raise typer.Exit(options.SOME_FAILED)
 
 
 def warn_of_fields(files: Sequence[str]) -> None:

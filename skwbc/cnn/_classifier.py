@@ -285,11 +285,11 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
         validation = check_validation_set(
             X_val, y_val, sample_weight_val, owner, image_shape, classes
         )
+        meta: dict[str, Any] = {"classes_": classes, "n_classes_": len(classes)}
+        meta["image_shape_"] = image_shape
         seeds = np.random.SeedSequence(draw_seed(self.random_state)).generate_state(2)
         with seeded_build(int(seeds[0])):
-            network = self._build(
-                classes_=classes, n_classes_=len(classes), image_shape_=image_shape
-            )
+            network = self._build(**meta)
             check_network(network, image_shape, len(classes))
             self._compile(network)
             check_compiled(network)
@@ -316,18 +316,10 @@ class CNNClassifier(Stamped, CallbackSupportMixin, RoutedClassifier):
             trainer_for(network) as trainer,
             seeded_training(int(seeds[0])),
         ):
-            training = train(trainer, batches, held_out, self, context)
+            history, best_epoch = train(trainer, batches, held_out, self, context)
         put_weights(copy, network.get_weights())
-        history, best_epoch = training
-        store_fitted(
-            self,
-            model_=copy,
-            classes_=classes,
-            n_classes_=len(classes),
-            image_shape_=image_shape,
-            history_=history,
-            best_epoch_=best_epoch,
-        )
+        meta |= {"history_": history, "best_epoch_": best_epoch}
+        store_fitted(self, model_=copy, **meta)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

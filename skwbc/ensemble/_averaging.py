@@ -281,7 +281,6 @@ def report_missing(missing: np.ndarray) -> None:
             f"Members that predict NaN are left out of the mean: "
             f"{describe_missing(rows)}. Their training may have diverged: check the "
             "warnings of fit, and train again.",
-            UserWarning,
             stacklevel=4,
         )
 

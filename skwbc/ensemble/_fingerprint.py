@@ -20,6 +20,7 @@ import sys
 import sysconfig
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -103,13 +104,12 @@ class Fingerprint:
 
     def _file(self, path: str) -> str:
         """Return size and time of the file that a parameter names, if it does."""
-        # Code names files that it writes, as well.
-        if self._code_depth or not 0 < len(path) < 4096 or "\0" in path:
-            return ""
-        try:
-            return _size_and_time(path) if os.path.isfile(path) else ""
-        except (OSError, ValueError):
-            return ""
+        # Code names files that it writes, as well. Most texts name none.
+        with suppress(OSError, ValueError):
+            if not self._code_depth and os.path.isfile(path):
+                status = os.stat(path)
+                return f"{status.st_size} {status.st_mtime_ns}"
+        return ""
 
     def _parts(self, obj: Any) -> Iterator[Any]:
         """Yield what an object consists of: other objects, and chunks of data."""
@@ -141,34 +141,20 @@ class Fingerprint:
             yield "the global random state of NumPy"  # It is different in each process.
         elif isinstance(obj, Path):
             yield from ("path", os.fspath(obj))
-        elif isinstance(obj, np.ma.MaskedArray):
-            yield from (kind, obj.data, np.ma.getmaskarray(obj), obj.fill_value)
-        elif isinstance(obj, np.ndarray):
-            yield from self._array(obj)
         elif issparse(obj):
             rows = obj.tocsr()
             yield from (kind, rows.shape, rows.indptr, rows.indices, rows.data)
         elif _has_rows(obj):
-            yield from (kind, tuple(obj.shape))
+            # The same values in memory and in a file make the same members.
+            yield np.ndarray if kind is np.memmap else kind
+            yield tuple(obj.shape)
             yield from _rows(obj)
+            if isinstance(obj, np.ndarray) and obj.dtype.kind == "U":
+                yield [f for each in np.unique(obj) if (f := self._file(str(each)))]
         elif _is_of_keras(kind):
             yield from _keras_object(obj)
         else:
             yield from _reduced(obj)
-
-    def _array(self, obj: np.ndarray) -> Iterator[Any]:
-        # The same values in memory and in a file make the same members.
-        yield np.ndarray if isinstance(obj, np.memmap) else type(obj)
-        yield obj.shape
-        yield repr(obj.dtype.descr)
-        if obj.dtype.hasobject:
-            yield obj.tolist()
-        elif obj.ndim:
-            yield from _rows(obj)
-        else:
-            yield memoryview(obj.tobytes())
-        if obj.dtype.kind == "U":
-            yield [file for each in np.unique(obj) if (file := self._file(str(each)))]
 
     def _function(self, function: types.FunctionType) -> Iterator[Any]:
         # Not `__module__`, which functools.wraps copies from another function.
@@ -214,11 +200,6 @@ def _digest(text: str) -> bytes:
     return hashlib.blake2b(content, digest_size=_SIZE).digest()
 
 
-def _size_and_time(path: str) -> str:
-    status = os.stat(path)
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
 def _content(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
@@ -227,13 +208,14 @@ def _content(cell: types.CellType) -> Any:
 
 
 def _has_rows(obj: Any) -> bool:
-    """Return whether an object is an array of another library, perhaps on disk."""
-    if isinstance(obj, LazyArray | np.generic):
-        return False
-    if type(obj).__module__.partition(".")[0] == "pandas":
+    """Return whether an object is an array of numbers or texts, perhaps on disk."""
+    # Their pickles have more than values.
+    if isinstance(obj, LazyArray | np.generic | np.ma.MaskedArray):
         return False
     names = ("shape", "dtype", "__getitem__", "__len__")
-    return all(hasattr(obj, name) for name in names) and len(obj.shape) > 0
+    is_array = all(hasattr(obj, name) for name in names) and len(obj.shape) > 0
+    is_of_pandas = type(obj).__module__.partition(".")[0] == "pandas"
+    return is_array and not (is_of_pandas or getattr(obj.dtype, "hasobject", False))
 
 
 def _rows(X: Any) -> Iterator[memoryview]:
@@ -438,9 +420,8 @@ def version_of(module: str) -> str | None:
 
 @cache
 def _installed(root: str) -> str | None:
-    for distribution in metadata.packages_distributions().get(root, ()):
-        return metadata.version(distribution)
-    return None
+    distributions = metadata.packages_distributions().get(root)
+    return metadata.version(distributions[0]) if distributions else None
 
 
 @cache

@@ -123,7 +123,7 @@ def decide_splits(
     for fold, split in enumerate(splits, start=1):
         _check_split(fold, split, y, advice)
     if message := missing_classes(splits, y, n_folds, grouped=grouped):
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, stacklevel=4)
     return splits
 
 

@@ -85,17 +85,31 @@ def score_held_out(
     """
 
     def score(proba: np.ndarray, rows: np.ndarray) -> float:
-        proba = _count_as_wrong(proba, np.searchsorted(classes, y[rows]))
+        labels = y[rows]
+        proba = _count_as_wrong(proba, np.searchsorted(classes, labels))
         if scoring is None:
-            return accuracy(classes, proba, y[rows])
+            return accuracy(classes, proba, labels)
         metadata = {n: take_rows(value, rows, len(y)) for n, value in params.items()}
-        samples = take(X, rows, lazily=True)
-        return _score(scoring, Answers(classes, proba), samples, y[rows], metadata)
+        samples, answers = take(X, rows, lazily=True), Answers(classes, proba)
+        try:
+            scorer = check_scoring(answers, scoring)
+            return float(scorer(answers, samples, labels, **metadata))
+        except Exception as error:
+            # The members are trained and must not be lost.
+            warnings.warn(
+                f"The scoring {scoring!r} cannot be computed on {len(labels)} held-out "
+                f"samples, so it is NaN: {type(error).__name__}: {error}",
+                stacklevel=5,
+            )
+            return np.nan
 
     held_out = [rows for _, rows in splits]
-    members = [fold.member for fold in folds]
     probas = [in_columns(f.proba, f.member.classes_, classes) for f in folds]
-    oof_proba = _average(probas, held_out, find_known_classes(members, classes), len(y))
+    by_member = np.full((len(folds), len(y), len(classes)), np.nan)
+    for out, proba, rows in zip(by_member, probas, held_out, strict=True):
+        out[rows] = proba
+    mask = find_known_classes([fold.member for fold in folds], classes)
+    oof_proba = average_members(by_member, mask)
     scored = np.unique(np.concatenate(held_out))
     oof_score = score(oof_proba[scored], scored)
     fold_scores = np.array(list(map(score, probas, held_out)))
@@ -128,20 +142,6 @@ def held_out_confusion(
     return confusion
 
 
-def _average(
-    probas: Sequence[np.ndarray],
-    held_out: Sequence[np.ndarray],
-    known_classes: np.ndarray,
-    n_samples: int,
-) -> np.ndarray:
-    """Average the held-out probabilities of each sample; NaN if there are none."""
-    n_members, n_classes = known_classes.shape
-    by_member = np.full((n_members, n_samples, n_classes), np.nan)
-    for out, proba, rows in zip(by_member, probas, held_out, strict=True):
-        out[rows] = proba
-    return average_members(by_member, known_classes)
-
-
 def _count_as_wrong(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Replace rows of NaN by probabilities that every metric counts as wrong."""
     missing = np.flatnonzero(lacks_probabilities(proba))
@@ -151,27 +151,6 @@ def _count_as_wrong(proba: np.ndarray, codes: np.ndarray) -> np.ndarray:
     proba[missing] = 1 / (proba.shape[1] - 1)
     proba[missing, codes[missing]] = 0.0
     return proba
-
-
-def _score(
-    scoring: str | Callable,
-    answers: Answers,
-    X: Any,
-    y: np.ndarray,
-    params: Mapping[str, Any],
-) -> float:
-    """Score probabilities; return NaN, with a warning, if the scorer fails."""
-    try:
-        return float(check_scoring(answers, scoring)(answers, X, y, **params))
-    except Exception as error:
-        # The members are trained and must not be lost.
-        warnings.warn(
-            f"The scoring {scoring!r} cannot be computed on {len(y)} held-out samples, "
-            f"so it is NaN: {type(error).__name__}: {error}",
-            UserWarning,
-            stacklevel=6,
-        )
-        return np.nan
 
 
 def _warn_of_failures(
@@ -200,7 +179,6 @@ def _warn_of_failures(
             "Some members were not trained on all classes of their training samples "
             f"({'; '.join(unknown)}), as happens if all samples of a class have the "
             "weight zero. Each class is averaged over the members that know it.",
-            UserWarning,
             stacklevel=5,
         )
     if listing := describe_missing(missing):

@@ -16,13 +16,8 @@ from sklearn.utils.metadata_routing import (
     MethodMapping,
     process_routing,
 )
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import delayed
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import check_consistent_length, has_fit_parameter
 
 from skwbc._utils.fitting import store_fitted
 from skwbc._utils.labels import as_labels, refuse_missing
@@ -61,13 +56,8 @@ from skwbc.ensemble._parts import (
     watchers_of,
 )
 from skwbc.ensemble._together import answer_in_chunks, as_rows, join_spaces
-from skwbc.ensemble._typical_samples import KnowsTypicalSamples, knows_its_space
-from skwbc.ensemble._typicality import (
-    as_tables,
-    gather_typical,
-    mean_strangeness,
-    p_values,
-)
+from skwbc.ensemble._typical_samples import KnowsTypicalSamples
+from skwbc.ensemble._typicality import as_tables, gather_typical
 from skwbc.ensemble._validation_set import HELD_OUT
 
 
@@ -393,27 +383,20 @@ class KFoldEnsembleClassifier(
             restart_seeds = member_state.randint(MAX_SEED, size=len(members)).tolist()
         # In advance: adding a subtask while joblib pickles the ensemble would fail.
         subtasks = [subtask(context, "fold") for _ in members]
-        calls = [
-            {
-                "member": member,
-                "X": X,
-                "y": y,
-                "split": split,
-                "params": params,
-                "watch": watch,
-                "route": not routing_enabled(),
-                "fold": fold,
-                "n_folds": len(members),
-                "n_restarts": self.n_restarts,
-                "restart_seed": restart_seed,
-                "owner": context and self,
-                "context": of_fold,
-            }
-            for fold, (member, split, restart_seed, of_fold) in enumerate(
-                zip(members, splits, restart_seeds, subtasks, strict=True),
-                start=1,
-            )
-        ]
+        shared = {
+            "X": X,
+            "y": y,
+            "params": params,
+            "watch": watch,
+            "route": not routing_enabled(),
+            "n_folds": len(members),
+            "n_restarts": self.n_restarts,
+            "owner": context and self,
+        }
+        own = ("fold", "member", "split", "restart_seed", "context")
+        numbers = range(1, len(members) + 1)
+        by_fold = zip(numbers, members, splits, restart_seeds, subtasks, strict=True)
+        calls = [shared | dict(zip(own, each, strict=True)) for each in by_fold]
         fits = resumable_fits(self.memory, calls)
         jobs = [delayed(fit)(**call) for fit, call in zip(fits, calls, strict=True)]
         folds: list[FittedFold] = []
@@ -432,78 +415,6 @@ class KFoldEnsembleClassifier(
     @property
     def known_classes_(self) -> np.ndarray:
         return find_known_classes(self.estimators_, self.classes_)
-
-    @available_if(knows_its_space)
-    def typicality(self, X: Any) -> np.ndarray:
-        """Return p-values of the hypothesis that samples resemble the training samples.
-
-        If samples are drawn like the training samples, a fraction of about `p` of them
-        has a p-value of at most `p`. A small one, below 0.05 by convention, means that
-        a sample is unlike the training samples, and its prediction is unreliable: an
-        image of another laboratory, or one that was read wrong. These are
-        cross-conformal p-values [1]_: each member compares the sample with the samples
-        that were held out from it, so no samples are given up for it.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            New samples, as given to ``fit``. Training samples get larger p-values than
-            new ones, because all members but one were trained on them, as with
-            ``LocalOutlierFactor(novelty=True)``; theirs are in `oof_typicality_`.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Above 0, at most 1. The smallest possible one is 1 / (n_training + 1), so
-            with fewer than 20 training samples none is below 0.05.
-
-        Raises
-        ------
-        AttributeError
-            If members have no space in which distances mean something, see the notes,
-            or the ensemble was made by :meth:`from_cross_validate`.
-
-        Notes
-        -----
-        :class:`~skwbc.ImageAugmenter` describes where images are dark or coloured, and
-        how strong their details are; :class:`~skwbc.CNNClassifier` describes them by
-        the input of its last layer, the mean over the views that it averages. Any other
-        classifier describes a sample by the numbers that it is given behind the steps
-        of a pipeline; sparse matrices, kernels, texts and columns of other types do not
-        count. A vote takes the descriptions of all its classifiers, and a
-        ``FeatureUnion`` those of each :class:`~skwbc.NetworkFeatures` and
-        :class:`~skwbc.ColourStatistics` in it. Features are standardised. For each
-        description a member measures the mean distance of a sample to the three nearest
-        of at most 2,000 training samples on 20 principal components, and what these
-        leave over; each is put on the scale of the held-out samples, and the largest
-        one counts.
-
-        References
-        ----------
-        .. [1] S. Bates, E. Candès, L. Lei, Y. Romano, M. Sesia. "Testing for outliers
-           with conformal p-values." Annals of Statistics 51, 2023.
-        """
-        check_is_fitted(self)
-        return self._over_spaces(p_values, X)
-
-    @available_if(knows_its_space)
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return how close samples are to the training samples: higher is closer.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, ...)
-            Samples, as given to ``fit``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            The opposite of the score that :meth:`typicality` compares, averaged over
-            the members. Each of several distances is put on a scale on which 0 is the
-            median of the held-out samples and 5 % of them exceed 1; the largest counts.
-        """
-        check_is_fitted(self)
-        return -self._over_spaces(mean_strangeness, X)
 
     @staticmethod
     def _answer_together(

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 
 from skwbc._utils.lazy_arrays import select_rows, spread
+from skwbc._utils.names import counted
 from skwbc._utils.probabilities import lacks_probabilities
 from skwbc._utils.progress import task
 from skwbc._utils.random import draw_seed, seed_nested_estimators
@@ -63,9 +64,7 @@ class FittedFold(NamedTuple):
 
     def describe_restarts(self) -> str:
         """Return ", 2 restarts" and the like; empty if there were none."""
-        if not self.n_restarts:
-            return ""
-        return f", {self.n_restarts} restart{'s' if self.n_restarts > 1 else ''}"
+        return f", {counted(self.n_restarts, 'restart')}" if self.n_restarts else ""
 
     def failed(self, labels: np.ndarray) -> bool:
         """Return whether it predicts NaN or does no better than guessing one class."""

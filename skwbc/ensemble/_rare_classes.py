@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
+from skwbc._utils.names import counted
+
 Split = tuple[np.ndarray, np.ndarray]
 
 # Maximum number of classes that a warning describes.
@@ -141,9 +143,8 @@ def missing_classes(
 
 def _describe(name: str, count: int, without: Sequence[int]) -> str:
     """Describe a class that the members `without` do not hold out."""
-    one = count == 1
-    text = f"{name} has {count} sample{'' if one else 's'}: the out-of-fold score rests"
-    text += f" on {'it' if one else 'these'}"
+    text = f"{name} has {counted(count, 'sample')}: the out-of-fold score rests on "
+    text += "it" if count == 1 else "these"
     if not without:
         return f"{text}."
     *first, last = map(str, without)

@@ -138,6 +138,7 @@ def _chunk_size(X: Any, n_samples: int) -> int:
     return size - size % PREDICTION_BATCH if size > PREDICTION_BATCH else size
 
 
+@nested_prediction()
 def answer_together(
     members: Sequence[Any], X: Any, *, only_space: bool = False
 ) -> list[Answer]:
@@ -157,11 +158,6 @@ def answer_together(
     list of Answer
         The probabilities are those from ``predict_proba`` of each.
     """
-    with nested_prediction():
-        return _answer_together(members, X, only_space)
-
-
-def _answer_together(members: Sequence[Any], X: Any, only_space: bool) -> list[Answer]:
     kind = type(members[0])
     if all(type(member) is kind for member in members):
         if kind is Pipeline:
@@ -191,7 +187,8 @@ def _through_pipelines(
         n_common += 1
     rest = [path[n_common:] for path in paths]
     if all(len(steps) == 1 for steps in rest):
-        answers = _answer_together([step for (step,) in rest], X, only_space)
+        last_steps = [step for (step,) in rest]
+        answers = answer_together(last_steps, X, only_space=only_space)
     else:
         answers = []
         for *others, last in rest:
@@ -200,7 +197,7 @@ def _through_pipelines(
             for step in others:
                 spaces += _spaces_of_step(step, own)
                 own = step.transform(own)
-            (answer,) = _answer_together([last], own, only_space)
+            (answer,) = answer_together([last], own, only_space=only_space)
             answers.append(Answer(answer.proba, spaces + answer.spaces))
     return [Answer(proba, shared + spaces) for proba, spaces in answers]
 
@@ -208,7 +205,8 @@ def _through_pipelines(
 def key_of(step: Any) -> Any:
     """Return what is equal for transformers that do the same; None if unknown."""
     if type(step) is not FeatureUnion:
-        return _declared(step, "_transform_key")
+        is_declared = "_transform_key" in vars(type(step))
+        return step._transform_key if is_declared else None
     keys = tuple(map(key_of, transformers_of(step)))
     return None if None in keys or step.transformer_weights else keys
 
@@ -251,7 +249,3 @@ def spaces_of(step: Any, X: Any, own: Callable, transform: Callable) -> list[Any
 def join_spaces(spaces: Iterable[Sequence[Any]]) -> list[Any]:
     """Return all spaces of several classifiers, those that are the same object once."""
     return list({id(each): each for some in spaces for each in some}.values())
-
-
-def _declared(step: Any, name: str) -> Any:
-    return getattr(step, name) if name in vars(type(step)) else None

@@ -463,7 +463,6 @@ def warn_of_unlike(p: np.ndarray, n_training: int, *, stacklevel: int) -> None:
             f"{describe_unlike(n_unlike, len(p), n_training)}. Their predictions are "
             f"less reliable. typicality(X) returns the p-value of each. {ADVICE} "
             "(colours=False of make_cell_classifier).",
-            UserWarning,
             stacklevel=stacklevel + 1,
         )
 

@@ -295,7 +295,6 @@ class SoftVotingClassifier(
                 f"Classifiers of a vote that predict NaN are left out of the mean: "
                 f"{listing}. Their training may have diverged: check the warnings of "
                 "fit, and fit again.",
-                UserWarning,
                 stacklevel=3,
             )
         mask = find_known_classes(self.estimators_, self.classes_)

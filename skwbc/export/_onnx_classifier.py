@@ -17,8 +17,9 @@ from skwbc.export._session import Session
 _AT_A_TIME = 64
 
 
-def _detail(name: str) -> property:
-    return property(lambda self: getattr(self._session.details, name))
+def _detail(name: str, doc: str | None = None) -> Any:
+    """Return a property that reads what the file stores beside the graph."""
+    return property(lambda self: getattr(self._session.details, name), doc=doc)
 
 
 class OnnxClassifier(PredictsInChunks):
@@ -85,20 +86,19 @@ class OnnxClassifier(PredictsInChunks):
         self.path = path
         self.n_threads = n_threads
 
-    @property
-    def classes_(self) -> np.ndarray:
-        """The class labels."""
-        return self._session.details.classes
+    classes_: np.ndarray = _detail("classes", "The class labels.")
+    known_classes_: np.ndarray = _detail(
+        "known_classes", "Mask of the classes that each member was trained on."
+    )
+    _appearance: dict | None = _detail("appearance")
+    _reading: dict | None = _detail("reading")
+    _fingerprints: np.ndarray | None = _detail("fingerprints")
+    _confusion: np.ndarray | None = _detail("confusion")
 
     @property
     def n_members_(self) -> int:
         """The number of members of the ensemble."""
         return self._session.n_members
-
-    @property
-    def known_classes_(self) -> np.ndarray:
-        """Mask of the classes that each member was trained on."""
-        return self._session.details.known_classes
 
     @property
     def image_shape_(self) -> tuple[int, int, int]:
@@ -302,11 +302,6 @@ class OnnxClassifier(PredictsInChunks):
         if n_samples is None:
             return None
         return {"n_samples": n_samples, "watched": len(self._session.shape) == 3}
-
-    _appearance: Any = _detail("appearance")
-    _reading: Any = _detail("reading")
-    _fingerprints: Any = _detail("fingerprints")
-    _confusion: Any = _detail("confusion")
 
     def _answer_in_chunks(self, X: Any, *, with_p: bool = False) -> Chunks:
         return ((members, p) for _, members, p in self._run(X))

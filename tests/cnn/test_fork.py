@@ -51,8 +51,11 @@ def run(script, backend="tensorflow"):
     return result.stdout.splitlines()
 
 
-def test_every_use_of_a_network_is_refused(tmp_path):
-    lines = run(f"""
+@pytest.fixture(scope="module")
+def lines(tmp_path_factory):
+    """Run one process that has used networks, and its children."""
+    file = tmp_path_factory.mktemp("forked") / "m.onnx"
+    return run(f"""
         cnn.fit(X, y), vote.fit(X, y), ensemble.fit(X, y)
         dump = pickle.dumps(cnn)
         in_child("fit", lambda: CNNClassifier().fit(X, y))
@@ -62,7 +65,7 @@ def test_every_use_of_a_network_is_refused(tmp_path):
         in_child("vote", lambda: vote.predict(X))
         in_child("ensemble", lambda: ensemble.predict_proba(X))
         in_child("grad_cam", lambda: grad_cam(ensemble, X))
-        in_child("export", lambda: to_onnx(ensemble, r"{tmp_path / "m.onnx"}"))
+        in_child("export", lambda: to_onnx(ensemble, r"{file}"))
         in_child("linear", lambda: linear.predict(X[:, 0, :, 0]))
         import multiprocessing
         with multiprocessing.get_context("fork").Pool(1) as pool:
@@ -70,8 +73,24 @@ def test_every_use_of_a_network_is_refused(tmp_path):
                 pool.apply(cnn.predict, [X])
             except RuntimeError as error:
                 print("pool", str(error)[:20])
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            print("spawned", len(pool.apply(cnn.predict, [X])), flush=True)
+        try:
+            to_onnx(ensemble, r"{file}", input_dtype="float32")
+        except ImportError:
+            raise SystemExit
+        clf = OnnxClassifier(r"{file}", n_threads=2)
+        images = np.tile(X, (16, 1, 1, 1)).astype("float32")
+        clf.predict(images)
+        in_child("open", lambda: clf.predict(images))
+        new = lambda: OnnxClassifier(r"{file}", n_threads=2).predict(images)
+        in_child("new", new)
+        in_child("delete", lambda: vars(clf).clear())
     """)
-    *refused, linear, pool = lines
+
+
+def test_every_use_of_a_network_is_refused(lines):
+    *refused, linear, pool = lines[:9]
     assert pool == "pool This process was for"
     assert [line.split()[0] for line in refused] == [
         *("fit", "predict", "load", "vote", "ensemble", "grad_cam", "export")
@@ -79,6 +98,15 @@ def test_every_use_of_a_network_is_refused(tmp_path):
     for line in refused:
         assert "RuntimeError This process was forked from one in which Keras' b" in line
     assert linear == "linear works"
+
+
+def test_a_process_of_its_own(lines):
+    assert lines[9] == "spawned 8"
+
+
+def test_onnx_files_work(lines):
+    pytest.importorskip("onnxruntime")
+    assert lines[10:] == ["open works", "new works", "delete works"]
 
 
 @pytest.mark.parametrize(
@@ -104,28 +132,3 @@ def test_a_parent_that_ran_the_backend_by_itself(backend, use):
     )
     assert lines[0] == "before works"
     assert lines[1].startswith("after RuntimeError This process was forked")
-
-
-def test_a_process_of_its_own():
-    lines = run("""
-        import multiprocessing
-        cnn.fit(X, y)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            print(len(pool.apply(cnn.predict, [X])))
-    """)
-    assert lines == ["8"]
-
-
-def test_onnx_files_work(tmp_path):
-    pytest.importorskip("onnxruntime")
-    lines = run(f"""
-        file = r"{tmp_path / "m.onnx"}"
-        to_onnx(ensemble.fit(X, y), file, input_dtype="float32")
-        clf = OnnxClassifier(file, n_threads=2)
-        images = np.tile(X, (16, 1, 1, 1)).astype("float32")
-        clf.predict(images)
-        in_child("open", lambda: clf.predict(images))
-        in_child("new", lambda: OnnxClassifier(file, n_threads=2).predict(images))
-        in_child("delete", lambda: vars(clf).clear())
-    """)
-    assert lines == ["open works", "new works", "delete works"]
