@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skwbc import CNNClassifier, build_article_cnn, build_compact_cnn
+from skwbc._utils.progress import listening
 from skwbc.cnn._compiled import reuse
 from skwbc.cnn._compiled.identity import Kept
 
@@ -243,13 +244,14 @@ def test_large_layers_train_as_in_keras(X, y, optimizer):
         assert np.abs(trained - expected).mean() < 1e-3 * change
 
 
+def live_bytes():
+    gc.collect()
+    variables = [v for v in gc.get_objects() if issubclass(type(v), keras.Variable)]
+    return sum(variable.value.numpy().nbytes for variable in variables)
+
+
 def test_fits_leave_no_values_in_memory(X, y, nothing_kept):
     """Neither in networks that were fitted, nor in compiled ones that are kept."""
-
-    def live_bytes():
-        gc.collect()
-        variables = [v for v in gc.get_objects() if issubclass(type(v), keras.Variable)]
-        return sum(variable.value.numpy().nbytes for variable in variables)
 
     def fit(random_state):
         cnn = CNNClassifier(build_article_cnn, epochs=1, random_state=random_state)
@@ -259,3 +261,16 @@ def test_fits_leave_no_values_in_memory(X, y, nothing_kept):
     before = live_bytes()
     sizes = [fit(seed) for seed in range(3)]
     assert live_bytes() - before < sizes[0] / 100
+
+
+def test_training_needs_the_weights_of_two_networks_and_the_optimizer(
+    X, y, nothing_kept
+):
+    """The one that is trained, and the one that will be stored."""
+    sizes = []
+    before = live_bytes()
+    with listening(lambda *_, **__: sizes.append(live_bytes() - before)):
+        cnn = CNNClassifier(build_article_cnn, epochs=2, random_state=0).fit(X, y)
+    of_network = sum(weight.nbytes for weight in cnn.model_.get_weights())
+    assert len(sizes) == 2
+    assert max(sizes) < 3.1 * of_network

@@ -134,10 +134,11 @@ def compiled_trainer_for(network: keras.Model) -> Iterator[CompiledTrainer]:
     try:
         _tensorflow.fill(shared.variables, network.variables)
         _tensorflow.fill(shared.optimizer.variables, optimizer.variables)
-        _tensorflow.empty(optimizer.variables)
+        # Only the copy needs memory while it is trained.
+        _tensorflow.empty([*network.variables, *optimizer.variables])
         yield trainer
-        network.set_weights(shared.get_weights())
     finally:
+        _tensorflow.fill(network.variables, shared.variables)
         _tensorflow.empty([*shared.variables, *shared.optimizer.variables])
     # Dropped after an error, which may have left it in any state.
     _trainers.put(key, trainer)
