@@ -78,7 +78,8 @@ def main(folder, *command):
     queries = []
     threading.Thread(target=name_server, args=[queries], daemon=True).start()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("XDG")}
-    for name in ("ORT_DISABLE_TELEMETRY", "MPLCONFIGDIR", "KERAS_HOME"):
+    unset = ("ORT_DISABLE_TELEMETRY", "MPLCONFIGDIR", "KERAS_HOME")
+    for name in (*unset, "PYTHONDONTWRITEBYTECODE"):
         environment.pop(name, None)
     environment |= {"HOME": f"{folder}/home", "TMPDIR": f"{folder}/tmp"}
     code = subprocess.run(command, env=environment, stdout=sys.stderr).returncode

@@ -1,6 +1,7 @@
 """Fitted estimators as nodes of a graph, with one function per kind of estimator."""
 
 import logging
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -309,13 +310,17 @@ def _network_as_onnx(network: Any, shape: tuple[int, ...]) -> onnx.ModelProto:
 def _quiet() -> Iterator[None]:
     """Suppress the messages and warnings of tf2onnx, but not its errors."""
     logger = logging.getLogger("tf2onnx")
-    level = logger.level
+    level, writes_no_bytecode = logger.level, sys.dont_write_bytecode
     logger.setLevel(logging.CRITICAL)
+    # TensorFlow imports code that it generates from files in the temporary folder, and
+    # would leave the bytecode there.
+    sys.dont_write_bytecode = True
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logger.setLevel(level)
+        sys.dont_write_bytecode = writes_no_bytecode
 
 
 def _by_skl2onnx(estimator: Any, X: Value) -> Value:
