@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def left_out() -> ExitStack:
-    """Return a context in which nothing describes images but for their classes."""
+    """Return a context without the descriptions of images that are compared."""
     stack = ExitStack()
     stack.enter_context(patch.object(_members, "as_tables", lambda spaces: []))
     no_spaces = patch.object(_together, "_spaces_of_step", lambda step, X: [])

@@ -188,7 +188,7 @@ def read_ahead(batches: Iterator[Batch], n_batches: int) -> Iterator[Batch]:
     Parameters
     ----------
     batches : iterator
-        Reads, decodes or augments a batch whenever it is asked for the next one.
+        Reads, decodes or augments a batch in each step.
     n_batches : int
         How many it has. With one nothing is gained, and no thread started.
 
