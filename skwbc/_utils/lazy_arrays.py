@@ -13,7 +13,7 @@ import numpy as np
 
 # Number of samples that a network predicts at a time. Chunks are whole batches.
 PREDICTION_BATCH = 64
-Batch = TypeVar("Batch")
+_Item = TypeVar("_Item")
 
 
 class LazyArray:
@@ -182,7 +182,7 @@ def read_rows(X: Any, rows: Any) -> np.ndarray:
     return out
 
 
-def read_ahead(batches: Iterator[Batch], n_batches: int) -> Iterator[Batch]:
+def read_ahead(batches: Iterator[_Item], n_batches: int) -> Iterator[_Item]:
     """Read each batch in another thread while the caller uses the one before it.
 
     Parameters
